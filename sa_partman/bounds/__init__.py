@@ -1,0 +1,1 @@
+"""Arithmetic and values: bounds, calendar intervals, coverage. Pure; the standard library only."""

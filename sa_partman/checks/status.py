@@ -1,0 +1,240 @@
+"""The status of a table: its partitions in key order, each with its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.grid import Position
+from sa_partman.bounds.text import describe, to_json
+from sa_partman.bounds.values import row_order
+from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.expiry import expired_by
+from sa_partman.compare.ranges import current_cell
+from sa_partman.compare.shape import shape_finding
+from sa_partman.compare.situation import Situation
+from sa_partman.spec.axis import TimeAxis
+from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
+from sa_partman.spec.range_spec import RangeSpec
+
+BLOCK = 8_192
+"""Bytes of a page, unless the server was built otherwise."""
+
+
+_FAR = 10_000
+
+
+class State(StrEnum):
+    """What a partition is to its table now."""
+
+    EXPIRED = "expired"
+    KEPT = "kept"
+    CURRENT = "current"
+    AHEAD = "ahead"
+    DEFAULT = "default"
+    PENDING = "detach pending"
+    DETACHED = "detached"
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """
+    Args:
+        depth: 1 for a partition of the table, 2 for one of its sub-partitions.
+        rows: The planner's estimate; None when the partition was never analyzed.
+        bytes: Estimated from pages as of the last analyze, without indexes.
+    """
+
+    name: str
+    bound: str
+    lower: Any
+    upper: Any
+    state: State
+    depth: int
+    rows: int | None
+    bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "bound": self.bound,
+            "lower": self.lower,
+            "upper": self.upper,
+            "state": self.state.value,
+            "depth": self.depth,
+            "rows": self.rows,
+            "bytes": self.bytes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """
+    Args:
+        declaration: The declaration as Python.
+        problem: Why it can't be maintained, or empty.
+        horizon: The upper bound up to which inserts are safe from now on, as text; None without a range.
+        ahead: Whole intervals from the current one's end to the horizon; None without a range.
+        partitions: In key order, sub-partitions behind their parent; then detached tables.
+    """
+
+    table: str
+    declaration: str
+    partition_by: str
+    retention: str
+    now: datetime
+    problem: str
+    horizon: str | None
+    ahead: int | None
+    partitions: tuple[PartitionStatus, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "table": self.table,
+            "declaration": self.declaration,
+            "partition_by": self.partition_by,
+            "retention": self.retention,
+            "now": self.now.isoformat(),
+            "problem": self.problem,
+            "horizon": self.horizon,
+            "ahead": self.ahead,
+            "partitions": [partition.to_dict() for partition in self.partitions],
+        }
+
+
+def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situation) -> TableStatus:
+    """The status of one table, whether it fits its declaration or not."""
+    misfit = shape_finding(declared, found)
+    partitions: tuple[PartitionStatus, ...] = ()
+    horizon, ahead = None, None
+    if found is not None and misfit is None:
+        partitions = (*_level(declared.level, found, situation, 1), *_detached(found))
+        horizon, ahead = horizon_of(declared.level, found, situation)
+    return TableStatus(
+        str(declared.name if found is None else found.name),
+        repr(declared.spec),
+        declared.level.partition_by,
+        _retention(declared.spec),
+        situation.now,
+        "" if misfit is None else misfit.message,
+        horizon,
+        ahead,
+        partitions,
+    )
+
+
+def _retention(spec: Any) -> str:
+    rules = [level.retention for level in spec.levels() if isinstance(level, RangeSpec)]
+    return "; ".join(str(rule) for rule in rules if rule is not None) or "kept for ever"
+
+
+def _level(level: Level, parent: Parent, situation: Situation, depth: int) -> Iterator[PartitionStatus]:
+    for partition in sorted(parent.partitions, key=_place):
+        yield _one(partition, _state(level, parent, partition, situation), depth)
+        if level.below is not None and divides(level.below, partition):
+            yield from _level(level.below, partition, descend(level, partition.bound, situation), depth + 1)
+
+
+def _place(partition: Partition) -> Any:
+    """Ranges in key order, hashes by remainder, lists by name; the default last."""
+    bound = partition.bound
+    if isinstance(bound, RangeBound):
+        return (0, row_order(bound.lower), "")
+    if isinstance(bound, HashBound):
+        return (0, ((0, bound.remainder), (0, bound.modulus)), "")
+    return (1 if isinstance(bound, ListBound) else 2, (), partition.name.name)
+
+
+def _one(partition: Partition, state: State, depth: int) -> PartitionStatus:
+    lower, upper = _ends(partition.bound)
+    return PartitionStatus(
+        str(partition.name),
+        describe(partition.bound),
+        lower,
+        upper,
+        state,
+        depth,
+        None if partition.rows < 0 else int(partition.rows),
+        partition.pages * BLOCK,
+    )
+
+
+def _ends(bound: Bound) -> tuple[Any, Any]:
+    if not isinstance(bound, RangeBound):
+        return None, None
+    lower, upper = ([to_json(value) for value in end] for end in (bound.lower, bound.upper))
+    return (lower[0], upper[0]) if len(lower) == 1 else (lower, upper)
+
+
+def _state(level: Level, parent: Parent, partition: Partition, situation: Situation) -> State:
+    if partition.detach_pending:
+        return State.PENDING
+    if isinstance(partition.bound, DefaultBound):
+        return State.DEFAULT
+    if not isinstance(partition.bound, RangeBound) or not isinstance(level, RangeLevel):
+        return State.CURRENT
+    if expired_by(level, parent, partition, situation):
+        return State.EXPIRED
+    return _range_state(level, parent, partition.bound, situation)
+
+
+def _range_state(level: RangeLevel, parent: Parent, bound: RangeBound, situation: Situation) -> State:
+    axis = level.axis
+    here = (
+        axis.position(situation.now)
+        if isinstance(axis, TimeAxis)
+        else situation.highest.get(parent.oid, current_cell(level, parent, situation).lower)
+    )
+    lower, upper = axis.decode(bound.lower[level.place]), axis.decode(bound.upper[level.place])
+    if lower is not None and lower > here:
+        return State.AHEAD
+    if upper is not None and upper <= here:
+        return State.KEPT
+    return State.CURRENT
+
+
+def _detached(found: FoundTable) -> Iterator[PartitionStatus]:
+    for table in sorted(found.detached, key=lambda each: each.name):
+        yield PartitionStatus(str(table.name), "", None, None, State.DETACHED, 1, None, 0)
+
+
+def horizon_of(level: Level, parent: Parent, situation: Situation) -> tuple[str | None, int | None]:
+    """
+    Up to where the partitions reach without a gap from the current position on, and how many whole intervals beyond
+    the current one that is: -1 when there is no partition for now, None when there is no end.
+    """
+    if not isinstance(level, RangeLevel) or level.spec.tenants is not None:
+        return None, None
+    axis, current = level.axis, current_cell(level, parent, situation)
+    here = axis.position(situation.now) if isinstance(axis, TimeAxis) else current.lower
+    reached = _reached(level, parent, here)
+    if reached is None:
+        return "infinity", None
+    if reached <= here:
+        return None, -1
+    ahead = 0
+    while current.upper < reached and ahead < _FAR:
+        current, ahead = axis.grid.cell(current.upper), ahead + 1
+    return str(to_json(axis.encode(reached))), ahead
+
+
+def _reached(level: RangeLevel, parent: Parent, here: Position) -> Position | None:
+    """How far the partitions go from *here* without a gap; None when they never end."""
+    bounds = [
+        each.bound for each in parent.partitions if isinstance(each.bound, RangeBound) and not each.detach_pending
+    ]
+    reached = here
+    for bound in sorted(bounds, key=lambda each: row_order(each.lower)):
+        lower, upper = level.axis.decode(bound.lower[0]), level.axis.decode(bound.upper[0])
+        if lower is not None and lower > reached:
+            break
+        if bound.open_above:
+            return None
+        if upper is not None and upper > reached:
+            reached = upper
+    return reached

@@ -1,0 +1,86 @@
+"""Structure: pending detaches, partitions divided otherwise than declared, tenants that are gone, sheer numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sa_partman.bounds.bound import DefaultBound
+from sa_partman.catalog import FoundTable, Parent, default_of
+from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.lists import is_active
+from sa_partman.compare.situation import Situation
+from sa_partman.finding import Finding, Severity
+from sa_partman.spec.declared import DeclaredTable, Level
+
+MANY = 1_000
+"""Partitions of one parent from which on queries without the key get slow: each one is looked into."""
+
+
+def structure_findings(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Finding]:
+    yield from _parent(str(found.name), declared.level, found, situation)
+    if found.detached:
+        names = ", ".join(str(each.name) for each in found.detached[:5])
+        yield Finding(
+            "detached", Severity.INFO, str(found.name), f"{len(found.detached)} detached tables are kept: {names}"
+        )
+
+
+def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
+    yield from _pending(table, parent)
+    if len(parent.partitions) > MANY:
+        yield Finding(
+            "many-partitions",
+            Severity.WARNING,
+            table,
+            f"{parent.name} has {len(parent.partitions)} partitions; a query without the key looks into each",
+            "choose a longer interval, or a shorter retention",
+        )
+    default = default_of(parent)
+    if level.spec.default and default is None:
+        return
+    if default is not None and not level.spec.default:
+        yield Finding(
+            "undeclared-default",
+            Severity.INFO,
+            table,
+            f"{default.name} is a default partition, and the declaration has none",
+            "declare default=True, or empty and drop it: it makes attaching slow and concurrent detach impossible",
+        )
+    yield from _inside(table, level, parent, situation)
+
+
+def _pending(table: str, parent: Parent) -> Iterator[Finding]:
+    for partition in parent.partitions:
+        if partition.detach_pending:
+            yield Finding(
+                "detach-pending",
+                Severity.ERROR,
+                table,
+                f"the concurrent detach of {partition.name} was interrupted: its rows are invisible and new ones of its "
+                f"range are refused; a dump would restore it attached",
+                f"ALTER TABLE {parent.name.quoted} DETACH PARTITION {partition.name.quoted} FINALIZE",
+            )
+
+
+def _inside(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
+    for partition in parent.partitions:
+        if not is_active(level, partition.bound, situation):
+            yield Finding(
+                "tenant-gone",
+                Severity.INFO,
+                table,
+                f"{partition.name} belongs to a value that is no longer wanted; it is kept as it is",
+                "drop it with Maintainer.drop_branch(), or detach it",
+            )
+        elif level.below is None or isinstance(partition.bound, DefaultBound):
+            continue
+        elif divides(level.below, partition):
+            yield from _parent(table, level.below, partition, descend(level, partition.bound, situation))
+        elif not partition.detach_pending:
+            wanted = level.below.partition_by
+            yield Finding(
+                "other-subpartition",
+                Severity.INFO,
+                table,
+                f"{partition.name} is not PARTITION BY {wanted}, as new ones are; it is respected as it is",
+            )

@@ -1,0 +1,43 @@
+"""Whether a found table can be maintained as declared at all."""
+
+from __future__ import annotations
+
+from sa_partman.catalog import FoundTable
+from sa_partman.finding import Finding, Severity
+from sa_partman.spec.declared import DeclaredTable
+
+
+def shape_finding(declared: DeclaredTable, found: FoundTable | None) -> Finding | None:
+    """Why *found* can't be maintained as *declared*, if it can't: missing, plain, or partitioned otherwise."""
+    name = str(declared.name if found is None else found.name)
+    if found is None:
+        return _shape("missing-table", name, f"{name} does not exist", "run the migrations: alembic upgrade head")
+    wanted = declared.level.partition_by
+    if found.strategy is None or found.key is None:
+        return _shape(
+            "not-partitioned",
+            name,
+            f"{name} is declared PARTITION BY {wanted} and is a plain table in the database",
+            "convert it: alembic revision --autogenerate, then alembic upgrade head",
+        )
+    if found.strategy != declared.spec.strategy or not _same_key(declared, found):
+        return _shape(
+            "other-key",
+            name,
+            f"{name} is PARTITION BY {found.strategy} ({found.key}) in the database, declared is {wanted}",
+            "PostgreSQL can't change a partition key; declare what is there, or repartition the table",
+        )
+    return None
+
+
+def _same_key(declared: DeclaredTable, found: FoundTable) -> bool:
+    assert found.key is not None
+    wanted = declared.level.key
+    if len(wanted.parts) != len(found.key.parts):
+        return False
+    # Expressions come back rewritten by the server, so only their places are compared.
+    return all(mine.column == theirs.column for mine, theirs in zip(wanted.parts, found.key.parts, strict=True))
+
+
+def _shape(code: str, table: str, message: str, remedy: str) -> Finding:
+    return Finding(code, Severity.ERROR, table, message, remedy)

@@ -1,0 +1,39 @@
+"""Everything that a planner may know beside the declaration and the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sa_partman.bounds.values import KeyValue
+from sa_partman.spec.tenants import Labelled
+
+Path = tuple[KeyValue, ...]
+"""Tenants asked for at run time: a value for each LIST level, from the top."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """
+    Args:
+        now: The clock; aware.
+        tenants: Values that a ``select()`` or a callable gave, by depth of their level.
+        highest: The highest integer key present, by oid of the partitioned relation; absent where it is empty.
+        paths: Branches asked for at run time.
+        branch: The values of the LIST levels above, while a plan descends.
+        within: The bound of the range partition above, while a plan descends.
+    """
+
+    now: datetime
+    tenants: Mapping[int, Labelled] = field(default_factory=dict)
+    highest: Mapping[int, int] = field(default_factory=dict)
+    paths: tuple[Path, ...] = ()
+    branch: tuple[Any, ...] = ()
+    within: tuple[str, Any, Any] | None = None
+
+    def below(self, values: tuple[KeyValue, ...]) -> Situation:
+        """The situation in the branch of *values*: only the paths that lead there, shortened."""
+        paths = tuple(path[1:] for path in self.paths if path[0] in values and len(path) > 1)
+        return replace(self, paths=paths, branch=(*self.branch, values))

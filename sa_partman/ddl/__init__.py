@@ -1,0 +1,1 @@
+"""SQLAlchemy DDL elements: an action becomes statements. No connection."""

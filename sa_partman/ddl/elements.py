@@ -1,0 +1,214 @@
+"""One element per statement. Identifiers go through the preparer, literals through one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.exc import CompileError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.sql.compiler import DDLCompiler
+
+from sa_partman.bounds.text import check_predicate, for_values
+from sa_partman.key import KeyPart
+from sa_partman.marks import marked
+from sa_partman.names import QualifiedName, quote
+from sa_partman.plan.actions import (
+    AttachPartition,
+    CreatePartition,
+    CreateTable,
+    DetachPartition,
+    DropPartition,
+    DropTable,
+    FinalizeDetach,
+    MarkDetached,
+    MoveRows,
+    UnmarkDetached,
+)
+
+
+class PartitionDDL(ExecutableDDLElement):
+    """A statement of PostgreSQL's that SQLAlchemy has no element for."""
+
+    inherit_cache = False
+
+    def __init__(self, action: Any) -> None:
+        self.action = action
+
+
+class CreateTableDDL(PartitionDDL): ...
+
+
+class CreatePartitionDDL(PartitionDDL): ...
+
+
+class DropTableDDL(PartitionDDL): ...
+
+
+class AttachPartitionDDL(PartitionDDL): ...
+
+
+class DetachPartitionDDL(PartitionDDL): ...
+
+
+class FinalizeDetachDDL(PartitionDDL): ...
+
+
+class CommentDDL(PartitionDDL): ...
+
+
+class LockDDL(PartitionDDL): ...
+
+
+class MoveRowsDDL(PartitionDDL): ...
+
+
+@compiles(PartitionDDL)
+def _elsewhere(element: PartitionDDL, compiler: DDLCompiler, **_: Any) -> str:
+    raise CompileError(f"{type(element).__name__} exists on PostgreSQL only, not on {compiler.dialect.name}")
+
+
+def relation(compiler: DDLCompiler, name: QualifiedName) -> str:
+    """*name*, quoted where it must be; ``schema_translate_map`` applies, as it does to a Table."""
+    return compiler.preparer.format_table(Table(name.name, MetaData(), schema=name.schema))
+
+
+def raw(compiler: DDLCompiler, sql: str) -> str:
+    """*sql* as a driver wants it: those that use % for parameters need it doubled."""
+    return sql.replace("%", "%%") if getattr(compiler.preparer, "_double_percents", False) else sql
+
+
+def text_literal(value: str) -> str:
+    """*value* between quotes, whatever ``standard_conforming_strings`` says."""
+    escaped = value.replace("'", "''")
+    return "E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else f"'{escaped}'"
+
+
+_Visit = Callable[[Any, DDLCompiler], str]
+
+
+def _on_postgresql(element: type[PartitionDDL]) -> Callable[[_Visit], _Visit]:
+    def register(visit: _Visit) -> _Visit:
+        compiles(element, "postgresql")(lambda each, compiler, **_: visit(each.action, compiler))
+        return visit
+
+    return register
+
+
+@_on_postgresql(CreateTableDDL)
+def _create_table(action: CreateTable, compiler: DDLCompiler) -> str:
+    # Indexes come with ATTACH; an identity column is the parent's alone, and PostgreSQL 17 refuses a second one.
+    like = f"LIKE {relation(compiler, action.like)} INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES"
+    return f"{_create(action.unlogged)} {relation(compiler, action.name)} ({like}){_by(compiler, action.partition_by)}"
+
+
+@_on_postgresql(CreatePartitionDDL)
+def _create_partition(action: CreatePartition, compiler: DDLCompiler) -> str:
+    name, parent = relation(compiler, action.name), relation(compiler, action.parent)
+    bound = raw(compiler, for_values(action.bound, action.key.types))
+    return f"{_create(action.unlogged)} {name} PARTITION OF {parent} {bound}{_by(compiler, action.partition_by)}"
+
+
+def _create(unlogged: bool) -> str:
+    return "CREATE UNLOGGED TABLE" if unlogged else "CREATE TABLE"
+
+
+def _by(compiler: DDLCompiler, partition_by: str | None) -> str:
+    return f" PARTITION BY {raw(compiler, partition_by)}" if partition_by else ""
+
+
+@_on_postgresql(DropTableDDL)
+def _drop_table(action: DropTable | DropPartition, compiler: DDLCompiler) -> str:
+    return f"DROP TABLE {relation(compiler, action.name)}"
+
+
+@_on_postgresql(AttachPartitionDDL)
+def _attach(action: AttachPartition, compiler: DDLCompiler) -> str:
+    parent, partition = relation(compiler, action.parent), relation(compiler, action.partition)
+    bound = raw(compiler, for_values(action.bound, action.key.types))
+    return f"ALTER TABLE {parent} ATTACH PARTITION {partition} {bound}"
+
+
+@_on_postgresql(DetachPartitionDDL)
+def _detach(action: DetachPartition, compiler: DDLCompiler) -> str:
+    parent, partition = relation(compiler, action.parent), relation(compiler, action.partition)
+    return f"ALTER TABLE {parent} DETACH PARTITION {partition}{' CONCURRENTLY' * action.concurrently}"
+
+
+@_on_postgresql(FinalizeDetachDDL)
+def _finalize(action: FinalizeDetach, compiler: DDLCompiler) -> str:
+    return (
+        f"ALTER TABLE {relation(compiler, action.parent)} "
+        f"DETACH PARTITION {relation(compiler, action.partition)} FINALIZE"
+    )
+
+
+@_on_postgresql(CommentDDL)
+def _comment(action: MarkDetached | UnmarkDetached, compiler: DDLCompiler) -> str:
+    comment = marked(action.parent, action.comment) if isinstance(action, MarkDetached) else action.comment
+    written = "NULL" if comment is None else raw(compiler, text_literal(comment))
+    return f"COMMENT ON TABLE {relation(compiler, action.table)} IS {written}"
+
+
+@_on_postgresql(LockDDL)
+def _lock(action: MoveRows, compiler: DDLCompiler) -> str:
+    return f"LOCK TABLE {relation(compiler, action.source)} IN SHARE ROW EXCLUSIVE MODE"
+
+
+@_on_postgresql(MoveRowsDDL)
+def _move_rows(action: MoveRows, compiler: DDLCompiler) -> str:
+    source, target = relation(compiler, action.source), relation(compiler, action.target)
+    columns = tuple(key_sql(part) for part in action.key.parts)
+    where = raw(compiler, check_predicate(action.bound, columns, action.key.types) or "true")
+    # A generated column can't be inserted into, so the list of columns is made where the table is known.
+    body = f"""
+DECLARE
+    waiting bigint;
+    names text;
+BEGIN
+    SELECT count(*) INTO waiting FROM (SELECT FROM {source} WHERE {where} LIMIT {action.limit + 1}) AS some;
+    IF waiting = 0 THEN
+        RETURN;
+    END IF;
+    IF waiting > {action.limit} THEN
+        SELECT count(*) INTO waiting FROM {source} WHERE {where};
+        RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded', MESSAGE = waiting || {text_literal(_too_many(action))};
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = {raw(compiler, _regclass(action.source))}
+               AND tgenabled <> 'D' AND tgtype & 1 = 1 AND (NOT tgisinternal OR tgconstraint IN (
+                   SELECT oid FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confdeltype <> 'a'
+                   AND confrelid = tgrelid))) THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = {text_literal(_triggers(action))};
+    END IF;
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO names FROM pg_catalog.pg_attribute
+    WHERE attrelid = {raw(compiler, _regclass(action.source))} AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+    EXECUTE 'WITH moved AS (DELETE FROM ' || {text_literal(source)} || ' WHERE ' || {text_literal(where)}
+        || ' RETURNING ' || names || ') INSERT INTO ' || {text_literal(target)} || ' (' || names
+        || ') SELECT ' || names || ' FROM moved';
+END"""
+    return f"DO $sa_partman${body} $sa_partman$"
+
+
+def key_sql(part: KeyPart) -> str:
+    """A part of a partition key, as it stands in a WHERE clause."""
+    return quote(part.column) if part.column is not None else f"({part.expression})"
+
+
+def _regclass(name: QualifiedName) -> str:
+    return f"{text_literal(name.quoted)}::pg_catalog.regclass"
+
+
+def _too_many(action: MoveRows) -> str:
+    return (
+        f" rows of {action.source} belong into the new partition {action.target.name}, and at most {action.limit} are "
+        f"moved in one transaction; nothing was changed. Move them in a maintenance window, or raise the limit."
+    )
+
+
+def _triggers(action: MoveRows) -> str:
+    return (
+        f"{action.source} holds rows that belong into the new partition {action.target.name}, and moving them would "
+        f"fire its row triggers or foreign key actions; nothing was changed. Move them by hand."
+    )

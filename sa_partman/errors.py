@@ -1,0 +1,98 @@
+"""
+Every exception of the package, one tree::
+
+    PartmanError
+    |-- DeclarationError          a declaration is wrong; raised when the class is mapped
+    |-- ConfigurationError        no metadata, no URL, a bad option: nothing was contacted
+    |   `-- MissingDependency     an optional package is not installed
+    |-- ServerUnavailable         no server, no connection, or no binaries to start one
+    |-- CatalogError              the catalog says something that we cannot read
+    |-- Refused                   the request is understood and not done; nothing was changed
+    |   |-- NameTaken             another relation bears the wanted name
+    |   |-- ReadOnlyServer        a standby, or default_transaction_read_only
+    |   `-- MissingPrivilege      the role may not do what the plan needs
+    |-- MaintainerBusy            another maintainer holds the lock; try later
+    `-- ExecutionError            a step failed in the database; the message says what was done
+        |-- LockNotAcquired       the lock was not granted within the budget
+        `-- VerificationFailed    the catalog does not show what was just created
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class PartmanError(Exception):
+    """Base of everything that this package raises on purpose."""
+
+
+class DeclarationError(PartmanError, ValueError):
+    """A declaration is wrong: the message names the table, the columns and the remedy."""
+
+
+class ConfigurationError(PartmanError):
+    """Metadata, URL or an option is missing or wrong; nothing was contacted."""
+
+
+class MissingDependency(ConfigurationError):
+    """An optional package is needed here and not installed."""
+
+    def __init__(self, what: str, *, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(f"{what}; install it with: pip install 'sa-partman[{extra}]'")
+
+
+class ServerUnavailable(PartmanError):
+    """No server answers, or none can be started."""
+
+
+class CatalogError(PartmanError):
+    """The catalog holds something that cannot be read; nothing was changed."""
+
+
+class Refused(PartmanError):
+    """The request is understood and refused; nothing was changed."""
+
+
+class NameTaken(Refused):
+    """Another relation or type already bears the name that a new partition would get."""
+
+    def __init__(self, name: str, *, held_by: str) -> None:
+        self.name, self.held_by = name, held_by
+        super().__init__(
+            f"{name}: the name is taken by {held_by}; nothing was created. "
+            f"Rename that object, or give the declaration another name= template."
+        )
+
+
+class ReadOnlyServer(Refused):
+    """The server is a standby, or the session is read-only."""
+
+
+class MissingPrivilege(Refused):
+    """The connected role does not own the table or may not create in its schema."""
+
+
+class MaintainerBusy(PartmanError):
+    """Another maintainer holds the lock of this database; nothing was changed, try later."""
+
+
+class ExecutionError(PartmanError):
+    """A database step failed; what was committed before it stays."""
+
+
+class LockNotAcquired(ExecutionError):
+    """The lock on the partitioned table was not granted in time; nothing was changed."""
+
+    def __init__(self, table: str, *, lock_timeout: float, attempts: int, blockers: Iterable[str] = ()) -> None:
+        self.table, self.lock_timeout, self.attempts = table, lock_timeout, attempts
+        self.blockers = tuple(blockers)
+        held = f" Held by: {'; '.join(self.blockers)}." if self.blockers else ""
+        super().__init__(
+            f"{table}: no lock within {lock_timeout:g} s in {attempts} attempts; nothing was changed.{held} "
+            f"A long transaction holds the table: look in pg_stat_activity, or raise LockPolicy(budget=...)."
+        )
+
+
+class VerificationFailed(ExecutionError):
+    """What the catalog shows after a step is not what the step intended; the step was rolled back."""

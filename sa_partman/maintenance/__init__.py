@@ -1,0 +1,1 @@
+"""The services: provision, prune, check and status over a MetaData."""

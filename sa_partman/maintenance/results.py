@@ -1,0 +1,133 @@
+"""What a plan is to its reader, and what one run did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sa_partman.bounds.text import describe
+from sa_partman.ddl.render import script_of, sql_of
+from sa_partman.finding import Finding, Severity
+from sa_partman.plan.steps import Plan, Step
+
+
+class MaintenancePlan(Plan):
+    """A plan that prints itself: as sentences with ``str()``, as the SQL that would run with ``sql()``."""
+
+    def sql(self) -> str:
+        """A script for psql; empty when there is nothing to do."""
+        return script_of(self.steps)
+
+    def __str__(self) -> str:
+        lines = [sentence(step) for step in self.steps]
+        lines += [f"! {finding.table}: {finding.message}" for finding in self.findings]
+        return "\n".join(lines) or "nothing to do"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "now": self.now.isoformat(),
+            "steps": [step_dict(step) for step in self.steps],
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def sentence(step: Step) -> str:
+    """``+ events_p20240101 [2024-01-01, 2024-02-01)`` and the like: one line."""
+    sign = "-" if step.purpose.removes else "+" if step.purpose == "provision" else "~"
+    bound = "" if step.bound is None else f"  {describe(step.bound)}"
+    return f"{sign} {step.purpose.value:<9} {step.partition}{bound}"
+
+
+def step_dict(step: Step) -> dict[str, Any]:
+    return {
+        "purpose": step.purpose.value,
+        "table": str(step.table),
+        "partition": str(step.partition),
+        "bound": None if step.bound is None else describe(step.bound),
+        "transaction": step.in_transaction,
+        "sql": list(sql_of(step.actions)),
+    }
+
+
+class Outcome(StrEnum):
+    """DONE; SUPERSEDED: somebody else did it; DEFERRED: no lock within the budget; FAILED: the server refused it."""
+
+    DONE = "done"
+    SUPERSEDED = "superseded"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """
+    Args:
+        step: What was to be done.
+        outcome: How it went; on everything but DONE, nothing of it was changed.
+        seconds: How long it took, pauses included.
+        error: One line; empty when there was none.
+    """
+
+    step: Step
+    outcome: Outcome
+    seconds: float
+    error: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome in (Outcome.FAILED, Outcome.DEFERRED)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **step_dict(self.step),
+            "outcome": self.outcome.value,
+            "seconds": round(self.seconds, 4),
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """
+    What one run did, in order. Falsy when it found nothing to do.
+
+    Args:
+        now: The instant that it was made for; aware.
+        steps: One result for each step tried.
+        findings: What stands in the way and was not tried.
+    """
+
+    now: datetime
+    steps: tuple[StepResult, ...]
+    findings: tuple[Finding, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def ok(self) -> bool:
+        """True when every step was done and nothing stands in the way."""
+        errors = any(finding.severity is Severity.ERROR for finding in self.findings)
+        return not errors and not any(step.failed for step in self.steps)
+
+    def __str__(self) -> str:
+        lines = [_result_line(result) for result in self.steps]
+        lines += [f"! {finding.table}: {finding.message}; {finding.remedy}" for finding in self.findings]
+        return "\n".join(lines) or "nothing to do"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "now": self.now.isoformat(),
+            "ok": self.ok,
+            "steps": [step.to_dict() for step in self.steps],
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def _result_line(result: StepResult) -> str:
+    line = sentence(result.step)
+    if result.outcome is Outcome.DONE:
+        return line
+    return f"{line}  {result.outcome.value.upper()}{': ' + result.error if result.error else ''}"

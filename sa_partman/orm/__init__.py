@@ -1,0 +1,1 @@
+"""Declarations on SQLAlchemy models and tables."""

@@ -1,0 +1,211 @@
+"""
+Actions: single changes, as values. They hold no connection and know no SQL; each names the lock it takes.
+
+Source of the locks: PostgreSQL, ALTER TABLE and CREATE TABLE; measured on 14-18.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from sa_partman.bounds.bound import Bound
+from sa_partman.key import PartitionKey
+from sa_partman.names import QualifiedName
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable:
+    """
+    A stand-alone table like *like*, to be attached. Locks *like*: ACCESS SHARE.
+
+    Args:
+        partition_by: Such as ``HASH (id)``, when it is to have partitions itself.
+        unlogged: Its rows are lost in a crash.
+    """
+
+    name: QualifiedName
+    like: QualifiedName
+    partition_by: str | None = None
+    unlogged: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> DropTable:
+        return DropTable(self.name, self.like, self.partition_by, self.unlogged)
+
+
+@dataclass(frozen=True, slots=True)
+class DropTable:
+    """
+    Drop a table, and the partitions that it has. Locks it and, while attached, its parent: ACCESS EXCLUSIVE.
+
+    The other fields say how to make it again, empty.
+    """
+
+    name: QualifiedName
+    like: QualifiedName
+    partition_by: str | None = None
+    unlogged: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> CreateTable:
+        return CreateTable(self.name, self.like, self.partition_by, self.unlogged)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePartition:
+    """
+    A table made as a partition at once. Locks the parent: ACCESS EXCLUSIVE; so for parents that nobody sees yet.
+    """
+
+    parent: QualifiedName
+    name: QualifiedName
+    bound: Bound
+    key: PartitionKey
+    partition_by: str | None = None
+    unlogged: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> DropPartition:
+        return DropPartition(self.parent, self.name, self.bound, self.key, self.partition_by, self.unlogged)
+
+
+@dataclass(frozen=True, slots=True)
+class DropPartition:
+    """Drop an attached partition with its rows. Locks the parent: ACCESS EXCLUSIVE."""
+
+    parent: QualifiedName
+    name: QualifiedName
+    bound: Bound
+    key: PartitionKey
+    partition_by: str | None = None
+    unlogged: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> CreatePartition:
+        return CreatePartition(self.parent, self.name, self.bound, self.key, self.partition_by, self.unlogged)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachPartition:
+    """
+    Make *partition* a partition of *parent*. Locks the parent: SHARE UPDATE EXCLUSIVE; a default partition and
+    *partition*: ACCESS EXCLUSIVE.
+    """
+
+    parent: QualifiedName
+    partition: QualifiedName
+    bound: Bound
+    key: PartitionKey = field(repr=False)
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> DetachPartition:
+        return DetachPartition(self.parent, self.partition, self.bound, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class DetachPartition:
+    """
+    Make *partition* a table of its own. Locks the parent and a default partition: ACCESS EXCLUSIVE; *concurrently*,
+    the parent: SHARE UPDATE EXCLUSIVE.
+    """
+
+    parent: QualifiedName
+    partition: QualifiedName
+    bound: Bound
+    key: PartitionKey = field(repr=False)
+    concurrently: bool = False
+
+    @property
+    def in_transaction(self) -> bool:
+        return not self.concurrently
+
+    def inverse(self) -> AttachPartition:
+        return AttachPartition(self.parent, self.partition, self.bound, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class FinalizeDetach:
+    """
+    End a concurrent detach that was interrupted. Locks the parent: SHARE UPDATE EXCLUSIVE. It has no inverse: what is
+    pending is detached already for every new query.
+    """
+
+    parent: QualifiedName
+    partition: QualifiedName
+
+    in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class MarkDetached:
+    """
+    Comment on *table* that it was detached from *parent* by us. Locks it: SHARE UPDATE EXCLUSIVE.
+
+    Args:
+        comment: The user's own comment, which is kept behind the mark.
+    """
+
+    table: QualifiedName
+    parent: QualifiedName
+    comment: str | None = None
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> UnmarkDetached:
+        return UnmarkDetached(self.table, self.parent, self.comment)
+
+
+@dataclass(frozen=True, slots=True)
+class UnmarkDetached:
+    """Take our mark off *table*, which is attached again. Locks it: SHARE UPDATE EXCLUSIVE."""
+
+    table: QualifiedName
+    parent: QualifiedName
+    comment: str | None = None
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> MarkDetached:
+        return MarkDetached(self.table, self.parent, self.comment)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRows:
+    """
+    Move the rows that *bound* takes from *source* into *target*, which is not attached yet. Locks *source*: SHARE ROW
+    EXCLUSIVE.
+
+    Args:
+        limit: More rows than this are not moved; the step fails and nothing is changed.
+    """
+
+    source: QualifiedName
+    target: QualifiedName
+    bound: Bound
+    key: PartitionKey = field(repr=False)
+    limit: int = 100_000
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> MoveRows:
+        return MoveRows(self.target, self.source, self.bound, self.key, self.limit)
+
+
+Action = (
+    CreateTable
+    | DropTable
+    | CreatePartition
+    | DropPartition
+    | AttachPartition
+    | DetachPartition
+    | FinalizeDetach
+    | MarkDetached
+    | UnmarkDetached
+    | MoveRows
+)

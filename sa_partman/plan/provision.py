@@ -1,0 +1,136 @@
+"""Provisioning: the partitions that a declared table lacks, each made whole in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sa_partman.bounds.bound import DEFAULT, Bound, DefaultBound
+from sa_partman.catalog import FoundTable, Parent, Partition, default_of
+from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.expiry import expired_by
+from sa_partman.compare.hashes import missing_remainders, modulus_findings
+from sa_partman.compare.lists import half_held, is_active, missing_labels
+from sa_partman.compare.ranges import lines_of, missing_in
+from sa_partman.compare.situation import Situation
+from sa_partman.finding import Finding, Severity
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, CreateTable, MoveRows, UnmarkDetached
+from sa_partman.plan.naming import partition_name
+from sa_partman.plan.steps import Purpose, Step
+from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel, RangeLevel
+
+Wanted = tuple[Bound, str | None]
+"""A bound to create, and its label where it is a list's."""
+
+
+def provision_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step | Finding]:
+    """
+    One step per missing partition of any level, and a finding for each that can't be made.
+    """
+    builder = _Builder(declared, found)
+    yield from builder.level(declared.level, found, situation)
+
+
+class _Builder:
+    def __init__(self, declared: DeclaredTable, found: FoundTable) -> None:
+        self.table = found.name
+        self.taken = {partition.name: partition.bound for partition in found.walk()}
+        self.taken[found.name] = DEFAULT
+        self.detached = {each.name: each for each in found.detached}
+
+    def level(self, level: Level, parent: Parent, situation: Situation) -> Iterator[Step | Finding]:
+        for bound, label in missing_bounds(level, parent, situation):
+            yield self.step(level, parent, bound, label, situation)
+        yield from _findings(str(self.table), level, parent, situation)
+        if level.below is not None:
+            for partition in parent.partitions:
+                if divides(level.below, partition) and not expired_by(level, parent, partition, situation):
+                    inside = descend(level, partition.bound, situation)
+                    if is_active(level, partition.bound, situation):
+                        yield from self.level(level.below, partition, inside)
+
+    def step(
+        self, level: Level, parent: Parent, bound: Bound, label: str | None, situation: Situation
+    ) -> Step | Finding:
+        name = partition_name(level, parent.name, bound, label)
+        if name in self.taken:
+            return _name_taken(self.table, name)
+        self.taken[name] = bound
+        if name in self.detached:
+            actions: tuple[Action, ...] = (
+                AttachPartition(parent.name, name, bound, level.key),
+                UnmarkDetached(name, self.detached[name].parent, self.detached[name].comment),
+            )
+        else:
+            actions = creation(level, parent, name, bound, situation)
+        return Step(Purpose.PROVISION, self.table, name, bound, actions)
+
+
+def missing_bounds(level: Level, parent: Parent, situation: Situation) -> Iterator[Wanted]:
+    """What *parent* lacks, the most urgent first; a default partition last."""
+    if isinstance(level, RangeLevel):
+        for line in lines_of(level, parent, situation):
+            yield from ((bound, None) for bound in missing_in(line, level, parent, situation))
+    elif isinstance(level, ListLevel):
+        yield from ((bound, label) for label, bound in missing_labels(level, parent, situation))
+    elif isinstance(level, HashLevel):
+        yield from ((bound, None) for bound in missing_remainders(level, parent))
+    if level.spec.default and default_of(parent) is None:
+        yield DEFAULT, None
+
+
+def creation(
+    level: Level, parent: Parent, name: QualifiedName, bound: Bound, situation: Situation
+) -> tuple[Action, ...]:
+    """
+    A partition with all below it. It is made apart and attached last, so the parent's lock is held for an instant.
+
+    Rows of it that a default partition holds are moved in between, because PostgreSQL would refuse to attach.
+    """
+    below = _below(level, bound)
+    key = parent.key or level.key
+    made = CreateTable(name, parent.name, None if below is None else below.partition_by, level.spec.unlogged)
+    inner = () if below is None else _inner(below, name, descend(level, bound, situation))
+    default = default_of(parent)
+    moved = () if default is None or bound == DEFAULT else (MoveRows(default.name, name, bound, key),)
+    return (made, *inner, *moved, AttachPartition(parent.name, name, bound, key))
+
+
+def first_partitions(level: Level, parent: QualifiedName, situation: Situation) -> tuple[CreatePartition, ...]:
+    """Every partition of every level that a new, empty table *parent* needs; parents before their partitions."""
+    return _inner(level, parent, situation)
+
+
+def _inner(level: Level, parent: QualifiedName, situation: Situation) -> tuple[CreatePartition, ...]:
+    empty = Partition(parent, 0, DEFAULT, "p")
+    actions: list[CreatePartition] = []
+    for bound, label in missing_bounds(level, empty, situation):
+        name = partition_name(level, parent, bound, label)
+        below = _below(level, bound)
+        by = None if below is None else below.partition_by
+        actions.append(CreatePartition(parent, name, bound, level.key, by, level.spec.unlogged))
+        if below is not None:
+            actions.extend(_inner(below, name, descend(level, bound, situation)))
+    return tuple(actions)
+
+
+def _below(level: Level, bound: Bound) -> Level | None:
+    """A default partition is not divided further: what falls into it is to be looked at, not to be kept."""
+    return None if isinstance(bound, DefaultBound) else level.below
+
+
+def _findings(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
+    if isinstance(level, ListLevel):
+        yield from half_held(table, level, parent, situation)
+    elif isinstance(level, HashLevel):
+        yield from modulus_findings(table, level, parent)
+
+
+def _name_taken(table: QualifiedName, name: QualifiedName) -> Finding:
+    return Finding(
+        "name-taken",
+        Severity.ERROR,
+        str(table),
+        f"{name} already is a partition with another bound, so the missing one can't be called that",
+        f"rename it (ALTER TABLE {name.quoted} RENAME TO ...), or give the declaration another name= template",
+    )

@@ -1,0 +1,99 @@
+"""Steps and plans: actions in transactions, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sa_partman.bounds.bound import Bound
+from sa_partman.finding import Finding
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import Action
+
+
+class Purpose(StrEnum):
+    """Why a step exists; steps run in this order."""
+
+    HEAL = "heal"
+    PROVISION = "provision"
+    DETACH = "detach"
+    DROP = "drop"
+
+    @property
+    def removes(self) -> bool:
+        """Whether rows leave the partitioned table."""
+        return self in (Purpose.DETACH, Purpose.DROP)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """
+    The changes of one transaction (or one statement outside of any, when its action asks for that).
+
+    Args:
+        purpose: Why.
+        table: The declared table.
+        partition: The partition that the step is about.
+        bound: That partition's bound; None when it does not matter.
+        actions: In order; at least one.
+    """
+
+    purpose: Purpose
+    table: QualifiedName
+    partition: QualifiedName
+    bound: Bound | None
+    actions: tuple[Action, ...]
+
+    @property
+    def in_transaction(self) -> bool:
+        return all(action.in_transaction for action in self.actions)
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """
+    What one table needs.
+
+    Args:
+        table: The declared table.
+        steps: In order: heal, provision, prune.
+        findings: What stands in the way, and is not done.
+    """
+
+    table: QualifiedName
+    steps: tuple[Step, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def only(self, *purposes: Purpose) -> TablePlan:
+        return TablePlan(self.table, tuple(step for step in self.steps if step.purpose in purposes), self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What all tables need at *now*. Truthy when there is anything to do.
+
+    Args:
+        now: The instant that it was made for; aware.
+        tables: In the order of the metadata: referenced tables first.
+    """
+
+    now: datetime
+    tables: tuple[TablePlan, ...]
+
+    def __bool__(self) -> bool:
+        return any(table.steps for table in self.tables)
+
+    @property
+    def steps(self) -> Iterator[Step]:
+        for table in self.tables:
+            yield from table.steps
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for table in self.tables for finding in table.findings)
+
+    def only(self, *purposes: Purpose) -> Plan:
+        return Plan(self.now, tuple(table.only(*purposes) for table in self.tables))

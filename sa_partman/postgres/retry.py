@@ -1,0 +1,46 @@
+"""How long to try for a lock: whole transactions, jittered pauses, budgets; never a last try without a timeout."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+
+@dataclass(frozen=True, slots=True)
+class LockPolicy:
+    """
+    Args:
+        lock_timeout: Seconds that one attempt waits for a lock, and others behind it. Keep it below the server's
+            ``deadlock_timeout`` (1 s), so that the maintainer gives way and never the application.
+        budget: Seconds that one step may take in all, pauses included.
+        pause: Seconds between two attempts at first; it doubles, jittered, up to *longest_pause*.
+        longest_pause: Seconds.
+        stall: Seconds that all attempts of a step may have waited in the queue, together.
+    """
+
+    lock_timeout: float = 0.2
+    budget: float = 60.0
+    pause: float = 0.1
+    longest_pause: float = 1.0
+    stall: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lock_timeout <= self.stall:
+            raise ValueError(f"lock_timeout={self.lock_timeout} must be above 0 and at most stall={self.stall}")
+        if self.budget <= 0 or self.pause <= 0 or self.longest_pause < self.pause:
+            raise ValueError("budget and pause are above 0, and longest_pause is at least pause")
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts the stall budget allows."""
+        return max(1, int(self.stall / self.lock_timeout))
+
+    def pauses(self, chance: random.Random | None = None) -> Iterator[float]:
+        """Seconds to sleep before each attempt: 0, then growing; endless."""
+        jitter = chance or random.Random()
+        yield 0.0
+        for attempt in count():
+            longest = min(self.longest_pause, self.pause * 2.0 ** min(attempt, 30))
+            yield longest * (0.5 + jitter.random() / 2)

@@ -1,0 +1,89 @@
+"""
+The session: pinned settings, so that nothing depends on who connects from where, and what the server says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from sa_partman.errors import ReadOnlyServer
+
+_PINNED = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+    "row_security": "off",
+    "search_path": "pg_catalog",
+}
+
+_SET = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in _PINNED.items())
+# The first columns are computed before search_path is pinned: a target list is evaluated from left to right.
+_OPEN = text(
+    "SELECT pg_catalog.current_schema(), pg_catalog.clock_timestamp(), pg_catalog.pg_is_in_recovery(), "
+    "pg_catalog.current_setting('transaction_read_only'), current_user, "
+    f"pg_catalog.set_config('lock_timeout', :lock_timeout, true), {_SET}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """
+    Args:
+        default_schema: Where unqualified names live; None when the search path names no schema that exists.
+        now: The server's clock; aware.
+        standby: The server is in recovery.
+        read_only: The transaction may not write.
+        role: The connected role.
+    """
+
+    default_schema: str | None
+    now: datetime
+    standby: bool
+    read_only: bool
+    role: str
+
+    def require_writable(self) -> None:
+        """
+        Raises:
+            ReadOnlyServer: Nothing can be changed here.
+        """
+        if self.standby:
+            raise ReadOnlyServer("the server is a standby (in recovery); nothing was changed. Connect to the primary.")
+        if self.read_only:
+            raise ReadOnlyServer(
+                "the session is read-only (default_transaction_read_only is on); nothing was changed. "
+                "Connect as a role that may write, or with options='-c default_transaction_read_only=off'."
+            )
+
+
+def pin(connection: Connection, lock_timeout: float) -> Session:
+    """
+    Pins the settings of the current transaction, and of it alone.
+
+    Args:
+        lock_timeout: In seconds.
+    """
+    row = connection.execute(_OPEN, {"lock_timeout": f"{round(lock_timeout * 1000)}ms"}).one()
+    return Session(row[0], row[1], row[2], row[3] == "on", row[4])
+
+
+@contextmanager
+def pinned(connection: Connection, lock_timeout: float) -> Iterator[Session]:
+    """
+    The settings of `pin` inside somebody else's transaction: they are put back at the end, unless it failed.
+    """
+    names = (*_PINNED, "lock_timeout")
+    wanted = ", ".join(f"pg_catalog.current_setting('{name}')" for name in names)
+    before = connection.execute(text(f"SELECT {wanted}")).one()
+    session = pin(connection, lock_timeout)
+    yield session
+    back = ", ".join(f"pg_catalog.set_config('{name}', :v{index}, true)" for index, name in enumerate(names))
+    connection.execute(text(f"SELECT {back}"), {f"v{index}": value for index, value in enumerate(before)})

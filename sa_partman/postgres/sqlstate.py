@@ -1,0 +1,46 @@
+"""
+What an error means, by SQLSTATE and never by its text.
+
+Source: PostgreSQL, Appendix A, PostgreSQL Error Codes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError
+
+LOCK_NOT_AVAILABLE = "55P03"
+DEADLOCK_DETECTED = "40P01"
+SERIALIZATION_FAILURE = "40001"
+INSUFFICIENT_PRIVILEGE = "42501"
+READ_ONLY = "25006"
+
+_AGAIN = frozenset({LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE})
+# A table, a type's name or a bound that somebody else made since the catalog was read.
+_OVERTAKEN = frozenset({"42P07", "42710", "42P17", "23505"})
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five characters of the driver's error behind *error*, whichever driver it is."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    for name in ("sqlstate", "pgcode"):
+        state = getattr(origin, name, None)
+        if isinstance(state, str):
+            return state
+    return None
+
+
+def worth_retrying(error: BaseException) -> bool:
+    return sqlstate(error) in _AGAIN
+
+
+def overtaken(error: BaseException) -> bool:
+    """Whether the catalog may have changed since the plan was made."""
+    return sqlstate(error) in _OVERTAKEN
+
+
+def first_line(error: BaseException) -> str:
+    """The driver's message without SQLAlchemy's additions; its detail behind it."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    lines = [line.strip() for line in str(origin).splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(("LINE ", "^", "CONTEXT:"))]
+    return " ".join(kept[:2]) if kept else type(origin).__name__

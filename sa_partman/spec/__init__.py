@@ -1,0 +1,1 @@
+"""What the user declares: pure values, no database and no SQLAlchemy."""

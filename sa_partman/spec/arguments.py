@@ -1,0 +1,24 @@
+"""The arguments of a declaration: its ``repr()`` is the Python that makes it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """Positional and keyword arguments; keywords that have their default are left out."""
+
+    positional: tuple[Any, ...]
+    keywords: tuple[tuple[str, Any], ...]
+
+    def call(self, name: str) -> str:
+        parts = [repr(value) for value in self.positional]
+        parts += [f"{key}={value!r}" for key, value in self.keywords]
+        return f"{name}({', '.join(parts)})"
+
+
+def given(defaults: dict[str, Any], values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Those of *values*, in order, that differ from *defaults*."""
+    return tuple((key, value) for key, value in values.items() if value != defaults[key])

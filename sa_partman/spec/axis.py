@@ -1,0 +1,141 @@
+"""The axis of a range level: how its key's values, its grid and the clock meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from sa_partman.bounds.grid import Grid, IntegerGrid, Position, UtcGrid, WallGrid, ZonedGrid
+from sa_partman.bounds.interval import Duration, Interval, months_before
+from sa_partman.bounds.values import Extreme, FarTime, KeyValue
+from sa_partman.bounds.zone import to_instant, to_wall, zone_named
+from sa_partman.codecs.protocol import Codec
+from sa_partman.key import Family
+from sa_partman.spec.range_spec import RangeSpec
+
+
+class Axis(Protocol):
+    """One per range level; pure."""
+
+    @property
+    def grid(self) -> Grid: ...
+
+    def encode(self, position: Position) -> KeyValue:
+        """The key value at which *position* begins."""
+        ...
+
+    def decode(self, value: KeyValue) -> Position | None:
+        """The position of a key value; None for infinities, and for what the codec can't place."""
+        ...
+
+    def parse(self, text: str | int) -> Position:
+        """The position of a declaration's ``start``."""
+        ...
+
+    def suffix(self, position: Position) -> str:
+        """What a partition that begins at *position* is called after its table: ``p20240101``."""
+        ...
+
+    def wall(self, position: Position) -> datetime | int:
+        """What a name template may format: wall-clock time in the declared zone, or the number."""
+        ...
+
+
+class TimeAxis:
+    """
+    Time in a key of type date, timestamp or timestamptz, or hidden in another type by a codec.
+
+    Positions are naive wall-clock times for date and timestamp, and aware instants in UTC for the others.
+    """
+
+    def __init__(self, interval: Interval, zone: ZoneInfo, family: Family, codec: Codec | None) -> None:
+        self.interval, self.zone, self.family, self.codec = interval, zone, family, codec
+        self.aware = family not in (Family.DATE, Family.TIMESTAMP)
+        self.grid: Grid = self._grid()
+
+    def _grid(self) -> Grid:
+        if not self.aware:
+            return WallGrid(self.interval)
+        return UtcGrid(self.interval) if self.zone.key == "UTC" else ZonedGrid(self.interval, self.zone)
+
+    def encode(self, position: datetime) -> KeyValue:
+        if self.codec is not None:
+            return self.codec.encode(position, self.family)
+        return position.date() if self.family is Family.DATE else position
+
+    def decode(self, value: KeyValue) -> datetime | None:
+        if value is None or isinstance(value, Extreme | FarTime):
+            return None
+        if self.codec is not None:
+            try:
+                return self.codec.decode(value)
+            except ValueError:
+                return None
+        if isinstance(value, datetime):
+            return value
+        return datetime(value.year, value.month, value.day) if isinstance(value, date) else None
+
+    def position(self, now: datetime) -> datetime:
+        """Where the clock stands: *now* (aware), as a position."""
+        return now.astimezone(UTC) if self.aware else to_wall(now, self.zone)
+
+    def back(self, position: datetime, length: Duration) -> datetime:
+        """*position* - *length*: months and days by the wall clock of the zone, the rest as elapsed time."""
+        wall = to_wall(position, self.zone) if self.aware else position
+        moved = months_before(wall, length.months) - timedelta(days=length.days)
+        start = position if moved == wall else (to_instant(moved, self.zone) if self.aware else moved)
+        return start - timedelta(seconds=length.seconds)
+
+    def parse(self, text: str | int) -> datetime:
+        parsed = datetime.fromisoformat(str(text))
+        if not self.aware:
+            return parsed if parsed.tzinfo is None else to_wall(parsed, self.zone)
+        return to_instant(parsed, self.zone) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+    def wall(self, position: datetime) -> datetime:
+        return to_wall(position, self.zone) if self.aware else position
+
+    def suffix(self, position: datetime) -> str:
+        wall = self.wall(position)
+        # A day whose midnight is skipped begins at 01:00 and is still that day; a cut cell is not.
+        whole = not self.interval.below_a_day and self.grid.cell(position).lower == position
+        return f"p{wall:%Y%m%d}" if whole else f"p{wall:%Y%m%d_%H%M%S}"
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerAxis:
+    """Integers in partitions of a fixed width; positions are the integers themselves."""
+
+    width: int
+
+    @property
+    def grid(self) -> Grid:
+        return IntegerGrid(self.width)
+
+    def encode(self, position: int) -> KeyValue:
+        return position
+
+    def decode(self, value: KeyValue) -> int | None:
+        return int(value) if _is_number(value) else None  # type: ignore[arg-type]
+
+    def parse(self, text: str | int) -> int:
+        return int(text)
+
+    def suffix(self, position: int) -> str:
+        return f"p{position}" if position >= 0 else f"pm{-position}"
+
+    def wall(self, position: int) -> int:
+        return position
+
+
+def _is_number(value: KeyValue) -> bool:
+    return value is not None and not isinstance(value, Extreme | FarTime | str | date)
+
+
+def axis_of(spec: RangeSpec, family: Family) -> TimeAxis | IntegerAxis:
+    """The axis of *spec* over a key of *family*; the declaration was validated before."""
+    if isinstance(spec.interval, int):
+        return IntegerAxis(spec.interval)
+    return TimeAxis(spec.interval, zone_named(spec.timezone), family, spec.codec)

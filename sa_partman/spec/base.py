@@ -1,0 +1,287 @@
+"""What the three strategies share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from sa_partman.errors import DeclarationError
+from sa_partman.names import quote
+from sa_partman.spec.arguments import Arguments
+
+Strategy = Literal["RANGE", "LIST", "HASH"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyExpression:
+    """
+    An expression as a part of a partition key. A table partitioned by one can have neither a primary key nor a unique
+    constraint.
+
+    Args:
+        sql: As it stands in PARTITION BY, without the outer parentheses.
+        type: The SQL type of its values, such as ``"timestamp"``.
+
+    Source: PostgreSQL, Table Partitioning, Limitations.
+    """
+
+    sql: str
+    type: str
+
+
+KeyItem = str | KeyExpression
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class PartitionSpec:
+    """One level of a declaration, and through *subpartition* all below it. Immutable and comparable."""
+
+    key: tuple[KeyItem, ...]
+    default: bool
+    name: str | None
+    unlogged: bool
+    subpartition: PartitionSpec | None
+
+    strategy: ClassVar[Strategy]
+
+    def _init_base(
+        self, key: tuple[KeyItem, ...], default: bool, name: str | None, unlogged: bool, subpartition: Any
+    ) -> None:
+        if not key:
+            raise DeclarationError(f"{type(self).__name__}() needs the partition key: name at least one column")
+        for item in key:
+            if not isinstance(item, str | KeyExpression):
+                raise DeclarationError(
+                    f"{type(self).__name__}({item!r}): a partition key is a column's name or a KeyExpression"
+                )
+        if subpartition is not None and not isinstance(subpartition, PartitionSpec):
+            raise DeclarationError(f"subpartition={subpartition!r} is not a declaration such as PartitionByHash(...)")
+        self._set(key=key, default=bool(default), name=name, unlogged=bool(unlogged), subpartition=subpartition)
+
+    def _set(self, **values: Any) -> None:
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+
+    def arguments(self) -> Arguments:
+        raise NotImplementedError
+
+    def structural(self) -> Self:
+        """
+        The part that a migration may hold: literals only, without retention, tenants and callables.
+        """
+        raise NotImplementedError
+
+    def with_(self, **changes: Any) -> Self:
+        """The same declaration with other keyword arguments."""
+        arguments = self.arguments()
+        return type(self)(*arguments.positional, **{**dict(arguments.keywords), **changes})
+
+    def levels(self) -> Iterator[PartitionSpec]:
+        """This level, then each one below it."""
+        level: PartitionSpec | None = self
+        while level is not None:
+            yield level
+            level = level.subpartition
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The key's column names as the user wrote them; expressions are left out."""
+        return tuple(item for item in self.key if isinstance(item, str))
+
+    @property
+    def has_expression(self) -> bool:
+        return any(isinstance(item, KeyExpression) for item in self.key)
+
+    def partition_by(self, names: dict[str, str] | None = None) -> str:
+        """
+        What stands after PARTITION BY, such as ``RANGE (created_at)``.
+
+        Args:
+            names: The columns' names in the database, where they differ from the key's.
+        """
+        parts = [
+            f"({item.sql})" if isinstance(item, KeyExpression) else quote_if_needed((names or {}).get(item, item))
+            for item in self.key
+        ]
+        return f"{self.strategy} ({', '.join(parts)})"
+
+    def __repr__(self) -> str:
+        return self.arguments().call(type(self).__name__)
+
+
+def quote_if_needed(identifier: str) -> str:
+    """Quoted unless it is a plain lower-case word that no keyword of PostgreSQL equals."""
+    plain = identifier.isascii() and identifier.islower() and identifier.replace("_", "a").isalnum()
+    return identifier if plain and not identifier[0].isdigit() and identifier not in _RESERVED else quote(identifier)
+
+
+# Source: PostgreSQL 18, Appendix C: reserved words, and those that can't be a column name.
+_RESERVED = frozenset(
+    [
+        "all",
+        "analyse",
+        "analyze",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "asymmetric",
+        "authorization",
+        "between",
+        "bigint",
+        "binary",
+        "bit",
+        "boolean",
+        "both",
+        "case",
+        "cast",
+        "char",
+        "character",
+        "check",
+        "coalesce",
+        "collate",
+        "collation",
+        "column",
+        "concurrently",
+        "constraint",
+        "create",
+        "cross",
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_schema",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "dec",
+        "decimal",
+        "default",
+        "deferrable",
+        "desc",
+        "distinct",
+        "do",
+        "else",
+        "end",
+        "except",
+        "exists",
+        "extract",
+        "false",
+        "fetch",
+        "float",
+        "for",
+        "foreign",
+        "freeze",
+        "from",
+        "full",
+        "grant",
+        "greatest",
+        "group",
+        "grouping",
+        "having",
+        "ilike",
+        "in",
+        "initially",
+        "inner",
+        "inout",
+        "int",
+        "integer",
+        "intersect",
+        "interval",
+        "into",
+        "is",
+        "isnull",
+        "join",
+        "json",
+        "json_array",
+        "json_arrayagg",
+        "json_exists",
+        "json_object",
+        "json_objectagg",
+        "json_query",
+        "json_scalar",
+        "json_serialize",
+        "json_table",
+        "json_value",
+        "lateral",
+        "leading",
+        "least",
+        "left",
+        "like",
+        "limit",
+        "localtime",
+        "localtimestamp",
+        "merge_action",
+        "national",
+        "natural",
+        "nchar",
+        "none",
+        "normalize",
+        "not",
+        "notnull",
+        "null",
+        "nullif",
+        "numeric",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "out",
+        "outer",
+        "overlaps",
+        "overlay",
+        "placing",
+        "position",
+        "precision",
+        "primary",
+        "real",
+        "references",
+        "returning",
+        "right",
+        "row",
+        "select",
+        "session_user",
+        "setof",
+        "similar",
+        "smallint",
+        "some",
+        "substring",
+        "symmetric",
+        "system_user",
+        "table",
+        "tablesample",
+        "then",
+        "time",
+        "timestamp",
+        "to",
+        "trailing",
+        "treat",
+        "trim",
+        "true",
+        "union",
+        "unique",
+        "user",
+        "using",
+        "values",
+        "varchar",
+        "variadic",
+        "verbose",
+        "when",
+        "where",
+        "window",
+        "with",
+        "xmlattributes",
+        "xmlconcat",
+        "xmlelement",
+        "xmlexists",
+        "xmlforest",
+        "xmlnamespaces",
+        "xmlparse",
+        "xmlpi",
+        "xmlroot",
+        "xmlserialize",
+        "xmltable",
+    ]
+)

@@ -1,0 +1,221 @@
+"""
+The rules that a declaration must keep, checked when its class is mapped.
+
+Source of the key rules: PostgreSQL, Table Partitioning, Limitations ("must include all the partition key columns").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sa_partman.bounds.interval import Interval
+from sa_partman.errors import DeclarationError
+from sa_partman.key import TIME_FAMILIES, Family, KeyType
+from sa_partman.spec.base import KeyExpression, KeyItem, PartitionSpec
+from sa_partman.spec.declared import with_default_codec
+from sa_partman.spec.list_spec import ListSpec
+from sa_partman.spec.range_spec import RangeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """
+    What the rules need to know of a column.
+
+    Args:
+        type: Its SQL type.
+        nullable: May it be NULL.
+        loses_generation: An integer column that generates its value alone and not within a composite primary key: no
+            identity, no default, no foreign key, ``autoincrement="auto"``.
+    """
+
+    type: KeyType
+    nullable: bool
+    loses_generation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """
+    Args:
+        name: For messages.
+        columns: By key.
+        primary_key: Column keys, in order; empty when there is none.
+        uniques: Each unique constraint or unique index: what it is called in messages, and its column keys.
+    """
+
+    name: str
+    columns: Mapping[str, ColumnFacts]
+    primary_key: tuple[str, ...]
+    uniques: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def validate(spec: PartitionSpec, table: TableFacts) -> None:
+    """
+    Raises:
+        DeclarationError: The first rule that is broken, naming the columns and the remedy.
+    """
+    seen: list[KeyItem] = []
+    for level in spec.levels():
+        for item in level.key:
+            if isinstance(item, str):
+                _column_exists(item, table)
+        _no_repeated_level(level, seen, table)
+        seen.extend(level.key)
+        _RULES[level.strategy](level, table)
+    _unique_constraints_hold_the_key(spec, table)
+    _id_generation_survives(spec, table)
+
+
+def _fail(table: TableFacts, message: str) -> DeclarationError:
+    return DeclarationError(f"{table.name}: {message}")
+
+
+def _column_exists(item: str, table: TableFacts) -> None:
+    if item not in table.columns:
+        raise _fail(
+            table,
+            f"the partition key names {item!r}, which is no column; the columns are {', '.join(table.columns)}. "
+            f"For an expression write KeyExpression({item!r}, type=...).",
+        )
+
+
+def _no_repeated_level(level: PartitionSpec, seen: list[KeyItem], table: TableFacts) -> None:
+    if isinstance(level, ListSpec) and level.key[0] in seen:
+        raise _fail(table, f"two levels partition by {level.key[0]!r}; a LIST below adds nothing, remove one")
+
+
+def _range_rules(level: PartitionSpec, table: TableFacts) -> None:
+    assert isinstance(level, RangeSpec)
+    for item in level.columns:
+        if table.columns[item].nullable:
+            raise _fail(
+                table,
+                f"{item!r} is a range partition key and may be NULL, and no range takes a NULL; "
+                f"declare it nullable=False (Mapped[datetime], not Mapped[datetime | None])",
+            )
+    ranged = level.ranged
+    kind = KeyType.of(ranged.type) if isinstance(ranged, KeyExpression) else table.columns[ranged].type
+    label = ranged.sql if isinstance(ranged, KeyExpression) else ranged
+    _interval_fits(level, label, kind, table)
+
+
+def _interval_fits(level: RangeSpec, label: str, kind: KeyType, table: TableFacts) -> None:
+    codec = with_default_codec(level, kind.family).codec
+    where = f"{label!r} ({kind.sql})"
+    if isinstance(level.interval, int):
+        if kind.family not in (Family.INTEGER, Family.NUMERIC):
+            raise _fail(table, f"interval={level.interval} needs an integer key, and {where} is none: write '1 month'")
+        if level.codec is not None:
+            raise _fail(table, f"{where} has a codec, so it holds time: write interval='1 month', not an integer")
+        return
+    if kind.family in TIME_FAMILIES:
+        if level.codec is not None:
+            raise _fail(table, f"{where} holds time itself; leave codec= out")
+    elif codec is None:
+        raise _fail(table, _needs_codec(where, kind.family, level.interval))
+    elif kind.family not in codec.families:
+        raise _fail(table, f"{codec!r} can't live in {where}; it needs {' or '.join(sorted(codec.families))}")
+    resolution = timedelta(days=1) if kind.family is Family.DATE else codec.resolution if codec else _MICROSECOND
+    _resolution_fits(level.interval, resolution, where, table)
+    _start_fits(level, table)
+
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _needs_codec(where: str, family: Family, interval: Interval) -> str:
+    if family in (Family.INTEGER, Family.NUMERIC):
+        return (
+            f"{where} is a number and interval='{interval}' a time: write an integer interval, "
+            f"or codec=Epoch('s'), Snowflake(...) if it holds time"
+        )
+    if family is Family.TEXT:
+        return f"{where} is text and interval='{interval}' a time: write codec=ULID() if it holds ULIDs"
+    return f"{where} can't be cut by interval='{interval}'; RANGE needs a date, timestamp, integer, or a codec"
+
+
+def _resolution_fits(interval: Interval, resolution: timedelta, where: str, table: TableFacts) -> None:
+    if interval.shortest < resolution or (interval.seconds and resolution >= timedelta(days=1)):
+        raise _fail(table, f"interval='{interval}' is below what {where} can hold; use at least {_words(resolution)}")
+
+
+def _words(resolution: timedelta) -> str:
+    return "1 day" if resolution >= timedelta(days=1) else f"{resolution.total_seconds():g} seconds"
+
+
+def _start_fits(level: RangeSpec, table: TableFacts) -> None:
+    if isinstance(level.start, int):
+        raise _fail(table, f"start={level.start} is a number and the key holds time; write start='2024-01-01'")
+
+
+def _list_rules(level: PartitionSpec, table: TableFacts) -> None:
+    assert isinstance(level, ListSpec)
+    item = level.key[0]
+    if not isinstance(item, str) or not level.values.literal or not level.values.labelled:
+        return
+    takes_null = level.default or any(None in values for _, values in level.values.labelled)
+    if table.columns[item].nullable and not takes_null:
+        raise _fail(
+            table,
+            f"{item!r} is a list partition key and may be NULL, and no label takes NULL; "
+            f"declare it nullable=False, put None among the values of a label, or set default=True",
+        )
+
+
+def _hash_rules(level: PartitionSpec, table: TableFacts) -> None:
+    """Hash takes every value, NULL too."""
+
+
+_RULES: dict[str, Callable[[PartitionSpec, TableFacts], None]] = {
+    "RANGE": _range_rules,
+    "LIST": _list_rules,
+    "HASH": _hash_rules,
+}
+
+
+def _unique_constraints_hold_the_key(spec: PartitionSpec, table: TableFacts) -> None:
+    wanted = [item for level in spec.levels() for item in level.columns]
+    for what, columns in _uniques(table):
+        if any(level.has_expression for level in spec.levels()):
+            raise _fail(
+                table,
+                f"the partition key is an expression, and PostgreSQL then allows no {what}; partition by a plain column "
+                f"(interval= already cuts it), or remove the {what} (on a mapped class: "
+                f"__mapper_args__ = {{'primary_key': [...]}} on a Table without one)",
+            )
+        missing = [item for item in dict.fromkeys(wanted) if item not in columns]
+        if missing:
+            names = ", ".join(map(repr, missing))
+            raise _fail(
+                table,
+                f"the {what} ({', '.join(columns)}) lacks the partition key column{'s' * (len(missing) > 1)} {names}, "
+                f"and PostgreSQL refuses that; {_remedy(what, missing)}",
+            )
+
+
+def _uniques(table: TableFacts) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if table.primary_key:
+        yield "primary key", table.primary_key
+    yield from table.uniques
+
+
+def _remedy(what: str, missing: list[str]) -> str:
+    if what == "primary key":
+        return f"set primary_key=True on {', '.join(map(repr, missing))} too"
+    return f"add {', '.join(map(repr, missing))} to it, or make it a plain index"
+
+
+def _id_generation_survives(spec: PartitionSpec, table: TableFacts) -> None:
+    """A composite primary key gets no SERIAL: SQLAlchemy's ``autoincrement="auto"`` covers single columns only."""
+    key = {item for level in spec.levels() for item in level.columns}
+    others = [column for column in table.primary_key if column not in key]
+    if len(others) == 1 and len(table.primary_key) > 1 and table.columns[others[0]].loses_generation:
+        raise _fail(
+            table,
+            f"{others[0]!r} would silently lose its id generation, because the primary key "
+            f"({', '.join(table.primary_key)}) has more than one column; add Identity() to the column, "
+            f"or autoincrement=True for a SERIAL (autoincrement=False: the application sets it)",
+        )
