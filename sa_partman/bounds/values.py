@@ -86,6 +86,8 @@ def row_order(values: tuple[KeyValue, ...]) -> tuple[OrderKey, ...]:
 
     Source: PostgreSQL, CREATE TABLE: "a partition bound of MINVALUE or MAXVALUE" is followed by its like.
     """
+    if len(values) == 1:
+        return (order_key(values[0]),)
     keys: list[OrderKey] = []
     for value in values:
         keys.append(order_key(value))

@@ -14,7 +14,7 @@ from sa_partman.bounds.text import describe, to_json
 from sa_partman.bounds.values import row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.descend import descend, divides
-from sa_partman.compare.expiry import expired_by
+from sa_partman.compare.expiry import Judge, expiry_of
 from sa_partman.compare.ranges import current_cell
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
@@ -134,8 +134,9 @@ def _retention(spec: Any) -> str:
 
 
 def _level(level: Level, parent: Parent, situation: Situation, depth: int) -> Iterator[PartitionStatus]:
+    expiry = expiry_of(level, parent, situation)
     for partition in sorted(parent.partitions, key=_place):
-        yield _one(partition, _state(level, parent, partition, situation), depth)
+        yield _one(partition, _state(level, parent, partition, situation, expiry), depth)
         if level.below is not None and divides(level.below, partition):
             yield from _level(level.below, partition, descend(level, partition.bound, situation), depth + 1)
 
@@ -171,14 +172,14 @@ def _ends(bound: Bound) -> tuple[Any, Any]:
     return (lower[0], upper[0]) if len(lower) == 1 else (lower, upper)
 
 
-def _state(level: Level, parent: Parent, partition: Partition, situation: Situation) -> State:
+def _state(level: Level, parent: Parent, partition: Partition, situation: Situation, expiry: Judge) -> State:
     if partition.detach_pending:
         return State.PENDING
     if isinstance(partition.bound, DefaultBound):
         return State.DEFAULT
     if not isinstance(partition.bound, RangeBound) or not isinstance(level, RangeLevel):
         return State.CURRENT
-    if expired_by(level, parent, partition, situation):
+    if expiry(partition):
         return State.EXPIRED
     return _range_state(level, parent, partition.bound, situation)
 

@@ -56,8 +56,8 @@ def _pending(table: str, parent: Parent) -> Iterator[Finding]:
                 "detach-pending",
                 Severity.ERROR,
                 table,
-                f"the concurrent detach of {partition.name} was interrupted: its rows are invisible and new ones of its "
-                f"range are refused; a dump would restore it attached",
+                f"the concurrent detach of {partition.name} was interrupted: its rows are invisible and new ones "
+                f"of its range are refused; a dump would restore it attached",
                 f"ALTER TABLE {parent.name.quoted} DETACH PARTITION {partition.name.quoted} FINALIZE",
             )
 

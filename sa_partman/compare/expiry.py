@@ -7,30 +7,48 @@ is gone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sa_partman.bounds.bound import RangeBound
+from sa_partman.bounds.grid import Position
 from sa_partman.bounds.values import MINVALUE
 from sa_partman.catalog import Parent, Partition
-from sa_partman.compare.ranges import cutoff_of, line_of, lines_of, retention_in
+from sa_partman.compare.ranges import Line, cutoff_of, line_of, lines_of, retention_in
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.declared import Level, RangeLevel
 from sa_partman.spec.retention import Retention
 
+Judge = Callable[[Partition], Retention | None]
+"""Gives the retention by which a partition is expired; None while it is kept."""
 
-def expired_by(level: Level, parent: Parent, partition: Partition, situation: Situation) -> Retention | None:
-    """The retention by which *partition* is expired; None while it is kept."""
-    bound = partition.bound
+
+def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
+    """A judge for the partitions of *parent*; what holds for all of them is computed once."""
     if not isinstance(level, RangeLevel) or level.spec.retention is None:
-        return None
-    if not isinstance(bound, RangeBound) or bound.open_above:
-        return None
-    line = line_of(level, bound)
-    if line is None or line not in lines_of(level, parent, situation):
-        return None
-    retention = retention_in(line, level, situation)
-    upper = level.axis.decode(bound.upper[line.place])
-    if retention is None or upper is None:
-        return None
-    cutoff = cutoff_of(retention, level, parent, situation)
-    # Behind the ranged column anything but MINVALUE lets in rows of the upper value itself.
-    exact = all(value is MINVALUE for value in bound.upper[line.place + 1 :])
-    return retention if upper < cutoff or (exact and upper == cutoff) else None
+        return _keep
+    cutoffs: dict[Line, tuple[Retention, Position]] = {}
+    for line in lines_of(level, parent, situation):
+        retention = retention_in(line, level, situation)
+        if retention is not None:
+            cutoffs[line] = (retention, cutoff_of(retention, level, parent, situation))
+
+    def judge(partition: Partition) -> Retention | None:
+        bound = partition.bound
+        if not isinstance(bound, RangeBound) or bound.open_above:
+            return None
+        line = line_of(level, bound)
+        if line is None or line not in cutoffs:
+            return None
+        retention, cutoff = cutoffs[line]
+        upper = level.axis.decode(bound.upper[line.place])
+        if upper is None:
+            return None
+        # Behind the ranged column anything but MINVALUE lets in rows of the upper value itself.
+        exact = all(value is MINVALUE for value in bound.upper[line.place + 1 :])
+        return retention if upper < cutoff or (exact and upper == cutoff) else None
+
+    return judge
+
+
+def _keep(_: Partition) -> None:
+    return None

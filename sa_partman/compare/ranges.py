@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.grid import Cell, Position, cells_from
-from sa_partman.bounds.values import MINVALUE, Extreme, KeyValue, OrderKey, row_order
+from sa_partman.bounds.values import MINVALUE, Extreme, KeyValue, row_order
 from sa_partman.catalog import Parent
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.axis import TimeAxis
@@ -183,20 +183,21 @@ def uncovered(wanted: Iterable[RangeBound], found: Iterable[RangeBound]) -> Iter
         wanted: Ascending, without overlap.
         found: Without overlap, in any order.
     """
-    blocks: list[tuple[tuple[OrderKey, ...], tuple[OrderKey, ...], RangeBound]] = sorted(
+    blocks = sorted(
         ((row_order(each.lower), row_order(each.upper), each) for each in found), key=lambda block: block[0]
     )
     index = 0
     for bound in wanted:
-        cursor, end = bound.lower, row_order(bound.upper)
-        while index < len(blocks) and blocks[index][1] <= row_order(cursor):
+        cursor, here, end = bound.lower, row_order(bound.lower), row_order(bound.upper)
+        while index < len(blocks) and blocks[index][1] <= here:
             index += 1
         ahead = index
         while ahead < len(blocks) and blocks[ahead][0] < end:
-            if row_order(cursor) < blocks[ahead][0]:
-                yield RangeBound(cursor, blocks[ahead][2].lower)
-            if blocks[ahead][1] > row_order(cursor):
-                cursor = blocks[ahead][2].upper
+            lower, upper, block = blocks[ahead]
+            if here < lower:
+                yield RangeBound(cursor, block.lower)
+            if upper > here:
+                cursor, here = block.upper, upper
             ahead += 1
-        if row_order(cursor) < end:
+        if here < end:
             yield RangeBound(cursor, bound.upper)

@@ -31,7 +31,7 @@ class Situation:
     highest: Mapping[int, int] = field(default_factory=dict)
     paths: tuple[Path, ...] = ()
     branch: tuple[Any, ...] = ()
-    within: tuple[str, Any, Any] | None = None
+    within: tuple[object, Any, Any] | None = None
 
     def below(self, values: tuple[KeyValue, ...]) -> Situation:
         """The situation in the branch of *values*: only the paths that lead there, shortened."""

@@ -174,7 +174,8 @@ BEGIN
     END IF;
     IF waiting > {action.limit} THEN
         SELECT count(*) INTO waiting FROM {source} WHERE {where};
-        RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded', MESSAGE = waiting || {text_literal(_too_many(action))};
+        RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded',
+            MESSAGE = waiting || {text_literal(_too_many(action))};
     END IF;
     IF EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = {raw(compiler, _regclass(action.source))}
                AND tgenabled <> 'D' AND tgtype & 1 = 1 AND (NOT tgisinternal OR tgconstraint IN (
@@ -183,7 +184,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = {text_literal(_triggers(action))};
     END IF;
     SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO names FROM pg_catalog.pg_attribute
-    WHERE attrelid = {raw(compiler, _regclass(action.source))} AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+    WHERE attrelid = {raw(compiler, _regclass(action.source))} AND attnum > 0 AND NOT attisdropped
+        AND attgenerated = '';
     EXECUTE 'WITH moved AS (DELETE FROM ' || {text_literal(source)} || ' WHERE ' || {text_literal(where)}
         || ' RETURNING ' || names || ') INSERT INTO ' || {text_literal(target)} || ' (' || names
         || ') SELECT ' || names || ' FROM moved';

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sa_partman.bounds.bound import DEFAULT, Bound, DefaultBound
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.compare.descend import descend, divides
-from sa_partman.compare.expiry import expired_by
+from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.hashes import missing_remainders, modulus_findings
 from sa_partman.compare.lists import half_held, is_active, missing_labels
 from sa_partman.compare.ranges import lines_of, missing_in
@@ -43,11 +43,11 @@ class _Builder:
             yield self.step(level, parent, bound, label, situation)
         yield from _findings(str(self.table), level, parent, situation)
         if level.below is not None:
+            expiry = expiry_of(level, parent, situation)
             for partition in parent.partitions:
-                if divides(level.below, partition) and not expired_by(level, parent, partition, situation):
-                    inside = descend(level, partition.bound, situation)
-                    if is_active(level, partition.bound, situation):
-                        yield from self.level(level.below, partition, inside)
+                kept = is_active(level, partition.bound, situation) and not expiry(partition)
+                if kept and divides(level.below, partition):
+                    yield from self.level(level.below, partition, descend(level, partition.bound, situation))
 
     def step(
         self, level: Level, parent: Parent, bound: Bound, label: str | None, situation: Situation
@@ -56,10 +56,11 @@ class _Builder:
         if name in self.taken:
             return _name_taken(self.table, name)
         self.taken[name] = bound
-        if name in self.detached:
+        ours = self.detached.get(name)
+        if ours is not None and ours.parent == parent.name:
             actions: tuple[Action, ...] = (
                 AttachPartition(parent.name, name, bound, level.key),
-                UnmarkDetached(name, self.detached[name].parent, self.detached[name].comment),
+                UnmarkDetached(name, ours.parent, ours.comment),
             )
         else:
             actions = creation(level, parent, name, bound, situation)

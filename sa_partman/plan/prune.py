@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.descend import descend, divides
-from sa_partman.compare.expiry import expired_by
+from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.lists import is_active
 from sa_partman.compare.situation import Situation
 from sa_partman.plan.actions import Action, DetachPartition, DropPartition, DropTable, MarkDetached
@@ -21,10 +21,11 @@ def prune_steps(declared: DeclaredTable, found: FoundTable, situation: Situation
 
 
 def _level(table: FoundTable, level: Level, parent: Parent, situation: Situation) -> Iterator[Step]:
+    expiry = expiry_of(level, parent, situation)
     for partition in parent.partitions:
         if partition.detach_pending:
             continue
-        retention = expired_by(level, parent, partition, situation)
+        retention = expiry(partition)
         if retention is not None:
             yield from removal(table, level, parent, partition, retention)
         elif (

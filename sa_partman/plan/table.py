@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.catalog import FoundTable
+from sa_partman.catalog import FoundTable, Parent
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
@@ -38,7 +38,8 @@ def plan_table(declared: DeclaredTable, found: FoundTable | None, situation: Sit
 
 
 def _heal(found: FoundTable) -> Iterator[Step]:
-    for parent in (found, *found.walk()):
+    parents: tuple[Parent, ...] = (found, *found.walk())
+    for parent in parents:
         for partition in parent.partitions:
             if partition.detach_pending and is_marked(partition.comment):
                 action = FinalizeDetach(parent.name, partition.name)

@@ -90,7 +90,8 @@ def _lowest(connection: Connection, column: str, kind: KeyType, table: Partition
 
 def _misplaced(connection: Connection, level: Level, parent: Parent) -> Iterator[Misplaced]:
     if isinstance(level, RangeLevel) and isinstance(level.axis, TimeAxis) and level.axis.codec is not None:
-        condition = level.axis.codec.misplaced(_column(parent.key or level.key, level.place))
+        key = parent.key or level.key
+        condition = level.axis.codec.misplaced(_column(key, level.place), key.types[level.place].family)
         if condition is not None:
             for partition in parent.partitions:
                 yield from _misplaced_in(connection, partition, condition)

@@ -73,7 +73,8 @@ HOLDERS = text("""
 SELECT l.pid, coalesce(a.application_name, ''), coalesce(a.state, ''), l.mode
 FROM pg_catalog.pg_locks l
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-WHERE l.relation = CAST(pg_catalog.to_regclass(:name) AS oid) AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+WHERE l.relation = CAST(pg_catalog.to_regclass(:name) AS oid) AND l.granted
+    AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 ORDER BY l.pid LIMIT 5
 """)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from sa_partman.bounds.text import parse_bound
 from sa_partman.catalog import DetachedTable, FoundTable, Partition, Privileges
@@ -15,6 +15,31 @@ from sa_partman.marks import parent_of, unmarked
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.queries import TREES
 from sa_partman.spec.declared import DeclaredTable
+
+
+class TreeRow(NamedTuple):
+    """A row of `TREES`; depth is 0 for a declared table and -1 for a detached one."""
+
+    oid: int
+    parent: int
+    pending: bool
+    depth: int
+    root: int
+    schema: str
+    name: str
+    kind: str
+    bound: str
+    rows: float
+    pages: int
+    strategy: str | None
+    columns: list[str | None] | None
+    types: list[str]
+    enums: list[bool | None]
+    expression: str | None
+    comment: str | None
+    may: list[bool]
+    owner: str
+
 
 _STRATEGIES = {"r": "RANGE", "l": "LIST", "h": "HASH"}
 
@@ -32,51 +57,51 @@ def reflect(connection: Connection, tables: Iterable[DeclaredTable]) -> dict[Qua
     wanted = tuple(tables)
     names = [table.name for table in wanted]
     parameters = {"schemas": [name.schema for name in names], "names": [name.name for name in names]}
-    rows = connection.execute(TREES, parameters).all()
+    rows = [TreeRow._make(row) for row in connection.execute(TREES, parameters)]
     return _Builder(rows, {table.name: table for table in wanted}).tables()
 
 
 class _Builder:
-    def __init__(self, rows: Sequence[Row[Any]], declared: Mapping[QualifiedName, DeclaredTable]) -> None:
-        self.children: dict[int, list[Row[Any]]] = defaultdict(list)
-        self.roots: list[Row[Any]] = []
+    def __init__(self, rows: Sequence[TreeRow], declared: Mapping[QualifiedName, DeclaredTable]) -> None:
+        self.children: dict[int, list[TreeRow]] = defaultdict(list)
+        self.roots: list[TreeRow] = []
         self.detached: dict[QualifiedName, list[DetachedTable]] = defaultdict(list)
         self.declared = declared
         for row in rows:
-            if row[3] > 0:
-                self.children[row[1]].append(row)
-            elif row[3] == 0:
+            if row.depth > 0:
+                self.children[row.parent].append(row)
+            elif row.depth == 0:
                 self.roots.append(row)
             else:
                 self._note_detached(row)
 
-    def _note_detached(self, row: Row[Any]) -> None:
-        parent = parent_of(row[16])
+    def _note_detached(self, row: TreeRow) -> None:
+        parent = parent_of(row.comment or "")
         if parent is not None:
-            table = DetachedTable(QualifiedName(row[5], row[6]), row[0], parent, unmarked(row[16]))
+            table = DetachedTable(QualifiedName(row.schema, row.name), row.oid, parent, unmarked(row.comment))
             self.detached[parent].append(table)
 
     def tables(self) -> dict[QualifiedName, FoundTable]:
         found = (self._table(row) for row in self.roots)
         return {table.name: table for table in found}
 
-    def _table(self, row: Row[Any]) -> FoundTable:
-        name = QualifiedName(row[5], row[6])
+    def _table(self, row: TreeRow) -> FoundTable:
+        name = QualifiedName(row.schema, row.name)
         declared = self.declared.get(name)
         hints = [] if declared is None else [level.key for level in declared.levels()]
         key = self._key(row, hints)
-        partitions = self._partitions(row[0], key, hints[1:])
-        is_owner, may_create, referenced = row[17]
+        partitions = self._partitions(row.oid, key, hints[1:])
+        is_owner, may_create, referenced = row.may
         parents = [name, *(each.name for top in partitions for each in top.walk() if each.strategy)]
         return FoundTable(
             name,
-            row[0],
-            _STRATEGIES.get(row[11]),
+            row.oid,
+            _STRATEGIES.get(row.strategy or ""),
             key,
             partitions,
             tuple(table for parent in parents for table in self.detached.get(parent, ())),
             referenced,
-            Privileges(is_owner, may_create, row[18]),
+            Privileges(is_owner, may_create, row.owner),
         )
 
     def _partitions(
@@ -87,32 +112,32 @@ class _Builder:
         types = key.types
         return tuple(self._partition(row, types, hints) for row in self.children.get(parent, ()))
 
-    def _partition(self, row: Row[Any], types: tuple[KeyType, ...], hints: Sequence[PartitionKey]) -> Partition:
-        key = self._key(row, hints) if row[11] is not None else None
+    def _partition(self, row: TreeRow, types: tuple[KeyType, ...], hints: Sequence[PartitionKey]) -> Partition:
+        key = self._key(row, hints) if row.strategy is not None else None
         return Partition(
-            QualifiedName(row[5], row[6]),
-            row[0],
-            parse_bound(row[8], types),
-            row[7],
-            row[2],
-            row[16],
-            row[9],
-            row[10],
-            _STRATEGIES.get(row[11]),
+            QualifiedName(row.schema, row.name),
+            row.oid,
+            parse_bound(row.bound, types),
+            row.kind,
+            row.pending,
+            row.comment,
+            row.rows,
+            row.pages,
+            _STRATEGIES.get(row.strategy or ""),
             key,
-            self._partitions(row[0], key, hints[1:]) if key is not None else (),
+            self._partitions(row.oid, key, hints[1:]) if key is not None else (),
         )
 
     @staticmethod
-    def _key(row: Row[Any], hints: Sequence[PartitionKey]) -> PartitionKey | None:
-        if row[12] is None:
+    def _key(row: TreeRow, hints: Sequence[PartitionKey]) -> PartitionKey | None:
+        if row.columns is None:
             return None
-        hint = hints[0].parts if hints and len(hints[0].parts) == len(row[12]) else ()
+        hint = hints[0].parts if hints and len(hints[0].parts) == len(row.columns) else ()
         parts = []
-        for place, (column, sql, is_enum) in enumerate(zip(row[12], row[13], row[14], strict=True)):
+        for place, (column, sql, is_enum) in enumerate(zip(row.columns, row.types, row.enums, strict=True)):
             if column is not None:
                 parts.append(KeyPart(column, None, KeyType.of(sql, is_enum=bool(is_enum))))
             else:
                 known = hint[place].type if hint else KeyType.of("text")
-                parts.append(KeyPart(None, row[15] or "", known))
+                parts.append(KeyPart(None, row.expression or "", known))
         return PartitionKey(tuple(parts))

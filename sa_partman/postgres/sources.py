@@ -98,7 +98,7 @@ def _last_with_rows(connection: Connection, partitions: list[Partition]) -> Part
         tests = " ".join(
             f"WHEN EXISTS (SELECT FROM {_escaped(each.name.quoted)}) THEN {index}" for index, each in enumerate(chunk)
         )
-        index = connection.execute(text(f"SELECT CASE {tests} END")).scalar()
+        index: int | None = connection.execute(text(f"SELECT CASE {tests} END")).scalar()
         if index is not None:
             return chunk[index]
     return None

@@ -19,6 +19,11 @@ class Arguments:
         return f"{name}({', '.join(parts)})"
 
 
+def is_whole(value: object) -> bool:
+    """A number without a fraction; ``True`` is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def given(defaults: dict[str, Any], values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Those of *values*, in order, that differ from *defaults*."""
     return tuple((key, value) for key, value in values.items() if value != defaults[key])

@@ -134,7 +134,7 @@ def _is_number(value: KeyValue) -> bool:
     return value is not None and not isinstance(value, Extreme | FarTime | str | date)
 
 
-def axis_of(spec: RangeSpec, family: Family) -> TimeAxis | IntegerAxis:
+def axis_of(spec: RangeSpec, family: Family) -> Axis:
     """The axis of *spec* over a key of *family*; the declaration was validated before."""
     if isinstance(spec.interval, int):
         return IntegerAxis(spec.interval)

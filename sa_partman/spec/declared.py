@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sa_partman.codecs.uuid7 import UUIDv7
 from sa_partman.key import Family, KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
-from sa_partman.spec.axis import IntegerAxis, TimeAxis, axis_of
+from sa_partman.spec.axis import Axis, axis_of
 from sa_partman.spec.base import KeyExpression, KeyItem, PartitionSpec
 from sa_partman.spec.hash_spec import HashSpec
 from sa_partman.spec.list_spec import ListSpec
@@ -44,7 +44,7 @@ class RangeLevel(Level):
     """A level of ranges, with the axis that its interval cuts."""
 
     spec: RangeSpec
-    axis: TimeAxis | IntegerAxis
+    axis: Axis
 
     @property
     def place(self) -> int:

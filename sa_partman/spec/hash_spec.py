@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sa_partman.errors import DeclarationError
-from sa_partman.spec.arguments import Arguments, given
+from sa_partman.spec.arguments import Arguments, given, is_whole
 from sa_partman.spec.base import KeyItem, PartitionSpec
 
 _DEFAULTS: dict[str, Any] = {"modulus": None, "name": None, "unlogged": False, "subpartition": None}
@@ -38,7 +38,7 @@ class HashSpec(PartitionSpec):
         subpartition: PartitionSpec | None = None,
     ) -> None:
         self._init_base(key, False, name, unlogged, subpartition)
-        if isinstance(modulus, bool) or not isinstance(modulus, int) or not 1 <= modulus <= 10_000:
+        if not is_whole(modulus) or not 1 <= modulus <= 10_000:
             raise DeclarationError(f"modulus={modulus!r}: the number of hash partitions is between 1 and 10,000")
         self._set(modulus=modulus)
 

@@ -10,7 +10,7 @@ from sa_partman.bounds.interval import Interval
 from sa_partman.bounds.zone import zone_named
 from sa_partman.codecs.protocol import Codec
 from sa_partman.errors import DeclarationError
-from sa_partman.spec.arguments import Arguments, given
+from sa_partman.spec.arguments import Arguments, given, is_whole
 from sa_partman.spec.base import KeyItem, PartitionSpec
 from sa_partman.spec.retention import Retention, RetentionRule
 from sa_partman.spec.tenants import TenantSource, tenant_source
@@ -76,7 +76,7 @@ class RangeSpec(PartitionSpec):
         subpartition: PartitionSpec | None = None,
     ) -> None:
         self._init_base(key, default, name, unlogged, subpartition)
-        if isinstance(premake, bool) or not isinstance(premake, int) or premake < 0:
+        if not is_whole(premake) or premake < 0:
             raise DeclarationError(f"premake={premake!r}: the number of partitions kept ready is 0 or more")
         self._set(
             interval=_interval(interval),
@@ -113,9 +113,9 @@ class RangeSpec(PartitionSpec):
 def _interval(value: str | int | timedelta | Interval) -> Interval | int:
     if isinstance(value, Interval):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value <= 0:
-            raise DeclarationError(f"interval={value}: an integer interval is 1 or more")
+    if isinstance(value, int):
+        if isinstance(value, bool) or value <= 0:
+            raise DeclarationError(f"interval={value!r}: an integer interval is 1 or more")
         return value
     try:
         return Interval.parse(value)

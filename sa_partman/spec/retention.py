@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sa_partman.bounds.interval import Duration
 from sa_partman.errors import DeclarationError
+from sa_partman.spec.arguments import is_whole
 
 Then = Literal["detach", "drop"]
 
@@ -22,8 +23,8 @@ class Retention:
         keep: A length of calendar time ("14 months", or a ``timedelta``), counted in the declaration's time zone; or
             an integer: that many intervals behind the current one.
         then: ``"detach"`` keeps the table beside the partitioned one, marked by a comment; ``"drop"`` drops it.
-        concurrently: Detach with ``DETACH PARTITION ... CONCURRENTLY``, which never makes a query wait, takes longer and
-            is impossible while a default partition exists. None: use it whenever there is no default partition.
+        concurrently: Detach with ``DETACH PARTITION ... CONCURRENTLY``, which never makes a query wait, takes
+            longer, and is impossible while a default partition exists. None: detach at once, under a short lock.
 
     Raises:
         DeclarationError: *keep* is not a positive length, or *then* is neither word.
@@ -53,9 +54,9 @@ class Retention:
 
 
 def _keep(keep: str | int | timedelta) -> Duration | int:
-    if isinstance(keep, bool) or (isinstance(keep, int) and keep < 0):
-        raise DeclarationError(f"Retention(keep={keep!r}): the number of intervals kept is 0 or more")
     if isinstance(keep, int):
+        if not is_whole(keep) or keep < 0:
+            raise DeclarationError(f"Retention(keep={keep!r}): the number of intervals kept is 0 or more")
         return keep
     try:
         duration = Duration.parse(keep)

@@ -94,4 +94,4 @@ class _FrozenMapping(dict[str, tuple[Any, ...]]):
     def _immutable(self, *_: object, **__: object) -> Any:
         raise TypeError("a declaration is immutable; make a new one")
 
-    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _immutable  # type: ignore[assignment]
+    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _immutable

@@ -182,8 +182,8 @@ def _unique_constraints_hold_the_key(spec: PartitionSpec, table: TableFacts) -> 
         if any(level.has_expression for level in spec.levels()):
             raise _fail(
                 table,
-                f"the partition key is an expression, and PostgreSQL then allows no {what}; partition by a plain column "
-                f"(interval= already cuts it), or remove the {what} (on a mapped class: "
+                f"the partition key is an expression, and PostgreSQL then allows no {what}; partition by a plain "
+                f"column (interval= already cuts it), or remove the {what} (on a mapped class: "
                 f"__mapper_args__ = {{'primary_key': [...]}} on a Table without one)",
             )
         missing = [item for item in dict.fromkeys(wanted) if item not in columns]

@@ -64,7 +64,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 def give(path: Path) -> None:
     """Make the account the owner of *path*."""
     who = credentials()
-    if who:
+    if "user" in who and "group" in who:
         os.chown(path, who["user"], who["group"], follow_symlinks=False)
 
 

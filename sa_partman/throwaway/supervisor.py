@@ -35,7 +35,7 @@ class Supervisor:
         self.folder, self.command, self.credentials = folder, command, credentials
         self.requests: SimpleQueue[str] = SimpleQueue()
         self.owner = os.getppid()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[Any] | None = None
 
     def serve(self) -> None:
         Thread(target=self._listen, daemon=True).start()
@@ -69,13 +69,13 @@ class Supervisor:
 
     def _start(self) -> dict[str, int | str]:
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=os.sep, **self.credentials
             )
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self.process.poll() is None and self.requests.empty():
-            if self._is_ready(self.process.pid):
-                return {"pid": self.process.pid}
+        while time.monotonic() < deadline and process.poll() is None and self.requests.empty():
+            if self._is_ready(process.pid):
+                return {"pid": process.pid}
             time.sleep(0.01)
         return {"error": (self.folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:].strip()}
 
