@@ -18,7 +18,9 @@ from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Path
 from sa_partman.errors import DeclarationError, ExecutionError, LockNotAcquired
 from sa_partman.finding import Finding, Severity
+from sa_partman.maintenance.hooks import Hook
 from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
+from sa_partman.maintenance.tenants import paths_of, takes_paths, typed
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.branches import branch_steps
@@ -45,6 +47,7 @@ class Maintainer:
         metadata: One MetaData, or several.
         now: A fixed aware instant, or a callable that gives one, instead of the server's clock.
         lock: How long to wait for locks.
+        hooks: Each is called after every step that was tried.
     """
 
     def __init__(
@@ -54,23 +57,28 @@ class Maintainer:
         *,
         now: datetime | Callable[[], datetime] | None = None,
         lock: LockPolicy | None = None,
+        hooks: Iterable[Hook] = (),
     ) -> None:
         self.engine = engine
         self.metadata = metadata if isinstance(metadata, MetaData) else tuple(metadata)
         self.lock = lock or LockPolicy()
+        self.hooks = tuple(hooks)
         self._now = _clock(now)
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    def plan(self, tables: Tables = None) -> MaintenancePlan:
+    def plan(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> MaintenancePlan:
         """
         What `run` would do now; nothing is changed.
+
+        Args:
+            tenants: See `provision`.
 
         Raises:
             DeclarationError: A declaration is wrong, or one of *tables* is not declared.
             ServerUnavailable: No server answers.
         """
-        view = self._look(tables)
+        view = self._look(tables, paths_of(tenants))
         return MaintenancePlan(view.now, tuple(_planned(each) for each in view.tables))
 
     def check(self, tables: Tables = None) -> tuple[Finding, ...]:
@@ -103,8 +111,7 @@ class Maintainer:
             tenants: Values, or tuples of values from the top level down, whose branches are made at once, whether or
                 not the declaration's source names them already.
         """
-        paths = tuple(each if isinstance(each, tuple) else (each,) for each in tenants)
-        return self._act(tables, (Purpose.HEAL, Purpose.PROVISION), paths)
+        return self._act(tables, (Purpose.HEAL, Purpose.PROVISION), paths_of(tenants))
 
     def prune(self, tables: Tables = None) -> RunResult:
         """Detaches or drops expired partitions and makes none."""
@@ -134,7 +141,7 @@ class Maintainer:
 
     def _look(self, tables: Tables, paths: tuple[Path, ...] = ()) -> View:
         declared = self._declared(tables)
-        wanted = {table.name: paths for table in declared if paths and _takes_paths(table)}
+        wanted = {table.name: typed(table, paths) for table in declared if paths and takes_paths(table)}
         if paths and not wanted:
             raise DeclarationError("tenants= were given, and none of the tables has a level of tenants or list values")
         return look(self.engine, declared, self._now, wanted)
@@ -145,11 +152,13 @@ class Maintainer:
             view = self._look(tables, paths)
             view.session.require_writable()
             plans = [_planned(each) for each in view.tables]
+            steps = [step for plan in plans for step in plan.steps if step.purpose in purposes]
             # Every creation of every table comes before the first removal.
-            for removing in (False, True):
-                for plan in plans:
-                    steps = (step for step in plan.steps if step.purpose in purposes)
-                    results += self._steps(step for step in steps if step.purpose.removes is removing)
+            steps.sort(key=lambda step: step.purpose.removes)
+            for result in self._steps(steps):
+                results.append(result)
+                for hook in self.hooks:
+                    hook(result, len(results), len(steps))
         findings = tuple(finding for plan in plans for finding in plan.findings)
         return RunResult(view.now, tuple(results), findings)
 
@@ -217,11 +226,6 @@ def _lacking(found: FoundTable | None, plan: TablePlan) -> Finding | None:
 
 def _is(declared: DeclaredTable, name: QualifiedName) -> bool:
     return declared.name.name == name.name and declared.name.schema in (None, name.schema)
-
-
-def _takes_paths(declared: DeclaredTable) -> bool:
-    spec = declared.spec
-    return spec.strategy == "LIST" or getattr(spec, "tenants", None) is not None
 
 
 def _clock(now: datetime | Callable[[], datetime] | None) -> Callable[[], datetime] | None:

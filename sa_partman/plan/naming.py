@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
-from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.bound import DEFAULT, Bound, DefaultBound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.grid import Cell, cells_from
+from sa_partman.bounds.text import describe
+from sa_partman.bounds.values import MINVALUE
 from sa_partman.errors import DeclarationError
 from sa_partman.names import QualifiedName, fit_name, join_name, label_of
-from sa_partman.spec.declared import Level, RangeLevel
+from sa_partman.spec.axis import TimeAxis
+from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel, RangeLevel
 
 
 def partition_name(level: Level, parent: QualifiedName, bound: Bound, label: str | None = None) -> QualifiedName:
@@ -30,7 +37,73 @@ def partition_name(level: Level, parent: QualifiedName, bound: Bound, label: str
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         known = ", ".join(("table", *fields))
         raise DeclarationError(f"name={template!r} can't be filled in ({error}); it may use {known}") from error
+    if not name or "\0" in name:
+        raise DeclarationError(f"name={template!r} gives {name!r}, which can't be the name of anything")
     return parent.sibling(fit_name(name))
+
+
+def check_names(declared: DeclaredTable) -> None:
+    """
+    Tries the name templates of *declared* on bounds like those to come.
+
+    Raises:
+        DeclarationError: One can't be filled in, or gives a name twice.
+    """
+    for level in declared.levels():
+        if level.spec.name is not None:
+            _check_template(declared.name, level)
+
+
+def _check_template(table: QualifiedName, level: Level) -> None:
+    # Sub-partitions of two partitions have to differ as well, and none may be called like its parent.
+    parents = [table] if level.depth == 0 else [table, table.sibling(f"{table.name}_2")]
+    named: dict[QualifiedName, Bound] = dict.fromkeys(parents, DEFAULT)
+    for parent in parents:
+        for bound, label in _samples(level):
+            try:
+                name = partition_name(level, parent, bound, label)
+            except DeclarationError as error:
+                raise DeclarationError(f"{table}: {error}") from error
+            if name in named:
+                raise DeclarationError(
+                    f"{table}: name={level.spec.name!r} gives the name {name.name!r} twice, to {describe(bound)} and to "
+                    f"{'its parent' if named[name] == DEFAULT else describe(named[name])}; add what tells them apart: "
+                    f"{{table}}, and {_TELLING[level.spec.strategy]}"
+                )
+            named[name] = bound
+
+
+_TELLING = {"RANGE": "{lower:%Y%m%d}, or {suffix}", "LIST": "{label}", "HASH": "{remainder}"}
+_CELLS = 61
+"""So many in a row show what repeats within an hour, a day, a month, or a year of weeks."""
+_LATER = tuple(timedelta(days=days) for days in (1, 7, 31, 366, 5 * 366))
+
+
+def _samples(level: Level) -> Iterator[tuple[Bound, str | None]]:
+    if isinstance(level, HashLevel):
+        yield from (
+            (HashBound(level.spec.modulus, remainder), None) for remainder in range(level.spec.modulus)[:_CELLS]
+        )
+    elif isinstance(level, ListLevel):
+        labels = [label for label, _ in level.spec.values.labelled] or ["a", "b"]
+        yield from ((ListBound(frozenset({label})), label) for label in labels)
+    elif isinstance(level, RangeLevel):
+        line = (MINVALUE,) * (len(level.key.parts) - level.place - 1)
+        for tenant in ((),) if level.spec.tenants is None else (("a",), ("b",)):
+            for cell in _cells(level):
+                ends = ((*tenant, level.axis.encode(end), *line) for end in (cell.lower, cell.upper))
+                yield RangeBound(*ends), None
+
+
+def _cells(level: RangeLevel) -> Iterator[Cell]:
+    grid = level.axis.grid
+    if not isinstance(level.axis, TimeAxis):
+        yield from islice(cells_from(grid, 0), _CELLS)
+        return
+    start = level.axis.position(datetime(2024, 1, 1, tzinfo=UTC))
+    seen = list(islice(cells_from(grid, start), _CELLS))
+    yield from seen
+    yield from dict.fromkeys(cell for later in _LATER if (cell := grid.cell(start + later)) not in seen)
 
 
 def _fields(level: Level, bound: Bound, label: str | None) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.finding import Finding
@@ -95,5 +96,5 @@ class Plan:
     def findings(self) -> tuple[Finding, ...]:
         return tuple(finding for table in self.tables for finding in table.findings)
 
-    def only(self, *purposes: Purpose) -> Plan:
-        return Plan(self.now, tuple(table.only(*purposes) for table in self.tables))
+    def only(self, *purposes: Purpose) -> Self:
+        return replace(self, tables=tuple(table.only(*purposes) for table in self.tables))

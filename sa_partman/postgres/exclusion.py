@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from sa_partman.errors import MaintainerBusy
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.queries import TRY_LOCK
 
 LOCK_KEY = int.from_bytes(b"sapartmn")
 """The advisory lock's key; the same for every release, so that releases exclude each other."""
@@ -27,7 +26,17 @@ def only_maintainer(engine: Engine) -> Iterator[None]:
         MaintainerBusy: Another maintainer holds it.
     """
     with connected(engine) as connection:
-        connection.detach()
-        if not connection.execute(TRY_LOCK, {"key": LOCK_KEY}).scalar_one():
+        if not hold_lock(connection, str(LOCK_KEY)):
             raise MaintainerBusy("another maintainer is at work in this database; nothing was changed, try later")
         yield
+
+
+def hold_lock(connection: Connection, key: str) -> bool:
+    """
+    Tries to take the transaction-level advisory lock *key*, and takes *connection* out of its pool.
+
+    No parameters are sent: a portal of the extended protocol would stay open, and its snapshot with it, for which
+    CREATE INDEX CONCURRENTLY and DETACH ... FINALIZE would wait.
+    """
+    connection.detach()
+    return bool(connection.exec_driver_sql(f"SELECT pg_catalog.pg_try_advisory_xact_lock({key})").scalar_one())

@@ -94,5 +94,3 @@ SELECT 'a type' FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oi
 WHERE n.nspname = :schema AND t.typname = :name AND t.typrelid = 0
 LIMIT 1
 """)
-
-TRY_LOCK = text("SELECT pg_catalog.pg_try_advisory_xact_lock(:key)")

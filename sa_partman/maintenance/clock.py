@@ -1,0 +1,20 @@
+"""The clock that a service goes by when it is not the server's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+Clock = Callable[[], datetime]
+
+
+def clock(now: datetime | Clock | None) -> Clock | None:
+    """
+    Raises:
+        ValueError: *now* has no time zone.
+    """
+    if isinstance(now, datetime):
+        if now.tzinfo is None:
+            raise ValueError(f"now={now!r} has no time zone; write datetime(..., tzinfo=UTC)")
+        return lambda: now
+    return now

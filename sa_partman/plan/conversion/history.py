@@ -1,0 +1,65 @@
+"""Which bound the present rows take: the first decision of a conversion in place."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sa_partman.bounds.bound import ListBound, RangeBound
+from sa_partman.bounds.grid import Position
+from sa_partman.bounds.values import MINVALUE, KeyValue
+from sa_partman.compare.situation import Situation
+from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.spec.axis import TimeAxis
+from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel
+
+_COPY = "it needs its rows moved: a strategy that copies them comes in a later release"
+
+
+def unserved(declared: DeclaredTable) -> Refusal | None:
+    """Why no table can be attached in place for this declaration, if so."""
+    level = declared.level
+    if declared.spec.strategy == "HASH":
+        return Refusal("HASH spreads the rows over all partitions", _COPY)
+    if declared.spec.has_expression:
+        return Refusal("the partition key is an expression", _COPY)
+    if isinstance(level, RangeLevel) and level.spec.tenants is not None:
+        return Refusal("each tenant has partitions of its own", _COPY)
+    return None
+
+
+def range_history(
+    level: RangeLevel, situation: Situation, highest: KeyValue, lead: timedelta, boundary: Position | None
+) -> RangeBound:
+    """
+    From MINVALUE up to the first point of the grid that is after now + *lead* and after the highest key.
+
+    Args:
+        highest: The highest key present, or None when the table is empty.
+        lead: How long the conversion may take until the cut-over: newer rows are refused meanwhile.
+        boundary: The user's own end; it is put on the grid.
+    """
+    axis = level.axis
+    reached = None if highest is None else axis.decode(highest)
+    if boundary is not None:
+        end = axis.grid.cell(boundary).lower
+    elif isinstance(axis, TimeAxis):
+        soon = axis.position(situation.now + lead)
+        end = axis.grid.cell(soon if reached is None else max(soon, reached)).upper
+    else:
+        end = axis.grid.cell(reached if reached is not None else 0).upper
+    rest = (MINVALUE,) * (len(level.key.parts) - 1)
+    return RangeBound((MINVALUE, *rest), (axis.encode(end), *rest))
+
+
+def list_history(level: ListLevel, present: frozenset[KeyValue]) -> ListBound | Refusal:
+    """
+    The values of the one label that holds every value present.
+
+    Args:
+        present: The distinct values of the table.
+    """
+    for _, values in level.spec.values.labelled:
+        if present <= frozenset(values):
+            return ListBound(frozenset(values))
+    shown = ", ".join(sorted(map(repr, present))[:5])
+    return Refusal(f"the values present ({shown}) belong to more than one label", _COPY)

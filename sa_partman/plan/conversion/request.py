@@ -1,0 +1,82 @@
+"""What is to be converted, into what, and what the user decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sa_partman.bounds.bound import ListBound, RangeBound
+from sa_partman.compare.situation import Situation
+from sa_partman.names import QualifiedName, join_name
+from sa_partman.spec.declared import DeclaredTable
+
+InboundPolicy = Literal["refuse", "drop"]
+UniquePolicy = Literal["local", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """
+    Args:
+        inbound: What becomes of foreign keys of other tables that can't go on: refused unless told.
+        unique: By constraint or index name: "local" keeps it on the history partition only, "drop" drops it.
+    """
+
+    inbound: InboundPolicy = "refuse"
+    unique: Mapping[str, UniquePolicy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """
+    What the rows say.
+
+    Args:
+        nulls: Rows whose key is NULL (in any column of it).
+        outside: Rows that the history's bound does not take.
+        sample: Some of those keys, as text.
+    """
+
+    nulls: int = 0
+    outside: int = 0
+    sample: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionRequest:
+    """
+    Args:
+        declared: The target; its name carries the schema.
+        primary_key: Column names of the target's primary key; empty for none.
+        history: The bound of the partition that the table's present rows become.
+        situation: The clock and the tenants.
+        choices: What the user decided.
+        concurrently: Build indexes without blocking writers; impossible inside a transaction.
+    """
+
+    declared: DeclaredTable
+    primary_key: tuple[str, ...]
+    history: RangeBound | ListBound
+    situation: Situation
+    choices: Choices = field(default_factory=Choices)
+    concurrently: bool = True
+
+    @property
+    def table(self) -> QualifiedName:
+        return self.declared.name
+
+    @property
+    def new(self) -> QualifiedName:
+        """The partitioned table, until it takes the table's name."""
+        return self.table.sibling(join_name(self.table.name, "pnew"))
+
+    @property
+    def old(self) -> QualifiedName:
+        """The partition that the table becomes."""
+        return self.table.sibling(join_name(self.table.name, "history"))
+
+    @property
+    def check(self) -> str:
+        """The constraint that proves the bound."""
+        return join_name(self.table.name, "history_bound")
