@@ -9,6 +9,8 @@ Every exception of the package, one tree::
     |-- CatalogError              the catalog says something that we cannot read
     |-- Refused                   the request is understood and not done; nothing was changed
     |   |-- NameTaken             another relation bears the wanted name
+    |   |-- ConversionRefused     a table can't be converted as it is; every reason is named
+    |   |   `-- ConversionPending a migration found a large table that is not converted yet
     |   |-- ReadOnlyServer        a standby, or default_transaction_read_only
     |   `-- MissingPrivilege      the role may not do what the plan needs
     |-- MaintainerBusy            another maintainer holds the lock; try later
@@ -62,6 +64,26 @@ class NameTaken(Refused):
         super().__init__(
             f"{name}: the name is taken by {held_by}; nothing was created. "
             f"Rename that object, or give the declaration another name= template."
+        )
+
+
+class ConversionRefused(Refused):
+    """A table can't be converted as it is; nothing was changed. *reasons* has all of them."""
+
+    def __init__(self, table: str, reasons: Iterable[str], *, what: str = "can't be converted in place") -> None:
+        self.table, self.reasons = table, tuple(reasons)
+        listed = "".join(f"\n  - {reason}" for reason in self.reasons)
+        super().__init__(f"{table} {what}; nothing was changed:{listed}")
+
+
+class ConversionPending(ConversionRefused):
+    """A migration found a table that is too large to be converted inside its transaction."""
+
+    def __init__(self, table: str, *, bytes: int, limit: int, command: str) -> None:
+        self.bytes, self.limit, self.command = bytes, limit, command
+        size = f"it has {bytes / 1e6:,.0f} MB, and at most {limit / 1e6:,.0f} MB are converted inside a migration"
+        super().__init__(
+            table, (size, f"run: {command}", "then run the migration again"), what="has to be converted first"
         )
 
 

@@ -3,58 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, Table
 
-from sa_partman.anatomy import Anatomy
-from sa_partman.bounds.bound import ListBound, RangeBound
 from sa_partman.compare.situation import Situation
-from sa_partman.errors import ExecutionError, Refused
+from sa_partman.errors import ConversionRefused, ExecutionError, Refused
 from sa_partman.maintenance.clock import Clock, clock
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
-from sa_partman.plan.conversion.attach import attach_in_place
-from sa_partman.plan.conversion.fingerprint import fingerprint
-from sa_partman.plan.conversion.history import list_history, range_history, unserved
-from sa_partman.plan.conversion.request import Choices, ConversionRequest, Profile
-from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep, Refusal
+from sa_partman.plan.conversion.request import Choices
+from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
 from sa_partman.postgres import conversion_state as state
 from sa_partman.postgres.anatomy import read_anatomy
 from sa_partman.postgres.connect import connected
+from sa_partman.postgres.conversion_plan import Drawn, draw, mark_of
 from sa_partman.postgres.conversion_run import only_converter, run_steps, take_back
 from sa_partman.postgres.conversion_state import Conversion
-from sa_partman.postgres.profile import distinct_values, highest_key, profile
+from sa_partman.postgres.conversion_undo import draw_undo
 from sa_partman.postgres.retry import LockPolicy
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sources import tenants_of
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT
-from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel
+from sa_partman.spec.declared import DeclaredTable
 
 Report = Callable[[ConversionStep, float], None]
-
-
-class ConversionRefused(Refused):
-    """The table can't be converted as it is; nothing was changed. *refusals* has every reason."""
-
-    def __init__(self, table: QualifiedName, refusals: tuple[Refusal, ...]) -> None:
-        self.refusals = refusals
-        reasons = "".join(f"\n  - {refusal}" for refusal in refusals)
-        super().__init__(f"{table} can't be converted in place; nothing was changed:{reasons}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """A plan, with what it was made from."""
-
-    table: QualifiedName
-    declaration: str
-    plan: ConversionPlan
-    mark: str
-    request: ConversionRequest | None = None
-    anatomy: Anatomy | None = None
 
 
 class Converter:
@@ -128,8 +102,8 @@ class Converter:
                 )
             drawn = self._drawn(table, lead, boundary, Choices(inbound, unique or {}))  # type: ignore[arg-type]
             if drawn.plan.refusals:
-                raise ConversionRefused(name, drawn.plan.refusals)
-            conversion = self._begin(drawn)
+                raise ConversionRefused(str(name), map(str, drawn.plan.refusals))
+            conversion = self._begin(drawn, "convert")
             self._run(conversion, report)
             return conversion
 
@@ -161,6 +135,29 @@ class Converter:
             take_back(self.engine, conversion, self.lock)
             return conversion
 
+    def undo(self, table: str, *, max_rows: int = 100_000, report: Report = lambda step, seconds: None) -> Conversion:
+        """
+        Makes a converted table plain again: its history partition takes its name back, and rows that came into other
+        partitions since are moved into it.
+
+        Args:
+            max_rows: More rows than this are not moved inside the swap.
+
+        Raises:
+            Refused: It was not converted in place, or its history is gone; nothing was changed.
+            ConversionRefused: With every reason; nothing was changed.
+        """
+        name = self._name(table)
+        with only_converter(self.engine, name):
+            with connected(self.engine) as connection:
+                pin(connection, CATALOG_LOCK_TIMEOUT).require_writable()
+                drawn = draw_undo(connection, name, max_rows)
+            if drawn.plan.refusals:
+                raise ConversionRefused(str(name), map(str, drawn.plan.refusals), what="can't be made plain again")
+            conversion = self._begin(drawn, "undo")
+            self._run(conversion, report)
+            return conversion
+
     def state(self, table: str) -> Conversion | None:
         """The youngest conversion of *table* as it is stored; None when there never was one."""
         name = self._name(table)
@@ -178,17 +175,25 @@ class Converter:
             raise Refused(f"{name}: no conversion is under way; nothing was changed. Begin with: sa-partman convert")
         return conversion
 
-    def _begin(self, drawn: _Drawn) -> Conversion:
+    def _begin(self, drawn: Drawn, kind: str) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, self.lock.lock_timeout).require_writable()
             return state.begin(
-                connection, drawn.table, "convert", drawn.declaration, drawn.mark, _version(), drawn.plan.steps
+                connection,
+                drawn.table,
+                kind,
+                drawn.declaration,
+                drawn.mark,
+                drawn.oid,
+                drawn.primary_key,
+                _version(),
+                drawn.plan.steps,
             )
 
     def _run(self, conversion: Conversion, report: Report) -> None:
         def recheck(connection: Connection) -> None:
             anatomy = read_anatomy(connection, conversion.table)
-            if anatomy is None or _mark(anatomy, conversion.table, None) != conversion.fingerprint:
+            if anatomy is None or mark_of(anatomy) != conversion.fingerprint:
                 raise ExecutionError(
                     f"{conversion.table} was changed since the conversion began (a migration?); the cut-over was "
                     f"rolled back. Take the conversion back with --abort, and begin again."
@@ -208,67 +213,14 @@ class Converter:
             declared = declared.renamed(QualifiedName(session.default_schema, declared.name.name))
         return model, declared
 
-    def _drawn(self, table: str, lead: timedelta, boundary: Any, choices: Choices) -> _Drawn:
+    def _drawn(self, table: str, lead: timedelta, boundary: Any, choices: Choices) -> Drawn:
         model, declared = self._declared(table)
         with connected(self.engine) as connection:
             tenants = tenants_of(connection, declared)
             session = pin(connection, CATALOG_LOCK_TIMEOUT)
             situation = Situation(session.now if self._now is None else self._now(), tenants)
-            return draw(connection, model, declared, situation, lead, boundary, choices)
-
-
-def draw(
-    connection: Connection,
-    model: Table,
-    declared: DeclaredTable,
-    situation: Situation,
-    lead: timedelta,
-    boundary: Any,
-    choices: Choices,
-    *,
-    concurrently: bool = True,
-) -> _Drawn:
-    """Plans the conversion of one table, in the caller's pinned transaction."""
-    anatomy = read_anatomy(connection, declared.name)
-    refusal = _at_once(declared, anatomy) or unserved(declared)
-    declaration = repr(declared.spec)
-    if refusal is not None or anatomy is None:
-        return _Drawn(declared.name, declaration, ConversionPlan((), (refusal,) if refusal else ()), "")
-    history = _history(connection, declared, situation, lead, boundary)
-    if isinstance(history, Refusal):
-        return _Drawn(declared.name, declaration, ConversionPlan((), (history,)), "")
-    primary_key = tuple(column.name for column in model.primary_key.columns)
-    request = ConversionRequest(declared, primary_key, history, situation, choices, concurrently)
-    found = profile(connection, declared.name, declared.level.key, history)
-    plan = attach_in_place(request, anatomy, found)
-    return _Drawn(declared.name, declaration, plan, _mark(anatomy, declared.name, request), request, anatomy)
-
-
-def _at_once(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None:
-    if anatomy is None:
-        return Refusal(f"{declared.name} does not exist", "run the migrations: alembic upgrade head")
-    if anatomy.kind == "p":
-        return Refusal(f"{declared.name} is partitioned already", "see sa-partman status")
-    return None
-
-
-def _history(
-    connection: Connection, declared: DeclaredTable, situation: Situation, lead: timedelta, boundary: Any
-) -> RangeBound | ListBound | Refusal:
-    level = declared.level
-    if isinstance(level, RangeLevel):
-        highest = highest_key(connection, declared.name, level.key)
-        end = None if boundary is None else level.axis.parse(boundary)
-        return range_history(level, situation, highest, lead, end)
-    assert isinstance(level, ListLevel)
-    return list_history(level, distinct_values(connection, declared.name, level.key))
-
-
-def _mark(anatomy: Anatomy, table: QualifiedName, request: ConversionRequest | None) -> str:
-    from sa_partman.names import join_name
-
-    own = frozenset({join_name(table.name, "history_bound"), join_name(table.name, "pkey_new")})
-    return fingerprint(anatomy, own, tuple(column.name for column in anatomy.columns))
+            primary_key = tuple(column.name for column in model.primary_key.columns)
+            return draw(connection, declared, primary_key, situation, choices, lead=lead, boundary=boundary)
 
 
 def _next(conversion: Conversion) -> str:
@@ -279,6 +231,3 @@ def _version() -> str:
     from sa_partman import __version__
 
     return __version__
-
-
-__all__ = ["Converter", "ConversionRefused", "Profile", "draw"]

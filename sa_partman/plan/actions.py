@@ -95,17 +95,21 @@ class AttachPartition:
     """
     Make *partition* a partition of *parent*. Locks the parent: SHARE UPDATE EXCLUSIVE; a default partition and
     *partition*: ACCESS EXCLUSIVE.
+
+    Args:
+        concurrently: How its inverse detaches.
     """
 
     parent: QualifiedName
     partition: QualifiedName
     bound: Bound
     key: PartitionKey = field(repr=False)
+    concurrently: bool = field(default=False, repr=False)
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> DetachPartition:
-        return DetachPartition(self.parent, self.partition, self.bound, self.key)
+        return DetachPartition(self.parent, self.partition, self.bound, self.key, self.concurrently)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ class DetachPartition:
         return not self.concurrently
 
     def inverse(self) -> AttachPartition:
-        return AttachPartition(self.parent, self.partition, self.bound, self.key)
+        return AttachPartition(self.parent, self.partition, self.bound, self.key, self.concurrently)
 
 
 @dataclass(frozen=True, slots=True)

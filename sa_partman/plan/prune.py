@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sa_partman.bounds.bound import RangeBound
+from sa_partman.bounds.values import OrderKey, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
@@ -16,13 +18,13 @@ from sa_partman.spec.retention import Retention
 
 
 def prune_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step]:
-    """One or two steps per expired partition, in catalog order, the highest level first."""
+    """One or two steps per expired partition, the oldest first, whatever order the catalog lists them in."""
     yield from _level(found, declared.level, found, situation)
 
 
 def _level(table: FoundTable, level: Level, parent: Parent, situation: Situation) -> Iterator[Step]:
     expiry = expiry_of(level, parent, situation)
-    for partition in parent.partitions:
+    for partition in sorted(parent.partitions, key=_place):
         if partition.detach_pending:
             continue
         retention = expiry(partition)
@@ -32,6 +34,12 @@ def _level(table: FoundTable, level: Level, parent: Parent, situation: Situation
             level.below is not None and divides(level.below, partition) and is_active(level, partition.bound, situation)
         ):
             yield from _level(table, level.below, partition, descend(level, partition.bound, situation))
+
+
+def _place(partition: Partition) -> tuple[tuple[OrderKey, ...], str]:
+    """Ranges in key order, others by name."""
+    bound = partition.bound
+    return (row_order(bound.lower) if isinstance(bound, RangeBound) else (), partition.name.name)
 
 
 def removal(

@@ -19,6 +19,7 @@ from sa_partman.anatomy import (
     Publication,
     Trigger,
 )
+from sa_partman.errors import CatalogError
 from sa_partman.names import QualifiedName, quote
 from sa_partman.postgres import anatomy_queries as sql
 
@@ -81,13 +82,14 @@ def _sequence(row: Row[Any]) -> OwnedSequence:
 
 
 def _index(row: Row[Any]) -> Index:
-    head = f"CREATE {'UNIQUE ' if row.unique else ''}INDEX {row.printed} ON {row.table_printed} "
-    if not row.definition.startswith(head):
-        raise ValueError(f"unexpected index definition: {row.definition}")
+    head = f"CREATE {'UNIQUE ' if row.unique else ''}INDEX {row.printed} ON "
+    place, _, tail = row.definition.removeprefix(head).partition(f"{row.table_printed} ")
+    if not row.definition.startswith(head) or place not in ("", "ONLY "):
+        raise CatalogError(f"unexpected index definition: {row.definition}")
     return Index(
         row.name,
         tuple(row.columns),
-        row.definition[len(head) :],
+        tail,
         row.unique,
         row.valid,
         row.constraint_name,
@@ -143,7 +145,7 @@ def _replaced(definition: str, table: str) -> str:
         before, found, after = definition.partition(f"{word}{table}")
         if found:
             return f"{before}{word}{HERE}{after}"
-    raise ValueError(f"{table} is not named in: {definition}")
+    raise CatalogError(f"{table} is not named in: {definition}")
 
 
 def _policy(row: Row[Any]) -> str:
@@ -169,7 +171,7 @@ def _grants(connection: Connection, oid: dict[str, int]) -> Iterator[str]:
 
 
 def _publications(connection: Connection, oid: dict[str, int]) -> Iterator[Publication]:
-    modern = connection.dialect.server_version_info >= (15,)  # type: ignore[operator,attr-defined]
+    modern = connection.dialect.server_version_info >= (15,)  # type: ignore[operator]
     for row in connection.execute(sql.PUBLICATIONS_15 if modern else sql.PUBLICATIONS_14, oid):
         columns = "" if row.columns is None else f" ({', '.join(quote(each) for each in row.columns)})"
         where = "" if row.condition is None else f" WHERE ({row.condition})"

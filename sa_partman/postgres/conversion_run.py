@@ -102,14 +102,13 @@ def _run_in_transaction(
     index: int = 0,
     recheck: Recheck | None = None,
 ) -> None:
-    began, attempts = time.monotonic(), 0
-    for pause in policy.pauses():
+    began = time.monotonic()
+    for attempts, pause in enumerate(policy.pauses()):
         if attempts and time.monotonic() + pause - began > policy.budget:
             raise LockNotAcquired(
                 str(table), lock_timeout=policy.lock_timeout, attempts=attempts, blockers=_holders(engine, table)
             )
         time.sleep(pause)
-        attempts += 1
         try:
             with engine.begin() as connection:
                 _bounded(connection, policy)

@@ -1,4 +1,4 @@
-"""The state of conversions, in the schema ``sa_partman``: written in the same transaction as the step that it tells of."""
+"""The state of conversions, in the schema ``sa_partman``: written in the transaction of the step that it tells of."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ _CREATE = (
     status text NOT NULL CHECK (status IN ('running', 'done', 'aborted', 'undone')),
     declaration text NOT NULL,
     fingerprint text NOT NULL,
+    table_oid oid NOT NULL,
+    primary_key text[] NOT NULL,
     steps jsonb NOT NULL,
     steps_done int NOT NULL DEFAULT 0,
     error text,
@@ -36,13 +38,15 @@ _CREATE = (
 )
 
 _INSERT = text("""
-INSERT INTO sa_partman.conversion (table_schema, table_name, kind, status, declaration, fingerprint, steps, version)
-VALUES (:schema, :name, :kind, 'running', :declaration, :fingerprint, CAST(:steps AS jsonb), :version) RETURNING id
+INSERT INTO sa_partman.conversion (table_schema, table_name, kind, status, declaration, fingerprint,
+    table_oid, primary_key, steps, version)
+VALUES (:schema, :name, :kind, 'running', :declaration, :fingerprint, :oid, :primary_key,
+    CAST(:steps AS jsonb), :version) RETURNING id
 """)
 
 _LAST = text("""
-SELECT id, kind, status, declaration, fingerprint, steps, steps_done, error FROM sa_partman.conversion
-WHERE table_schema = :schema AND table_name = :name ORDER BY id DESC LIMIT 1
+SELECT id, kind, status, declaration, fingerprint, table_oid, primary_key, steps, steps_done, error
+FROM sa_partman.conversion WHERE table_schema = :schema AND table_name = :name ORDER BY id DESC LIMIT 1
 """)
 
 _ADVANCE = text("""
@@ -66,6 +70,8 @@ class Conversion:
 
     Args:
         kind: "convert", or "undo" of one.
+        oid: The table's when the conversion began: later that of the history partition.
+        primary_key: Column names of the table's primary key when the conversion began.
         status: "running" (also while nobody works on it), "done", "aborted" or "undone".
         done: How many of *steps* are done.
         error: Why the last attempt stopped, or None.
@@ -77,6 +83,8 @@ class Conversion:
     status: str
     declaration: str
     fingerprint: str
+    oid: int
+    primary_key: tuple[str, ...]
     steps: tuple[ConversionStep, ...]
     done: int
     error: str | None
@@ -94,6 +102,8 @@ def begin(
     kind: str,
     declaration: str,
     fingerprint: str,
+    oid: int,
+    primary_key: tuple[str, ...],
     version: str,
     steps: tuple[ConversionStep, ...],
 ) -> Conversion:
@@ -108,11 +118,13 @@ def begin(
         "kind": kind,
         "declaration": declaration,
         "fingerprint": fingerprint,
+        "oid": oid,
+        "primary_key": list(primary_key),
         "steps": stored,
         "version": version,
     }
     key = connection.execute(_INSERT, parameters).scalar_one()
-    return Conversion(key, table, kind, "running", declaration, fingerprint, steps, 0, None)
+    return Conversion(key, table, kind, "running", declaration, fingerprint, oid, primary_key, steps, 0, None)
 
 
 def last(connection: Connection, table: QualifiedName) -> Conversion | None:
@@ -127,7 +139,17 @@ def _read(row: Row[Any], table: QualifiedName) -> Conversion:
     stored = row.steps if isinstance(row.steps, list) else json.loads(row.steps)
     steps = tuple(ConversionStep.from_dict(each) for each in stored)
     return Conversion(
-        row.id, table, row.kind, row.status, row.declaration, row.fingerprint, steps, row.steps_done, row.error
+        row.id,
+        table,
+        row.kind,
+        row.status,
+        row.declaration,
+        row.fingerprint,
+        row.table_oid,
+        tuple(row.primary_key),
+        steps,
+        row.steps_done,
+        row.error,
     )
 
 

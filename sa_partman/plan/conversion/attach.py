@@ -250,7 +250,7 @@ class _Attach:
         for sequence in self.anatomy.sequences:
             if sequence.identity:
                 new = sequence.name.sibling(carry.temporary(sequence.name.name))
-                yield _continued(new, sequence.name)
+                yield carry.continued(new, sequence.name)
                 yield f"ALTER TABLE {self.table.quoted} ALTER COLUMN {quote(sequence.column)} DROP IDENTITY"
                 yield f"ALTER SEQUENCE {new.quoted} RENAME TO {quote(sequence.name.name)}"
 
@@ -309,8 +309,3 @@ def _partition_of(name: QualifiedName, parent: QualifiedName, bound: object, key
 
 def _rename_statistics(schema: str | None, name: str, new: str) -> str:
     return f"ALTER STATISTICS {QualifiedName(schema, name).quoted} RENAME TO {quote(new)}"
-
-
-def _continued(new: QualifiedName, old: QualifiedName) -> str:
-    literal = new.quoted.replace("'", "''")
-    return f"SELECT setval('{literal}', last_value, is_called) FROM {old.quoted}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sa_partman.anatomy import HERE, Anatomy, Column, Index, Trigger
 from sa_partman.names import QualifiedName, join_name, quote
+from sa_partman.spec.base import quote_if_needed
 
 _ENABLE = {"D": "DISABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER", "R": "ENABLE REPLICA TRIGGER"}
 _REPLICA = {"f": "FULL", "n": "NOTHING"}
@@ -94,6 +95,12 @@ def add_identity(table: QualifiedName, column: Column, sequence: QualifiedName, 
     )
 
 
+def continued(new: QualifiedName, old: QualifiedName) -> str:
+    """The sequence *new* goes on where *old* stands."""
+    literal = new.quoted.replace("'", "''")
+    return f"SELECT setval('{literal}', last_value, is_called) FROM {old.quoted}"
+
+
 def settings(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
     """Comments, statistics targets, grants, row security and policies."""
     for comment in anatomy.comments:
@@ -127,8 +134,6 @@ def extended_statistics(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
 
 def _statistics_name(anatomy: Anatomy, name: str) -> str:
     """As PostgreSQL prints it: quoted only where it must be."""
-    from sa_partman.spec.base import quote_if_needed
-
     return f"{quote_if_needed(anatomy.name.schema or '')}.{quote_if_needed(name)}"
 
 

@@ -59,9 +59,10 @@ def _keys(request: ConversionRequest, anatomy: Anatomy) -> Iterator[Refusal]:
             yield Refusal(f"the exclusion constraint {index.name}", "drop it, or keep the table plain")
         elif not index.immediate:
             yield Refusal(f"the constraint {index.name} is deferrable", "make it NOT DEFERRABLE")
-        elif index.unique and index.kind != "p" and not key <= set(index.columns):
-            if index.name not in request.choices.unique:
-                yield _unique(index, sorted(key - set(index.columns)))
+        elif index.unique and index.kind != "p" and index.name not in request.choices.unique:
+            missing = sorted(key - set(index.columns))
+            if missing:
+                yield _unique(index, missing)
 
 
 def _unique(index: Index, missing: list[str]) -> Refusal:
@@ -115,6 +116,6 @@ def _constraints(anatomy: Anatomy) -> Iterator[Refusal]:
                 f"the CHECK constraint {constraint.name} is NO INHERIT", "make it an ordinary one, or drop it"
             )
         if constraint.kind == "f" and not constraint.validated:
-            yield Refusal(f"the foreign key {constraint.name} is NOT VALID", "VALIDATE CONSTRAINT it first, or drop it")
+            yield Refusal(f"the foreign key {constraint.name} is NOT VALID", "VALIDATE it first, or drop it")
         if constraint.kind == "f" and constraint.references == anatomy.name:
             yield Refusal(f"the foreign key {constraint.name} refers to the table itself", _COPY)

@@ -1,0 +1,127 @@
+"""
+Single relations, as an operation on one of them needs them: where it lives, its key and default partition, its bound,
+the types of its columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from sa_partman.bounds.bound import Bound
+from sa_partman.bounds.text import parse_bound
+from sa_partman.key import KeyPart, KeyType, PartitionKey
+from sa_partman.names import QualifiedName
+from sa_partman.spec.declared import ColumnType
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """
+    Args:
+        kind: ``pg_class.relkind``.
+        comment: Its table comment, with our mark where it has one.
+        strategy: "RANGE", "LIST" or "HASH" when it is partitioned.
+        key: Its partition key, then.
+        default: The oid of its default partition, if any.
+        parent: What it is a partition of, if anything: an oid.
+        bound_text: Its bound then, as the session prints it.
+        detach_pending: A concurrent detach was begun and not finalized.
+    """
+
+    oid: int
+    name: QualifiedName
+    kind: str
+    comment: str | None
+    strategy: str | None
+    key: PartitionKey | None
+    default: int | None
+    parent: int | None
+    bound_text: str | None
+    detach_pending: bool
+
+    def bound_in(self, key: PartitionKey) -> Bound | None:
+        """Its bound, as a partition of a table with *key*; None when it is no partition."""
+        return None if self.bound_text is None else parse_bound(self.bound_text, key.types)
+
+
+_FIND = text("SELECT CAST(pg_catalog.to_regclass(:name) AS oid)")
+
+_RELATION = text("""
+SELECT c.oid, n.nspname, c.relname, CAST(c.relkind AS text), d.description, CAST(p.partstrat AS text),
+    nullif(p.partdefid, 0), i.inhparent, pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+    coalesce(i.inhdetachpending, false),
+    k.columns, k.types, k.enums, pg_catalog.pg_get_expr(p.partexprs, p.partrelid)
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = c.oid
+LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = c.oid
+LEFT JOIN pg_catalog.pg_description d
+    ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = CAST('pg_catalog.pg_class' AS regclass)
+LEFT JOIN LATERAL (
+    SELECT array_agg(CAST(a.attname AS text) ORDER BY u.place) AS columns,
+        array_agg(pg_catalog.format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), a.atttypmod)
+                  ORDER BY u.place) AS types,
+        array_agg(y.typtype = 'e' ORDER BY u.place) AS enums
+    FROM unnest(CAST(p.partattrs AS int2[])) WITH ORDINALITY AS u(attnum, place)
+    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = u.attnum AND a.attnum > 0
+    LEFT JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+) k ON p.partrelid IS NOT NULL
+WHERE c.oid = CAST(:oid AS oid)
+""")
+
+_COLUMNS = text("""
+SELECT CAST(a.attname AS text),
+    pg_catalog.format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), a.atttypmod), y.typtype = 'e'
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+WHERE a.attrelid = CAST(:oid AS oid) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+""")
+
+_STRATEGIES = {"r": "RANGE", "l": "LIST", "h": "HASH"}
+
+
+def oid_of(connection: Connection, name: QualifiedName) -> int | None:
+    """The relation that *name* means under the session's search path; so ask before the session is pinned."""
+    found: int | None = connection.execute(_FIND, {"name": name.quoted}).scalar()
+    return found
+
+
+def relation_of(connection: Connection, oid: int) -> Relation:
+    """The session must be pinned: types and bounds are printed by its settings."""
+    row = connection.execute(_RELATION, {"oid": oid}).one()
+    name = QualifiedName(row[1], row[2])
+    key = None if row[5] is None else _key(connection, name, row[10], row[11], row[12], row[13])
+    strategy = None if row[5] is None else _STRATEGIES[row[5]]
+    return Relation(row[0], name, row[3], row[4], strategy, key, row[6], row[7], row[8], row[9])
+
+
+def columns_of(connection: Connection, oid: int) -> dict[str, ColumnType]:
+    """The columns of a relation by name, as a declaration is bound to them. The session must be pinned."""
+    rows = connection.execute(_COLUMNS, {"oid": oid})
+    return {row[0]: ColumnType(row[0], KeyType.of(row[1], is_enum=row[2])) for row in rows}
+
+
+def _key(
+    connection: Connection,
+    name: QualifiedName,
+    columns: list[str | None],
+    types: list[str],
+    enums: list[bool],
+    expression: str | None,
+) -> PartitionKey:
+    parts = []
+    for column, sql, is_enum in zip(columns, types, enums, strict=True):
+        if column is not None:
+            parts.append(KeyPart(column, None, KeyType.of(sql, is_enum=bool(is_enum))))
+        else:
+            parts.append(KeyPart(None, expression, KeyType.of(_type_of(connection, name, expression or "NULL"))))
+    return PartitionKey(tuple(parts))
+
+
+def _type_of(connection: Connection, name: QualifiedName, expression: str) -> str:
+    """The type of an *expression* over the relation, which the catalog does not hold; nothing is evaluated."""
+    sql = f"SELECT CAST(pg_catalog.pg_typeof((SELECT ({expression}) FROM {name.quoted} LIMIT 0)) AS text)"
+    found: str = connection.execute(text(sql.replace(":", r"\:"))).scalar_one()
+    return found

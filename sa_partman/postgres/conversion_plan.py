@@ -1,0 +1,107 @@
+"""Draws the plan of a conversion in place: looks at the table, and decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from sa_partman.anatomy import Anatomy
+from sa_partman.bounds.bound import ListBound, RangeBound
+from sa_partman.compare.situation import Situation
+from sa_partman.names import QualifiedName, join_name
+from sa_partman.plan.conversion.attach import attach_in_place
+from sa_partman.plan.conversion.fingerprint import fingerprint
+from sa_partman.plan.conversion.history import list_history, range_history, unserved
+from sa_partman.plan.conversion.request import Choices, ConversionRequest
+from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
+from sa_partman.postgres.anatomy import read_anatomy
+from sa_partman.postgres.profile import distinct_values, highest_key, profile
+from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """
+    A plan, with what it was made from.
+
+    Args:
+        declaration: As Python.
+        mark: The fingerprint of the table that it was made for.
+        oid: That table.
+        primary_key: Its primary key's columns, before.
+    """
+
+    table: QualifiedName
+    declaration: str
+    plan: ConversionPlan
+    mark: str = ""
+    oid: int = 0
+    primary_key: tuple[str, ...] = ()
+
+
+def draw(
+    connection: Connection,
+    declared: DeclaredTable,
+    primary_key: tuple[str, ...],
+    situation: Situation,
+    choices: Choices,
+    *,
+    lead: timedelta = timedelta(hours=1),
+    boundary: Any = None,
+    concurrently: bool = True,
+) -> Drawn:
+    """
+    Plans the conversion of one table, in the caller's pinned transaction.
+
+    Args:
+        declared: Its name carries the schema.
+        primary_key: Column names that the partitioned table's primary key is to have.
+    """
+    anatomy = read_anatomy(connection, declared.name)
+    refusal = _at_once(declared, anatomy) or unserved(declared)
+    declaration = repr(declared.spec)
+    if refusal is not None or anatomy is None:
+        return Drawn(declared.name, declaration, ConversionPlan((), (refusal,) if refusal else ()))
+    history = _history(connection, declared, situation, lead, boundary)
+    if isinstance(history, Refusal):
+        return Drawn(declared.name, declaration, ConversionPlan((), (history,)))
+    request = ConversionRequest(declared, primary_key, history, situation, choices, concurrently)
+    found = profile(connection, declared.name, declared.level.key, history)
+    plan = attach_in_place(request, anatomy, found)
+    return Drawn(declared.name, declaration, plan, mark_of(anatomy), anatomy.oid, key_columns(anatomy))
+
+
+def _at_once(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None:
+    if anatomy is None:
+        return Refusal(f"{declared.name} does not exist", "run the migrations: alembic upgrade head")
+    if anatomy.kind == "p":
+        return Refusal(f"{declared.name} is partitioned already", "see sa-partman status")
+    return None
+
+
+def _history(
+    connection: Connection, declared: DeclaredTable, situation: Situation, lead: timedelta, boundary: Any
+) -> RangeBound | ListBound | Refusal:
+    level = declared.level
+    if isinstance(level, RangeLevel):
+        highest = highest_key(connection, declared.name, level.key)
+        end = None if boundary is None else level.axis.parse(boundary)
+        return range_history(level, situation, highest, lead, end)
+    if not isinstance(level, ListLevel):
+        raise TypeError(level)
+    return list_history(level, distinct_values(connection, declared.name, level.key))
+
+
+def mark_of(anatomy: Anatomy) -> str:
+    """The fingerprint of a table, but for what its own conversion adds before the cut-over."""
+    own = frozenset({join_name(anatomy.name.name, "history_bound"), join_name(anatomy.name.name, "pkey_new")})
+    return fingerprint(anatomy, own, tuple(column.name for column in anatomy.columns))
+
+
+def key_columns(anatomy: Anatomy) -> tuple[str, ...]:
+    """The columns of the primary key; empty when there is none."""
+    present = anatomy.primary_key
+    return () if present is None else tuple(str(column) for column in present.columns)
