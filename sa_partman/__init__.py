@@ -2,6 +2,7 @@
 
 from sa_partman.codecs import ULID, Codec, Epoch, Snowflake, UUIDv7
 from sa_partman.errors import PartmanError
+from sa_partman.maintenance.converter import Converter
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.orm.declarations import PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.orm.mapping import Partitioned
@@ -10,12 +11,12 @@ from sa_partman.postgres import create_all as _create_all  # registers the hook 
 from sa_partman.postgres.retry import LockPolicy
 from sa_partman.spec.base import KeyExpression
 from sa_partman.spec.retention import Retention
-
-__version__ = "0.1.0"
+from sa_partman.version import __version__
 
 __all__ = [
     "ULID",
     "Codec",
+    "Converter",
     "Epoch",
     "KeyExpression",
     "LockPolicy",
@@ -28,6 +29,7 @@ __all__ = [
     "Retention",
     "Snowflake",
     "UUIDv7",
+    "__version__",
     "partition_by",
 ]
 

@@ -44,6 +44,22 @@ _FAMILY_BY_BASE = {
     "name": Family.TEXT,
     "boolean": Family.BOOLEAN,
 }
+_BUILTIN = (frozenset(_FAMILY_BY_BASE) - {"citext"}) | {
+    "bit",
+    "bit varying",
+    "bytea",
+    "cidr",
+    "double precision",
+    "inet",
+    "interval",
+    "macaddr",
+    "macaddr8",
+    "money",
+    "oid",
+    "real",
+    "time with time zone",
+    "time without time zone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,11 @@ class KeyType:
         if is_enum:
             return cls(sql, Family.ENUM)
         return cls(sql, _FAMILY_BY_BASE.get(_without_modifier(sql), Family.OTHER))
+
+    @property
+    def resolvable(self) -> bool:
+        """Whether every search path finds it: one of PostgreSQL's own, or written with its schema."""
+        return "." in self.sql or _without_modifier(self.sql).removesuffix("[]") in _BUILTIN
 
     @property
     def unmodified(self) -> str:

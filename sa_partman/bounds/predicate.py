@@ -75,7 +75,7 @@ def _range(bound: RangeBound, columns: Sequence[str], types: Sequence[KeyType]) 
     lower = list(map(_Edge, columns, types, bound.lower))
     upper = list(map(_Edge, columns, types, bound.upper))
     shared = 0
-    while lower[shared] == upper[shared] and lower[shared].is_value:
+    while lower[shared] == upper[shared]:
         yield lower[shared].compared("=")
         shared += 1
     yield from _either(list(_arms(lower[shared:], _ABOVE_LOWER)))

@@ -14,7 +14,7 @@ from sa_partman.bounds.bound import Bound, HashBound, ListBound, RangeBound
 from sa_partman.bounds.grammar import bound_of
 from sa_partman.bounds.value_text import value_of
 from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue
-from sa_partman.errors import CatalogError
+from sa_partman.errors import UnreadableBound
 from sa_partman.key import KeyType
 
 _CONSTANT = r"'[^']*(?:''[^']*)*'|[0-9]+(?:\.[0-9]+)?|true|false"
@@ -39,13 +39,13 @@ def parse_bound(text: str, types: Sequence[KeyType]) -> Bound:
         types: Of the parent's key columns, in key order.
 
     Raises:
-        CatalogError: *text* is no bound, or not one of a key of *types*.
+        UnreadableBound: *text* is no bound, or not one of a key of *types*.
     """
     try:
         printed = printed_bound(text, types)
         return bound_of(text, types) if printed is None else printed
     except ValueError as error:
-        raise CatalogError(_complaint(text, types, error)) from error
+        raise UnreadableBound(_complaint(text, types, error)) from error
 
 
 def printed_bound(text: str, types: Sequence[KeyType]) -> Bound | None:

@@ -14,7 +14,6 @@ from sa_partman.key import TIME_FAMILIES, Family, KeyType
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMERIC = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _NUMERIC_WORDS = {"NaN": NAN, "Infinity": INFINITY, "-Infinity": NEGATIVE_INFINITY}
 _BOOLEANS = {"true": True, "t": True, "false": False, "f": False}
 
@@ -51,8 +50,6 @@ def _read_numeric(text: str, type: KeyType) -> Decimal | Extreme:
 
 
 def _read_uuid(text: str, type: KeyType) -> UUID:
-    if not _UUID.fullmatch(text):
-        raise ValueError(f"{text!r} is not a {type.sql}")
     return UUID(text)
 
 
@@ -88,8 +85,8 @@ def literal(value: KeyValue, type: KeyType) -> str:
     *value* as an SQL literal that means the same under every session setting.
 
     Returns:
-        With an explicit type (``'42'::bigint``), and with an explicit offset where there is one; bare are ``NULL``,
-        ``MINVALUE``, ``MAXVALUE`` and, for boolean itself, ``true`` and ``false``.
+        With an explicit type where every search path finds it (``'42'::bigint``), and with an explicit offset where
+        there is one; bare are ``NULL``, ``MINVALUE``, ``MAXVALUE`` and, for boolean itself, ``true`` and ``false``.
 
     Raises:
         ValueError: *value* is no value of *type*, or holds a NUL byte, which PostgreSQL can't store.
@@ -100,7 +97,9 @@ def literal(value: KeyValue, type: KeyType) -> str:
         return value.name
     if isinstance(value, bool) and type.sql == "boolean":
         return "true" if value else "false"
-    return f"{_quoted(_written(value, type))}::{type.unmodified}"
+    written = _quoted(_written(value, type))
+    # An enum or a domain may not be on the search path; a bare literal takes the column's type.
+    return f"{written}::{type.unmodified}" if type.resolvable else written
 
 
 def _quoted(text: str) -> str:

@@ -32,7 +32,7 @@ class Snowflake:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epoch", _milliseconds_of(self.epoch))
-        if isinstance(self.shift, bool) or not isinstance(self.shift, int) or not 0 <= self.shift < 63:
+        if type(self.shift) is not int or not 0 <= self.shift < 63:
             raise DeclarationError(
                 f"Snowflake(shift={self.shift!r}): a bigint has 0 to 62 bits below the time; most use 22"
             )

@@ -82,7 +82,7 @@ def _named() -> Iterator[Binaries]:
     folder = os.environ.get("SA_PARTMAN_PG_BIN")
     if not folder:
         return
-    binaries = _probe(Path(folder), "SA_PARTMAN_PG_BIN")
+    binaries = _probe(Path(folder).absolute(), "SA_PARTMAN_PG_BIN")
     if binaries is None:
         raise ServerUnavailable(
             f"SA_PARTMAN_PG_BIN={folder}: no PostgreSQL server runs from there; correct or unset it"

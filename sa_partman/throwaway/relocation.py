@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,11 +20,15 @@ def reachable(binaries: Binaries) -> Binaries:
     return replace(binaries, directory=copy / prefix.parent.name / prefix.name / "bin")
 
 
+@cache
 def fingerprint(binaries: Binaries, *more: str) -> str:
-    """A name for these very programs and this user: it changes when they are installed anew."""
-    installed = binaries.program("postgres").stat().st_mtime_ns
-    digest = sha256(repr((str(binaries.directory), installed, this_user(), more)).encode()).hexdigest()
-    return f"{binaries.version}-{digest[:12]}"
+    """A name for these very programs and this user: by content, so that ten environments share one copy."""
+    digest = sha256(repr((this_user(), more)).encode())
+    digest.update(binaries.program("postgres").read_bytes())
+    libraries = binaries.directory.parent / "lib"
+    for path in sorted(libraries.rglob("*.so")):
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+    return f"{binaries.version}-{digest.hexdigest()[:12]}"
 
 
 def _copy(prefix: Path, draft: Path) -> None:

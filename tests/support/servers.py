@@ -1,0 +1,92 @@
+"""Servers and databases for tests."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import URL, make_url
+
+from sa_partman.throwaway import Binaries, Server, available, find
+
+BY_URL = "DATABASE_URL"
+NEWEST = "newest"
+ROOM = 4 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """
+    A server to test against: one of our own, or the one in DATABASE_URL.
+
+    Args:
+        admin: A database of it from which others are created.
+        major: Its version.
+    """
+
+    admin: URL
+    major: int
+
+    def url(self, dbname: str | None = None, driver: str | None = None) -> str:
+        """For SQLAlchemy, password included; None: the database that it came with, over psycopg."""
+        url = self.admin.set(drivername=f"postgresql+{driver or 'psycopg'}", database=dbname or self.admin.database)
+        return url.render_as_string(hide_password=False)
+
+    def uri(self, dbname: str | None = None) -> str:
+        """The same for libpq."""
+        url = self.admin.set(drivername="postgresql", database=dbname or self.admin.database)
+        return url.render_as_string(hide_password=False)
+
+    @contextmanager
+    def new_database(self) -> Iterator[str]:
+        """A fresh, empty database, dropped afterwards: its URL."""
+        name = f"sa_partman_test_{secrets.token_hex(6)}"
+        self._run(f"CREATE DATABASE {name}")
+        try:
+            yield self.url(name)
+        finally:
+            self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(self.uri(), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+def targets(wanted: str) -> tuple[str, ...]:
+    """What ``--pg`` means here: majors, as text; or ``NEWEST``; or ``BY_URL``."""
+    if wanted == "default":
+        return (BY_URL if BY_URL in os.environ else NEWEST,)
+    return tuple(str(major) for major in available()) if wanted == "all" else tuple(wanted.split(","))
+
+
+@cache
+def binaries(target: str) -> Binaries:
+    """Those of a server that a test may start; a server of somebody else has none, so then the newest."""
+    return find(int(target)) if target.isdigit() else find()
+
+
+@contextmanager
+def address(target: str) -> Iterator[Address]:
+    """The server of *target*, started for this block unless it is somebody else's."""
+    if target == BY_URL:
+        admin = make_url(os.environ[BY_URL].replace("postgres://", "postgresql://", 1))
+        with psycopg.connect(Address(admin, 0).uri()) as connection:
+            yield Address(admin, connection.info.server_version // 10000)
+        return
+    with start(target) as server:
+        yield Address(make_url(server.url()), server.binaries.major)
+
+
+def start(target: str) -> Server:
+    return Server.start(binaries(target), base=memory())
+
+
+def memory() -> Path | None:
+    """A roomy file system in memory: a database takes 8 ms to create there, on a disk 10 to 200."""
+    folder = Path("/dev/shm")
+    return folder if folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM else None
