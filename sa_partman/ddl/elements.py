@@ -168,27 +168,29 @@ DECLARE
     waiting bigint;
     names text;
 BEGIN
-    SELECT count(*) INTO waiting FROM (SELECT FROM {source} WHERE {where} LIMIT {action.limit + 1}) AS some;
+    SELECT count(*) INTO waiting FROM (SELECT FROM {source} WHERE {where} LIMIT {action.limit + 1}) AS few;
     IF waiting = 0 THEN
         RETURN;
     END IF;
     IF waiting > {action.limit} THEN
         SELECT count(*) INTO waiting FROM {source} WHERE {where};
         RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded',
-            MESSAGE = waiting || {text_literal(_too_many(action))};
+            MESSAGE = waiting || {raw(compiler, text_literal(_too_many(action)))};
     END IF;
     IF EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = {raw(compiler, _regclass(action.source))}
-               AND tgenabled <> 'D' AND tgtype & 1 = 1 AND (NOT tgisinternal OR tgconstraint IN (
+               AND tgenabled <> 'D' AND tgtype & 1 = 1 AND (NOT tgisinternal
+                   OR (tgparentid <> 0 AND tgconstraint = 0) OR tgconstraint IN (
                    SELECT oid FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confdeltype <> 'a'
                    AND confrelid = tgrelid))) THEN
-        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = {text_literal(_triggers(action))};
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = {raw(compiler, text_literal(_triggers(action)))};
     END IF;
     SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO names FROM pg_catalog.pg_attribute
     WHERE attrelid = {raw(compiler, _regclass(action.source))} AND attnum > 0 AND NOT attisdropped
         AND attgenerated = '';
     EXECUTE 'WITH moved AS (DELETE FROM ' || {text_literal(source)} || ' WHERE ' || {text_literal(where)}
         || ' RETURNING ' || names || ') INSERT INTO ' || {text_literal(target)} || ' (' || names
-        || ') SELECT ' || names || ' FROM moved';
+        || ') OVERRIDING SYSTEM VALUE SELECT ' || names || ' FROM moved';
 END"""
     return f"DO $sa_partman${body} $sa_partman$"
 

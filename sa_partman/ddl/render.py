@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import singledispatch
+from functools import cache, singledispatch
 
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Dialect
 from sqlalchemy.schema import ExecutableDDLElement
 
 from sa_partman.ddl import elements
@@ -26,7 +26,13 @@ from sa_partman.plan.steps import Step
 
 Statements = tuple[ExecutableDDLElement, ...]
 
-_PRINTING = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+
+@cache
+def _printing() -> Dialect:
+    # Imported when something is printed: it takes a tenth of the time that the whole package takes to start.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 
 
 @singledispatch
@@ -79,7 +85,7 @@ def _(action: MoveRows) -> Statements:
 
 def sql_of(actions: Iterable[Action]) -> tuple[str, ...]:
     """The SQL of *actions*, a statement each, without semicolons; nothing is doubled for a driver."""
-    return tuple(str(statement.compile(dialect=_PRINTING)) for action in actions for statement in render(action))
+    return tuple(str(statement.compile(dialect=_printing())) for action in actions for statement in render(action))
 
 
 def script_of(steps: Iterable[Step]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,21 +14,39 @@ from sa_partman.maintenance.clock import Clock, clock
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.conversion.request import Choices
-from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
+from sa_partman.plan.conversion.steps import ConversionPlan
 from sa_partman.postgres import conversion_state as state
-from sa_partman.postgres.anatomy import read_anatomy
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.conversion_plan import Drawn, draw, mark_of
-from sa_partman.postgres.conversion_run import only_converter, run_steps, take_back
-from sa_partman.postgres.conversion_state import Conversion
+from sa_partman.postgres.conversion_estimate import Estimate, estimate
+from sa_partman.postgres.conversion_mark import full_mark, plan_mark
+from sa_partman.postgres.conversion_plan import Drawn, draw
+from sa_partman.postgres.conversion_progress import OnProgress, Progress
+from sa_partman.postgres.conversion_run import (
+    Interrupted,
+    Manner,
+    Report,
+    dependable,
+    only_converter,
+    run_steps,
+    take_back,
+)
+from sa_partman.postgres.conversion_state import Conversion, NewConversion
 from sa_partman.postgres.conversion_undo import draw_undo
+from sa_partman.postgres.elsewhere import rows_elsewhere
+from sa_partman.postgres.execute import name_taken
 from sa_partman.postgres.retry import LockPolicy
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sources import tenants_of
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT
 from sa_partman.spec.declared import DeclaredTable
 
-Report = Callable[[ConversionStep, float], None]
+__all__ = ["Conversion", "Converter", "Estimate", "Interrupted", "OnProgress", "Progress", "Report"]
+
+LEAD = timedelta(hours=1)
+
+
+def _silent(*_: object) -> None:
+    """Reports nothing."""
 
 
 class Converter:
@@ -37,7 +55,7 @@ class Converter:
 
     Args:
         engine: Synchronous.
-        metadata: Declares what the tables are to be.
+        metadata: Declares what the tables are to be; one MetaData, or several.
         now: A fixed instant, or a callable, instead of the server's clock.
         lock: How long to wait for locks.
     """
@@ -45,12 +63,12 @@ class Converter:
     def __init__(
         self,
         engine: Engine,
-        metadata: MetaData,
+        metadata: MetaData | Iterable[MetaData],
         *,
         now: datetime | Callable[[], datetime] | None = None,
         lock: LockPolicy | None = None,
     ) -> None:
-        self.engine, self.metadata = engine, metadata
+        self.engine, self.metadata = dependable(engine), metadata
         self.lock = lock or LockPolicy()
         self._now: Clock | None = clock(now)
 
@@ -58,7 +76,7 @@ class Converter:
         self,
         table: str,
         *,
-        lead: timedelta = timedelta(hours=1),
+        lead: timedelta = LEAD,
         boundary: Any = None,
         inbound: str = "refuse",
         unique: Mapping[str, str] | None = None,
@@ -67,62 +85,69 @@ class Converter:
         The steps that `convert` would take, or every reason why it would not; nothing is changed.
 
         Args:
-            lead: How long the conversion may take until the cut-over.
+            lead: How long the conversion may take until the cut-over; a large table is given more.
             boundary: Where the history partition ends, instead of the first point of the grid after now + *lead*.
             inbound: "drop" drops foreign keys of other tables that refer to this one.
             unique: What becomes of unique indexes without the key, by name: "local" or "drop".
         """
         return self._drawn(table, lead, boundary, Choices(inbound, unique or {})).plan  # type: ignore[arg-type]
 
+    def estimate(self, table: str) -> Estimate:
+        """How much there is to read, and how long each step may take."""
+        name = self._name(table)
+        with connected(self.engine) as connection:
+            pin(connection, CATALOG_LOCK_TIMEOUT)
+            return estimate(connection, name)
+
     def convert(
         self,
         table: str,
         *,
-        lead: timedelta = timedelta(hours=1),
+        lead: timedelta = LEAD,
         boundary: Any = None,
         inbound: str = "refuse",
         unique: Mapping[str, str] | None = None,
-        report: Report = lambda step, seconds: None,
+        report: Report = _silent,
+        progress: OnProgress | None = None,
     ) -> Conversion:
         """
-        Converts *table*; see `plan` for the arguments.
+        Converts *table*; see `plan` for the other arguments.
+
+        Args:
+            report: Called after each step.
+            progress: Called from another thread while a step reads the table.
+
+        Returns:
+            The conversion as it is stored in the end.
 
         Raises:
             ConversionRefused: With every reason; nothing was changed.
             MaintainerBusy: Another process converts it.
             ExecutionError: A step failed; the ones before it stay: `resume` or `abort`.
+            Interrupted: Ctrl-C; as above.
         """
         name = self._name(table)
         with only_converter(self.engine, name):
-            unfinished = self.state(table)
-            if unfinished is not None and unfinished.status == "running":
-                raise Refused(
-                    f"{name}: a conversion is under way and stands before {_next(unfinished)}; nothing was changed. "
-                    f"Go on with --resume, or take it back with --abort."
-                )
+            self._require_none_running(name)
             drawn = self._drawn(table, lead, boundary, Choices(inbound, unique or {}))  # type: ignore[arg-type]
             if drawn.plan.refusals:
                 raise ConversionRefused(str(name), map(str, drawn.plan.refusals))
-            conversion = self._begin(drawn, "convert")
-            self._run(conversion, report)
-            return conversion
+            return self._run(self._begin(drawn, "convert"), report, progress)
 
-    def resume(self, table: str, report: Report = lambda step, seconds: None) -> Conversion:
+    def resume(self, table: str, *, report: Report = _silent, progress: OnProgress | None = None) -> Conversion:
         """
-        Goes on where an interrupted conversion stopped.
+        Goes on where an interrupted conversion, or an interrupted undo, stopped.
 
         Raises:
             Refused: There is none.
         """
         name = self._name(table)
         with only_converter(self.engine, name):
-            conversion = self._unfinished(name)
-            self._run(conversion, report)
-            return conversion
+            return self._run(self._unfinished(name), report, progress)
 
-    def abort(self, table: str) -> Conversion:
+    def abort(self, table: str, *, report: Report = _silent) -> Conversion:
         """
-        Takes back every step of an unfinished conversion: the table is what it was.
+        Takes back every step of an unfinished conversion or undo: the table is what it was.
 
         Raises:
             Refused: There is none, or it is cut over already: then `undo`.
@@ -131,11 +156,19 @@ class Converter:
         with only_converter(self.engine, name):
             conversion = self._unfinished(name)
             if conversion.cut_over:
-                raise Refused(f"{name} is cut over already; nothing was changed. Finish it with --resume, then --undo.")
-            take_back(self.engine, conversion, self.lock)
-            return conversion
+                way = "--undo" if conversion.kind == "convert" else "convert it again"
+                raise Refused(f"{name} is cut over already; nothing was changed. Finish with --resume, then {way}.")
+            take_back(self.engine, conversion, Manner(self.lock, report=report))
+            return self._stored(conversion)
 
-    def undo(self, table: str, *, max_rows: int = 100_000, report: Report = lambda step, seconds: None) -> Conversion:
+    def undo(
+        self,
+        table: str,
+        *,
+        max_rows: int = 100_000,
+        report: Report = _silent,
+        progress: OnProgress | None = None,
+    ) -> Conversion:
         """
         Makes a converted table plain again: its history partition takes its name back, and rows that came into other
         partitions since are moved into it.
@@ -149,17 +182,16 @@ class Converter:
         """
         name = self._name(table)
         with only_converter(self.engine, name):
+            self._require_none_running(name)
             with connected(self.engine) as connection:
                 pin(connection, CATALOG_LOCK_TIMEOUT).require_writable()
                 drawn = draw_undo(connection, name, max_rows)
             if drawn.plan.refusals:
                 raise ConversionRefused(str(name), map(str, drawn.plan.refusals), what="can't be made plain again")
-            conversion = self._begin(drawn, "undo")
-            self._run(conversion, report)
-            return conversion
+            return self._run(self._begin(drawn, "undo", max_rows), report, progress)
 
     def state(self, table: str) -> Conversion | None:
-        """The youngest conversion of *table* as it is stored; None when there never was one."""
+        """The youngest conversion or undo of *table* as it is stored; None when there never was one."""
         name = self._name(table)
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
@@ -167,39 +199,64 @@ class Converter:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
+    def _require_none_running(self, name: QualifiedName) -> None:
+        with connected(self.engine) as connection:
+            pin(connection, CATALOG_LOCK_TIMEOUT)
+            running = state.last(connection, name, statuses=("running",))
+        if running is None:
+            return
+        what = "a conversion" if running.kind == "convert" else "an undo"
+        step = running.next_step
+        at = "its end" if step is None else repr(step.title)
+        back = "" if running.cut_over else ", or take it back with --abort"
+        raise Refused(
+            f"{name}: {what} is under way and stands before {at}; nothing was changed. Go on with --resume{back}."
+        )
+
     def _unfinished(self, name: QualifiedName) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            conversion = state.last(connection, name)
-        if conversion is None or conversion.status != "running":
+            conversion = state.last(connection, name, statuses=("running",))
+        if conversion is None:
             raise Refused(f"{name}: no conversion is under way; nothing was changed. Begin with: sa-partman convert")
         return conversion
 
-    def _begin(self, drawn: Drawn, kind: str) -> Conversion:
+    def _stored(self, conversion: Conversion) -> Conversion:
+        with connected(self.engine) as connection:
+            pin(connection, CATALOG_LOCK_TIMEOUT)
+            return state.get(connection, conversion.id)
+
+    def _begin(self, drawn: Drawn, kind: str, max_rows: int | None = None) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, self.lock.lock_timeout).require_writable()
-            return state.begin(
-                connection,
+            if plan_mark(connection, drawn.table) != drawn.mark:
+                raise Refused(f"{drawn.table} was changed while it was looked at; nothing was changed. Try again.")
+            _require_free_names(connection, drawn)
+            new = NewConversion(
                 drawn.table,
                 kind,
                 drawn.declaration,
-                drawn.mark,
+                full_mark(connection, drawn.table, drawn.plan.steps) or "",
                 drawn.oid,
                 drawn.primary_key,
-                _version(),
                 drawn.plan.steps,
+                max_rows,
+                _version(),
             )
+            return state.begin(connection, new)
 
-    def _run(self, conversion: Conversion, report: Report) -> None:
+    def _run(self, conversion: Conversion, report: Report, progress: OnProgress | None) -> Conversion:
         def recheck(connection: Connection) -> None:
-            anatomy = read_anatomy(connection, conversion.table)
-            if anatomy is None or mark_of(anatomy) != conversion.fingerprint:
+            if full_mark(connection, conversion.table, conversion.steps) != conversion.fingerprint:
                 raise ExecutionError(
-                    f"{conversion.table} was changed since the conversion began (a migration?); the cut-over was "
-                    f"rolled back. Take the conversion back with --abort, and begin again."
+                    f"{conversion.table} was changed since this began (a migration?); the swap was rolled back. Take "
+                    f"it back with --abort, and begin again."
                 )
+            if conversion.max_rows is not None:
+                _require_few_rows(connection, conversion, conversion.max_rows)
 
-        run_steps(self.engine, conversion, self.lock, recheck, report)
+        run_steps(self.engine, conversion, Manner(self.lock, recheck, report, progress))
+        return self._stored(conversion)
 
     def _name(self, table: str) -> QualifiedName:
         _, declared = self._declared(table)
@@ -218,16 +275,37 @@ class Converter:
         with connected(self.engine) as connection:
             tenants = tenants_of(connection, declared)
             session = pin(connection, CATALOG_LOCK_TIMEOUT)
+            lead = max(lead, estimate(connection, declared.name).lead)
             situation = Situation(session.now if self._now is None else self._now(), tenants)
             primary_key = tuple(column.name for column in model.primary_key.columns)
             return draw(connection, declared, primary_key, situation, choices, lead=lead, boundary=boundary)
 
 
-def _next(conversion: Conversion) -> str:
-    return repr(conversion.steps[conversion.done].title) if conversion.done < len(conversion.steps) else "its end"
+def _require_free_names(connection: Connection, drawn: Drawn) -> None:
+    """An index that is there already would pass for one that an interrupted step has left."""
+    for step in drawn.plan.steps:
+        if step.builds is not None:
+            schema, name = drawn.table.schema, _unquoted(step.builds)
+            taken = name_taken(connection, QualifiedName(schema, name))
+            if taken is not None:
+                raise taken
+
+
+def _unquoted(printed: str) -> str:
+    """The last part of a quoted name."""
+    return printed[:-1].rpartition('."')[2].replace('""', '"')
+
+
+def _require_few_rows(connection: Connection, conversion: Conversion, limit: int) -> None:
+    began = state.last(connection, conversion.table, statuses=("done",), kind="convert")
+    if began is not None and rows_elsewhere(connection, conversion.oid, began.oid, limit) > limit:
+        raise ExecutionError(
+            f"{conversion.table}: more than {limit} rows came into other partitions meanwhile; the swap was rolled "
+            f"back. Take the undo back with --abort, and begin it again with a higher --max-rows."
+        )
 
 
 def _version() -> str:
-    from sa_partman import __version__
+    from sa_partman.version import __version__
 
     return __version__

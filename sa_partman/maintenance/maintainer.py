@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine, MetaData
+from sqlalchemy.exc import DBAPIError
 
 from sa_partman.catalog import FoundTable
 from sa_partman.checks.coverage import Due
@@ -32,6 +34,7 @@ from sa_partman.postgres.execute import Overtaken, execute_step, name_taken
 from sa_partman.postgres.facts import data_facts
 from sa_partman.postgres.retry import LockPolicy
 from sa_partman.postgres.session import pin
+from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View, look
 from sa_partman.spec.declared import DeclaredTable
 
@@ -89,7 +92,7 @@ class Maintainer:
     def status(self, tables: Tables = None) -> tuple[TableStatus, ...]:
         """Each table with its partitions, in key order; nothing is changed."""
         view = self._look(tables)
-        return tuple(status_of(each.declared, each.found, each.situation) for each in view.tables)
+        return tuple(_status(each) for each in view.tables)
 
     # -- acting --------------------------------------------------------------------------------------------------
 
@@ -131,7 +134,8 @@ class Maintainer:
         with only_maintainer(self.engine):
             view = self._look([table])
             view.session.require_writable()
-            steps = branch_steps(view.tables[0].declared, view.tables[0].found, path)
+            declared = view.tables[0].declared
+            steps = branch_steps(declared, view.tables[0].found, typed(declared, [path])[0])
             return RunResult(view.now, tuple(self._steps(steps)), ())
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -155,7 +159,7 @@ class Maintainer:
             steps = [step for plan in plans for step in plan.steps if step.purpose in purposes]
             # Every creation of every table comes before the first removal.
             steps.sort(key=lambda step: step.purpose.removes)
-            for result in self._steps(steps):
+            for result in self._steps(steps, paths):
                 results.append(result)
                 for hook in self.hooks:
                     hook(result, len(results), len(steps))
@@ -166,37 +170,62 @@ class Maintainer:
         if view.unread is not None:
             yield view.unread
             return
-        plan = plan_table(view.declared, view.found, view.situation)
-        with connected(self.engine) as connection:
-            pin(connection, CATALOG_LOCK_TIMEOUT)
-            facts = DataFacts() if view.found is None else data_facts(connection, view.declared, view.found)
+        try:
+            plan = plan_table(view.declared, view.found, view.situation)
+        except (DeclarationError, ValueError) as error:
+            yield _undecided(view.declared, error)
+            return
+        facts = self._facts(view)
+        if isinstance(facts, Finding):
+            yield facts
+            facts = DataFacts()
         yield from findings_of(view.declared, view.found, view.situation, _due(plan), facts)
         yield from (each for each in plan.findings if each != shape_finding(view.declared, view.found))
 
-    def _steps(self, steps: Iterable[Step]) -> Iterator[StepResult]:
+    def _facts(self, view: TableView) -> DataFacts | Finding:
+        """What is known of the rows; a finding when they can't be read."""
+        if view.found is None:
+            return DataFacts()
+        try:
+            with connected(self.engine) as connection:
+                pin(connection, CATALOG_LOCK_TIMEOUT)
+                return data_facts(connection, view.declared, view.found)
+        except DBAPIError as error:
+            if sqlstate(error) not in (INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE):
+                raise
+            return Finding(
+                "rows-unread",
+                Severity.WARNING,
+                str(view.found.name),
+                f"the rows of {view.found.name} can't be looked at: {first_line(error)}",
+                f"GRANT SELECT on {view.found.name} and its partitions, or try again when nobody holds them",
+            )
+
+    def _steps(self, steps: Iterable[Step], paths: tuple[Path, ...] = ()) -> Iterator[StepResult]:
         failed: set[QualifiedName] = set()
         for step in steps:
             if step.partition in failed:
                 continue  # the second half of something whose first half failed
-            result = self._execute(step)
+            result = self._execute(step, paths)
             if result.failed:
                 failed.add(step.partition)
             yield result
 
-    def _execute(self, step: Step) -> StepResult:
+    def _execute(self, step: Step, paths: tuple[Path, ...]) -> StepResult:
         try:
             attempted = execute_step(self.engine, step, self.lock)
         except LockNotAcquired as error:
             return StepResult(step, Outcome.DEFERRED, self.lock.budget, str(error))
         except Overtaken as error:
-            return self._overtaken(step, error)
+            return self._overtaken(step, error, paths)
         except ExecutionError as error:
             return StepResult(step, Outcome.FAILED, 0.0, str(error))
         return StepResult(step, Outcome.DONE, attempted.seconds)
 
-    def _overtaken(self, step: Step, error: Overtaken) -> StepResult:
+    def _overtaken(self, step: Step, error: Overtaken, paths: tuple[Path, ...]) -> StepResult:
         """Looks again: when the step is not needed any more, somebody else did it; else its name is taken."""
-        view = look(self.engine, [each for each in self._declared(None) if _is(each, step.table)], self._now)
+        tables = [each.name for each in self._declared(None) if _is(each, step.table)]
+        view = self._look([str(name) for name in tables], paths)
         wanted = {(again.partition, again.bound) for each in view.tables for again in _planned(each).steps}
         if (step.partition, step.bound) not in wanted:
             return StepResult(step, Outcome.SUPERSEDED, 0.0)
@@ -208,9 +237,27 @@ class Maintainer:
 def _planned(view: TableView) -> TablePlan:
     if view.unread is not None:
         return TablePlan(view.declared.name, (), (view.unread,))
-    plan = plan_table(view.declared, view.found, view.situation)
+    try:
+        plan = plan_table(view.declared, view.found, view.situation)
+    except (DeclarationError, ValueError) as error:
+        return TablePlan(view.declared.name, (), (_undecided(view.declared, error),))
     lacking = _lacking(view.found, plan)
     return plan if lacking is None else TablePlan(plan.table, (), (*plan.findings, lacking))
+
+
+def _status(view: TableView) -> TableStatus:
+    status = status_of(view.declared, view.found, view.situation)
+    return status if view.unread is None else replace(status, problem=view.unread.message)
+
+
+def _undecided(declared: DeclaredTable, error: Exception) -> Finding:
+    return Finding(
+        "declaration",
+        Severity.ERROR,
+        str(declared.name),
+        f"{declared.name} can't be planned: {error}; nothing was changed",
+        "put the declaration right; the other tables were not affected",
+    )
 
 
 def _due(plan: TablePlan) -> Due:

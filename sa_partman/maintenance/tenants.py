@@ -8,8 +8,8 @@ from typing import Any
 from sa_partman.bounds.text import value_of
 from sa_partman.compare.situation import Path
 from sa_partman.errors import DeclarationError
-from sa_partman.key import KeyType
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
+from sa_partman.spec.fitting import fitted
 
 
 def paths_of(tenants: Iterable[Any]) -> tuple[tuple[Any, ...], ...]:
@@ -27,17 +27,25 @@ def typed(declared: DeclaredTable, paths: Iterable[tuple[Any, ...]]) -> tuple[Pa
     *paths* with text read as the key's type: a command line knows nothing else.
 
     Raises:
-        DeclarationError: A text is no value of that type.
+        DeclarationError: A value is none of that type, or there are more values than levels.
     """
-    types = [level.key.parts[0].type for level in declared.levels() if _takes(level)]
-    return tuple(tuple(_value(declared, each, type) for each, type in zip(path, types, strict=False)) for path in paths)
+    takers = [level for level in declared.levels() if _takes(level)]
+    given = tuple(paths)
+    for path in given:
+        if len(path) > len(takers):
+            raise DeclarationError(
+                f"{declared.name} has {len(takers)} levels of tenants, and {path!r} names more; nothing was changed"
+            )
+    return tuple(
+        tuple(_value(declared, each, level) for each, level in zip(path, takers, strict=False)) for path in given
+    )
 
 
-def _value(declared: DeclaredTable, value: Any, type: KeyType) -> Any:
-    if not isinstance(value, str):
-        return value
+def _value(declared: DeclaredTable, value: Any, level: Level) -> Any:
+    type = level.key.types[0]
     try:
-        return value_of(value, type)
+        read = value_of(value, type) if isinstance(value, str) else value
+        return fitted(read, type, null=isinstance(level, ListLevel))
     except ValueError:
         raise DeclarationError(f"{declared.name}: the tenant {value!r} is no {type.sql}; nothing was changed") from None
 

@@ -208,7 +208,7 @@ def collide(one: Bound, other: Bound) -> bool:
     """Whether PostgreSQL refuses both bounds under one parent."""
     match one, other:
         case (RangeBound(), RangeBound()) | (ListBound(), ListBound()) | (HashBound(), HashBound()):
-            return one.overlaps(other)  # type: ignore[arg-type]
+            return one.overlaps(other)  # type: ignore[arg-type, union-attr]
         case DefaultBound(), DefaultBound():
             return True
     return False

@@ -243,7 +243,7 @@ def _search(connection: Connection, path: str) -> None:
 
 
 def _lines(connection: Connection, schemas: list[str]) -> Iterator[str]:
-    major = (connection.dialect.server_version_info or (0,))[0]  # type: ignore[attr-defined]
+    major = int((connection.dialect.server_version_info or (0,))[0])
     published = _PUBLISHED.format(details=_PUBLISHED_15 if major >= 15 else "")
     for query in (*_ALL, published):
         for line in connection.execute(text(query), {"schemas": schemas}).scalars():

@@ -11,14 +11,13 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table, Te
 
 from sa_partman import LockPolicy, Maintainer
 from sa_partman.maintenance.results import Outcome, RunResult
-from sa_partman.spec.base import PartitionSpec
 from tests.support.builders import at
 
 HASTY = LockPolicy(lock_timeout=0.1, budget=1.5, pause=0.05, longest_pause=0.1, stall=0.3)
 """For tests in which a lock is never granted."""
 
 
-def new_table(spec: PartitionSpec, *columns: Column[Any], metadata: MetaData | None = None, **changes: Any) -> Table:
+def new_table(spec: Any, *columns: Column[Any], metadata: MetaData | None = None, **changes: Any) -> Table:
     """
     ``events`` with ``id``, ``created_at`` and a tenant, a region and a reference, without a primary key; *columns*
     replace those of the same name.
@@ -33,7 +32,8 @@ def new_table(spec: PartitionSpec, *columns: Column[Any], metadata: MetaData | N
     given = {column.name for column in columns}
     name = changes.pop("name", "events")
     kept = [column for column in standard if column.name not in given]
-    return Table(name, metadata if metadata is not None else MetaData(), *kept, *columns, spec, **changes)
+    made: Table = Table(name, metadata if metadata is not None else MetaData(), *kept, *columns, spec, **changes)
+    return made
 
 
 def sql(engine: Engine, statement: str, **parameters: Any) -> list[Any]:

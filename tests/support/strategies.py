@@ -33,7 +33,9 @@ WHOLE_DAYS = INTERVALS.filter(lambda interval: not interval.below_a_day)
 NAIVE = st.datetimes(datetime(1980, 1, 1), datetime(2036, 12, 31))
 INSTANTS = NAIVE.map(lambda moment: moment.replace(tzinfo=UTC))
 
-KEEPS = st.sampled_from(["1 day", "36 hours", "10 days", "1 month", "1 quarter", "1 year 1 month 1 day"]) | st.integers(0, 5)
+KEEPS = st.sampled_from(["1 day", "36 hours", "10 days", "1 month", "1 quarter", "1 year 1 month 1 day"]) | st.integers(
+    0, 5
+)
 RETENTIONS = st.builds(Retention, KEEPS, st.sampled_from(["detach", "drop"]))
 
 CODECS = st.sampled_from(
@@ -78,7 +80,5 @@ def _above(below: st.SearchStrategy[PartitionSpec]) -> st.SearchStrategy[Partiti
     return st.builds(lambda level, under: level.with_(subpartition=under), levels, below)
 
 
-DECLARATIONS: st.SearchStrategy[PartitionSpec] = st.recursive(
-    RANGES | _TENANTED | LISTS | HASHES, _above, max_leaves=3
-)
+DECLARATIONS: st.SearchStrategy[PartitionSpec] = st.recursive(RANGES | _TENANTED | LISTS | HASHES, _above, max_leaves=3)
 """Of one level or several."""

@@ -1,0 +1,57 @@
+"""What run, provision and prune have in common: plan, ask if data goes, act, print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import click
+
+from sa_partman.cli.consent import agreed, removes
+from sa_partman.cli.failures import FAILED, PENDING
+from sa_partman.cli.opening import opened
+from sa_partman.cli.output import print_plan, print_result
+from sa_partman.cli.request import Request
+from sa_partman.maintenance.maintainer import Maintainer
+from sa_partman.maintenance.results import MaintenancePlan, RunResult
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    Args:
+        plan: What `act` would do.
+        act: Does it.
+        dry_run: Only print the plan.
+        as_sql: Only print the plan, as SQL.
+        yes: Do not ask.
+    """
+
+    plan: Callable[[Maintainer], MaintenancePlan]
+    act: Callable[[Maintainer], RunResult]
+    dry_run: bool
+    as_sql: bool
+    yes: bool
+
+
+def perform(request: Request, change: Change) -> int:
+    """The exit code of *change*."""
+    with opened(request) as maintainer:
+        if change.dry_run or change.as_sql:
+            print_plan(change.plan(maintainer), as_json=request.as_json, as_sql=change.as_sql)
+            return 0
+        if not change.yes:
+            plan = change.plan(maintainer)
+            if removes(plan) and not agreed(plan):
+                click.echo("Nothing was changed.", err=True)
+                return PENDING
+            maintainer = _at(maintainer, plan.now)
+        result = change.act(maintainer)
+    print_result(result, as_json=request.as_json)
+    return 0 if result.ok else FAILED
+
+
+def _at(maintainer: Maintainer, now: datetime) -> Maintainer:
+    """The same at the plan's instant: what was agreed to is what happens, however long the answer took."""
+    return Maintainer(maintainer.engine, maintainer.metadata, now=now, lock=maintainer.lock, hooks=maintainer.hooks)

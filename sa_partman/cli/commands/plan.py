@@ -1,0 +1,21 @@
+"""``sa-partman plan``."""
+
+from __future__ import annotations
+
+import click
+
+from sa_partman.cli.failures import PENDING
+from sa_partman.cli.opening import opened
+from sa_partman.cli.output import print_plan
+from sa_partman.cli.request import Request, shared, sql_option
+
+
+@click.command("plan")
+@shared
+@sql_option
+def command(request: Request, as_sql: bool) -> int:
+    """Print what `run` would do; exit with 1 if there is anything to do."""
+    with opened(request) as maintainer:
+        plan = maintainer.plan(request.only)
+    print_plan(plan, as_json=request.as_json, as_sql=as_sql)
+    return PENDING if plan or plan.findings else 0

@@ -1,0 +1,124 @@
+"""Conversions on the command line: plan, ask, act, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Any
+
+import click
+
+from sa_partman.cli.conversion_words import StepProgress, plan_lines, state_lines
+from sa_partman.cli.failures import FAILED, PENDING
+from sa_partman.cli.opening import opened
+from sa_partman.cli.output import print_json, print_lines
+from sa_partman.cli.request import Request
+from sa_partman.errors import ConfigurationError
+from sa_partman.maintenance.converter import Converter
+
+
+class Mode(Enum):
+    """What is to be done."""
+
+    CONVERT = "convert"
+    PLAN = "plan"
+    RESUME = "resume"
+    ABORT = "abort"
+    UNDO = "undo"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What the user decided; see `Converter.plan` and `Converter.undo`."""
+
+    lead: timedelta
+    boundary: str | None
+    inbound: str
+    unique: Mapping[str, str]
+    max_rows: int
+
+    def arguments(self) -> dict[str, Any]:
+        return {"lead": self.lead, "boundary": self.boundary, "inbound": self.inbound, "unique": self.unique}
+
+
+def perform(request: Request, table: str, mode: Mode, decisions: Decisions, *, yes: bool) -> int:
+    """The exit code of what *mode* asks for."""
+    with opened(request) as maintainer:
+        converter = Converter(maintainer.engine, maintainer.metadata, now=request.at)
+        if mode is Mode.PLAN:
+            return _show(converter, table, decisions, as_json=request.as_json)
+        if mode is not Mode.STATE:
+            if not yes and not _agreed(converter, table, mode, decisions):
+                click.echo("Nothing was changed.", err=True)
+                return PENDING
+            _act(converter, table, mode, decisions)
+        return _tell(converter, table, as_json=request.as_json)
+
+
+def _act(converter: Converter, table: str, mode: Mode, decisions: Decisions) -> None:
+    told = StepProgress()
+    if mode is Mode.CONVERT:
+        converter.convert(table, **decisions.arguments(), report=told.done, progress=told.working)
+    elif mode is Mode.RESUME:
+        converter.resume(table, report=told.done, progress=told.working)
+    elif mode is Mode.ABORT:
+        converter.abort(table, report=told.done)
+    else:
+        converter.undo(table, max_rows=decisions.max_rows, report=told.done, progress=told.working)
+
+
+def _agreed(converter: Converter, table: str, mode: Mode, decisions: Decisions) -> bool:
+    """
+    Raises:
+        ConfigurationError: There is nobody to ask.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConfigurationError(f"{mode.value} {table}: needs --yes where nobody can be asked; nothing was changed")
+    if mode is Mode.CONVERT:
+        plan = converter.plan(table, **decisions.arguments())
+        if plan.refusals:
+            return True  # the conversion itself says why, and touches nothing
+        print_lines(plan_lines(plan, converter.estimate(table), sql=False), err=True)
+    return click.confirm(f"{mode.value.capitalize()} {table}?", err=True)
+
+
+def _show(converter: Converter, table: str, decisions: Decisions, *, as_json: bool) -> int:
+    plan, estimate = converter.plan(table, **decisions.arguments()), converter.estimate(table)
+    if as_json:
+        print_json(
+            {
+                "steps": [{**step.to_dict(), "seconds": estimate.seconds(step.id)} for step in plan.steps],
+                "refusals": [{"what": each.what, "choices": each.choices} for each in plan.refusals],
+                "notes": list(plan.notes),
+                "rows": estimate.rows,
+                "bytes": estimate.bytes,
+                "index_bytes": estimate.index_bytes,
+            }
+        )
+    else:
+        print_lines(plan_lines(plan, estimate, sql=True))
+    return FAILED if plan.refusals else 0
+
+
+def _tell(converter: Converter, table: str, *, as_json: bool) -> int:
+    conversion = converter.state(table)
+    if not as_json:
+        print_lines(state_lines(conversion, table))
+    elif conversion is None:
+        print_json({"table": table, "status": None})
+    else:
+        print_json(
+            {
+                "table": str(conversion.table),
+                "kind": conversion.kind,
+                "status": conversion.status,
+                "steps": len(conversion.steps),
+                "done": conversion.done,
+                "error": conversion.error,
+            }
+        )
+    return 0

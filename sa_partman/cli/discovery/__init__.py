@@ -1,0 +1,1 @@
+"""Where the metadata and the URL come from: options, environment, pyproject.toml, or the project's own env.py."""

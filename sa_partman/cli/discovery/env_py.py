@@ -1,0 +1,181 @@
+"""
+The project's own Alembic env.py, asked for its metadata and its URL. No migration is run and nothing is written.
+
+It is run as ``alembic upgrade --sql`` runs it, which needs neither a server nor a driver, and only when that does not
+answer as ``alembic current`` runs it. What it says to ``context.configure()`` counts, even if it fails afterwards.
+"""
+
+from __future__ import annotations
+
+import io
+import logging.config
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from sqlalchemy import URL
+
+from sa_partman.cli.discovery.objects import Found, metadata_of
+from sa_partman.cli.discovery.project import read_tool
+from sa_partman.cli.discovery.url import usable
+from sa_partman.errors import ConfigurationError, PartmanError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+OFFLINE, ONLINE = True, False
+
+
+@dataclass(slots=True)
+class Heard:
+    """What env.py said to ``context.configure()`` in one run, and how the run failed."""
+
+    metadata: Found | None = None
+    url: URL | None = None
+    error: BaseException | None = None
+
+
+@dataclass
+class EnvPy:
+    """
+    Args:
+        config: Alembic's configuration.
+        file: Its file, for messages.
+        verbose: Let env.py print, on stderr.
+    """
+
+    config: Config
+    file: str
+    verbose: bool
+    _heard: dict[bool, Heard] = field(default_factory=dict)
+
+    def metadata(self) -> Found | None:
+        """
+        None when it says ``target_metadata = None``.
+
+        Raises:
+            ConfigurationError: env.py fails before it says anything.
+        """
+        found: Found | None = self._first(lambda heard: heard.metadata)
+        return found
+
+    def url(self) -> URL | None:
+        """
+        None when it names no PostgreSQL.
+
+        Raises:
+            ConfigurationError: env.py fails before it says anything.
+        """
+        found: URL | None = self._first(lambda heard: heard.url)
+        return found
+
+    def _first(self, wanted: Callable[[Heard], Any]) -> Any:
+        for way in (OFFLINE, ONLINE):
+            found = wanted(self._ask(way))
+            if found is not None:
+                return found
+        failed = self._heard[OFFLINE].error or self._heard[ONLINE].error
+        if failed is None:
+            return None
+        said = failed if isinstance(failed, PartmanError) else f"{type(failed).__name__}: {_line(failed)}"
+        raise ConfigurationError(
+            f"{self.file}: its env.py failed: {said}; say --metadata and --url to do without it"
+        ) from failed
+
+    def _ask(self, way: bool) -> Heard:
+        if way not in self._heard:
+            self._heard[way] = Heard()
+            try:
+                self._run(self._heard[way], way)
+            except (Exception, SystemExit) as error:
+                self._heard[way].error = error
+        return self._heard[way]
+
+    def _run(self, heard: Heard, way: bool) -> None:
+        from alembic.runtime.environment import EnvironmentContext
+        from alembic.script import ScriptDirectory
+
+        script = ScriptDirectory.from_config(self.config)
+        # dont_mutate: else Alembic creates its version table.
+        environment = EnvironmentContext(
+            self.config, script, fn=_nothing_to_migrate, as_sql=way is OFFLINE, dont_mutate=True
+        )
+        configure = environment.configure
+
+        def listening(*arguments: Any, **options: Any) -> None:
+            said = signature(configure).bind(*arguments, **options).arguments
+            connection, url = said.get("connection"), said.get("url")
+            heard.metadata = heard.metadata or metadata_of(said.get("target_metadata"))
+            heard.url = heard.url or _postgresql(
+                url or self.config.get_main_option("sqlalchemy.url") if connection is None else connection.engine.url
+            )
+            configure(*arguments, **options)
+
+        with _undisturbed(self.verbose), patch.object(environment, "configure", listening), environment:
+            script.run_env()
+
+
+def env_py(config: str | None, *, verbose: bool) -> EnvPy | None:
+    """
+    Args:
+        config: The path of alembic.ini or of a pyproject.toml, if it was given.
+        verbose: Let env.py print, on stderr.
+
+    Returns:
+        None when there is no Alembic project here.
+
+    Raises:
+        ConfigurationError: The file does not exist.
+    """
+    from alembic.config import Config
+
+    ini, toml = _files(config)
+    if toml is not None:
+        # toml_file= came with Alembic 1.16.
+        return EnvPy(Config(ini, toml_file=toml), str(ini or toml), verbose)
+    return None if ini is None else EnvPy(Config(ini), str(ini), verbose)
+
+
+def _files(config: str | None) -> tuple[Path | None, Path | None]:
+    """Alembic's own order: what was said, ALEMBIC_CONFIG, alembic.ini beside pyproject.toml."""
+    said = config or os.environ.get("ALEMBIC_CONFIG")
+    if said and not Path(said).is_file():
+        source = "--config" if config else "ALEMBIC_CONFIG"
+        raise ConfigurationError(f"{source}={said}: there is no such file")
+    is_toml = said is not None and Path(said).name == "pyproject.toml"
+    ini = Path("alembic.ini") if not said or is_toml else Path(said)
+    toml = Path(said) if said and is_toml else Path("pyproject.toml")
+    return ini if ini.is_file() else None, toml if read_tool("alembic", toml) is not None else None
+
+
+def _nothing_to_migrate(_: Any, __: Any) -> list[Any]:
+    return []
+
+
+@contextmanager
+def _undisturbed(verbose: bool) -> Iterator[None]:
+    """Our stdout is for data, and our logging is not env.py's to configure."""
+    with (
+        redirect_stdout(sys.stderr if verbose else io.StringIO()),
+        patch.object(logging.config, "fileConfig"),
+        patch.object(logging.config, "dictConfig"),
+        patch.object(logging, "basicConfig"),
+    ):
+        yield
+
+
+def _postgresql(url: str | URL | None) -> URL | None:
+    try:
+        return None if url is None else usable(url, "env.py")
+    except ConfigurationError:
+        return None
+
+
+def _line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

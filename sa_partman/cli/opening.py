@@ -1,0 +1,54 @@
+"""A request -> a maintainer on the database that it means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Engine, create_engine
+
+from sa_partman.cli.discovery.find import Discovery
+from sa_partman.cli.progress import Progress
+from sa_partman.cli.request import Request
+from sa_partman.errors import MissingDependency
+from sa_partman.maintenance.maintainer import Maintainer
+
+CONNECT_TIMEOUT = 10
+"""Seconds, unless the URL or PGCONNECT_TIMEOUT says otherwise; libpq's own is for ever."""
+
+
+@contextmanager
+def opened(request: Request) -> Iterator[Maintainer]:
+    """
+    Raises:
+        ConfigurationError: No metadata, no URL, or no driver.
+    """
+    discovery = Discovery(request.metadata, request.url, request.config, verbose=request.verbose)
+    metadata = discovery.metadata()
+    engine = _engine(discovery.url())
+    try:
+        with Progress() as progress:
+            yield Maintainer(engine, metadata, now=request.at, hooks=[progress])
+    finally:
+        engine.dispose()
+
+
+def _engine(url: URL) -> Engine:
+    _require_driver()
+    arguments: dict[str, str | int] = {"fallback_application_name": "sa-partman"}
+    if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
+        arguments["connect_timeout"] = CONNECT_TIMEOUT
+    return create_engine(url, connect_args=arguments)
+
+
+def _require_driver() -> None:
+    """
+    Raises:
+        MissingDependency: psycopg is not installed, or finds no libpq.
+    """
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        what = "psycopg is not installed" if error.name == "psycopg" else "psycopg finds no libpq on this machine"
+        raise MissingDependency(what, extra="binary") from error

@@ -1,0 +1,94 @@
+"""What was asked for: the options that every command shares."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import click
+
+from sa_partman.cli.meta import note_json, note_verbose
+from sa_partman.ports.clock import appointed, instant
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    Args:
+        metadata: ``module:attr``, if given.
+        url: Of the database, if given.
+        config: The path of alembic.ini, if given.
+        tables: Names to narrow to; none: every declared table.
+        at: The instant to plan for, instead of the server's clock.
+        as_json: One JSON document on stdout.
+        no_color: No colours, anywhere.
+        verbose: Tracebacks, and what env.py prints.
+    """
+
+    metadata: str | None
+    url: str | None
+    config: str | None
+    tables: tuple[str, ...]
+    at: datetime | None
+    as_json: bool
+    no_color: bool
+    verbose: bool
+
+    @property
+    def only(self) -> tuple[str, ...] | None:
+        """The names to narrow to, as the maintainer takes them."""
+        return self.tables or None
+
+
+def _at(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    return appointed() if value is None else instant(value, "--at")
+
+
+def _colors(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    unwanted = value or bool(os.environ.get("NO_COLOR"))
+    if unwanted:
+        ctx.color = False
+    return unwanted
+
+
+OPTIONS = (
+    click.option("--metadata", metavar="MODULE:ATTR", help="Your MetaData or declarative Base. [SA_PARTMAN_METADATA]"),
+    click.option("--url", help="The database. [SA_PARTMAN_DATABASE_URL, DATABASE_URL]"),
+    click.option("--table", "tables", multiple=True, metavar="NAME", help="Only this table; repeatable."),
+    click.option(
+        "--at", callback=_at, metavar="TIME", help="Plan for this time, not the server's clock. [SA_PARTMAN_AT]"
+    ),
+    click.option("--json", "as_json", is_flag=True, callback=note_json, is_eager=True, help="One JSON document."),
+    click.option("--no-color", is_flag=True, callback=_colors, is_eager=True, help="Plain text. [NO_COLOR]"),
+    click.option("-c", "--config", metavar="PATH", help="Your alembic.ini. [ALEMBIC_CONFIG]"),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        callback=note_verbose,
+        is_eager=True,
+        help="Show tracebacks and what env.py prints.",
+    ),
+)
+
+
+def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives *function* the shared options, gathered in one `Request`, as its first argument."""
+
+    @functools.wraps(function)
+    def gathered(**options: Any) -> Any:
+        request = Request(**{each.name: options.pop(each.name) for each in fields(Request)})
+        return function(request, **options)
+
+    for option in reversed(OPTIONS):
+        gathered = option(gathered)
+    return gathered
+
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+sql_option = click.option("--sql", "as_sql", is_flag=True, help="Print the SQL that would run and change nothing.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Remove what the plan removes, without asking.")

@@ -1,0 +1,1 @@
+"""Readers of what is there: views for a terminal."""

@@ -1,0 +1,1 @@
+"""What the outside may bring: a clock, hooks, archivers."""

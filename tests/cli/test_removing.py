@@ -1,0 +1,88 @@
+"""Data goes only when somebody said so: asked on a terminal, ``--yes`` elsewhere."""
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.support.command import PARTITIONS, Project
+
+LATER = "2030-10-15"
+"""June has expired by then (two months are kept), July has not; two partitions are to be made."""
+MADE = {"events_p20300601", "events_p20300701", "events_p20300801"}
+AHEAD = {"events_p20300901", "events_p20301001", "events_p20301101", "events_p20301201"}
+
+
+def partitions(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        return set(connection.execute(PARTITIONS).scalars())
+
+
+@pytest.mark.parametrize("command", ["run", "prune"])
+def test_removing_is_refused_where_nobody_can_be_asked(events: Project, engine: Engine, command: str) -> None:
+    ended = events.run(command, "--at", LATER)
+
+    assert (2, "") == (ended.code, ended.out)
+    assert "2 dropped" in ended.err or "2 partitions will be dropped" in ended.err
+    assert "needs --yes where nobody can be asked; nothing was changed" in ended.err
+    assert MADE == partitions(engine)
+
+
+def test_yes_prunes(events: Project, engine: Engine) -> None:
+    ended = events.run("prune", "--at", LATER, "--yes")
+
+    assert (0, "") == (ended.code, ended.err)
+    assert "2 partitions dropped." in ended.out
+    assert {"events_p20300801"} == partitions(engine)
+
+
+def test_run_yes_is_the_line_for_cron(events: Project, engine: Engine) -> None:
+    assert 0 == events.run("run", "--at", LATER, "--yes").code
+    assert {"events_p20300801"} | AHEAD == partitions(engine)
+    assert (0, "Nothing to do.\n") == (
+        (again := events.run("run", "--at", LATER, "--yes")).code,
+        again.out,
+    )
+
+
+def test_provision_removes_nothing_and_asks_nothing(events: Project, engine: Engine) -> None:
+    assert 0 == events.run("provision", "--at", LATER).code
+    assert MADE | AHEAD == partitions(engine)
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--sql"])
+@pytest.mark.parametrize("command", ["run", "prune", "provision"])
+def test_looking_first_changes_nothing(events: Project, engine: Engine, command: str, option: str) -> None:
+    ended = events.run(command, "--at", LATER, option)
+
+    assert (0, "") == (ended.code, ended.err)
+    assert ("DROP TABLE" if option == "--sql" else "- drop") in ended.out or command == "provision"
+    assert MADE == partitions(engine)
+
+
+def test_a_terminal_shows_the_plan_and_asks(events: Project, engine: Engine) -> None:
+    ended = events.on_terminal("prune", "--at", LATER, answer="y")
+
+    assert 0 == ended.code
+    plan, _, done = ended.out.partition("Go on? [y/N]")
+    assert "public.events_p20300601" in plan
+    assert "2 partitions will be dropped." in plan
+    assert "2 partitions dropped." in done
+    assert {"events_p20300801"} == partitions(engine)
+
+
+def test_no_is_taken_for_an_answer(events: Project, engine: Engine) -> None:
+    ended = events.on_terminal("run", "--at", LATER, answer="n")
+
+    assert 1 == ended.code
+    assert "Nothing was changed." in ended.out
+    assert MADE == partitions(engine)
+
+
+def test_a_terminal_sees_how_far_a_run_is(events: Project) -> None:
+    ended = events.on_terminal("run", "--at", LATER, "--yes")
+
+    assert 0 == ended.code
+    assert "1 of 6: public.events_p20301001" in ended.out
+
+
+def test_nobody_else_sees_how_far_a_run_is(events: Project) -> None:
+    assert "" == events.run("run", "--at", LATER, "--yes").err

@@ -1,0 +1,82 @@
+"""Plans and results in words."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from sa_partman.bounds.bound import RangeBound
+from sa_partman.cli.words import counted, counted_result, failure_lines, finding_lines, result_lines
+from sa_partman.finding import Finding, Severity
+from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import DropTable
+from sa_partman.plan.steps import Purpose, Step, TablePlan
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+TABLE = QualifiedName("public", "events")
+BOUND = RangeBound((NOW,), (datetime(2030, 2, 1, tzinfo=UTC),))
+
+
+def step(purpose: Purpose, number: int) -> Step:
+    name = QualifiedName("public", f"events_{number}")
+    return Step(purpose, TABLE, name, BOUND, (DropTable(name, TABLE),))
+
+
+def plan(*steps: Step) -> MaintenancePlan:
+    return MaintenancePlan(NOW, (TablePlan(TABLE, steps),))
+
+
+DROP = step(Purpose.DROP, 9)
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([], "Nothing to do"),
+        ([step(Purpose.PROVISION, 1)], "1 partition will be created"),
+        ([step(Purpose.PROVISION, 1), step(Purpose.PROVISION, 2), DROP], "2 partitions will be created, 1 dropped"),
+        ([step(Purpose.DETACH, 9), DROP], "1 partition will be dropped"),
+        ([step(Purpose.DETACH, 9)], "1 partition will be detached"),
+        ([step(Purpose.HEAL, 1), DROP], "1 partition will be healed, 1 dropped"),
+    ],
+)
+def test_a_plan_is_counted_by_what_becomes_of_each_partition(steps: list[Step], words: str) -> None:
+    assert words == counted(plan(*steps))
+
+
+def test_nothing_to_do_is_said_only_when_nothing_is_in_the_way() -> None:
+    finding = Finding("missing", Severity.ERROR, "public.events", "it does not exist")
+
+    assert "Nothing is planned" == counted(MaintenancePlan(NOW, (TablePlan(TABLE, (), (finding,)),)))
+    assert "Nothing was changed" == counted_result(RunResult(NOW, (), (finding,)))
+
+
+def test_a_result_counts_what_was_done_and_what_failed() -> None:
+    done = StepResult(step(Purpose.PROVISION, 1), Outcome.DONE, 0.1)
+    other = StepResult(step(Purpose.PROVISION, 2), Outcome.SUPERSEDED, 0.1)
+    failed = StepResult(step(Purpose.PROVISION, 3), Outcome.FAILED, 0.1, "no room")
+
+    assert "Nothing to do" == counted_result(RunResult(NOW, (), ()))
+    assert "1 partition created" == counted_result(RunResult(NOW, (done, other), ()))
+    assert "1 partition created; 1 step failed" == counted_result(RunResult(NOW, (done, failed), ()))
+    assert "Nothing was changed; 2 steps failed" == counted_result(RunResult(NOW, (failed, failed), ()))
+
+
+def test_what_failed_is_told_apart_from_what_was_done() -> None:
+    done = StepResult(step(Purpose.PROVISION, 1), Outcome.DONE, 0.1)
+    failed = StepResult(step(Purpose.PROVISION, 3), Outcome.DEFERRED, 0.1, "no lock")
+    result = RunResult(NOW, (done, failed), ())
+
+    assert 1 == len(list(result_lines(result)))
+    (line,) = failure_lines(result)
+    assert line.endswith("no lock")
+    assert "events_3" in line
+
+
+def test_a_finding_has_its_remedy_below_it() -> None:
+    finding = Finding("gap", Severity.ERROR, "public.events", "a gap", "run: sa-partman run")
+
+    first, second = finding_lines([finding, Finding("x", Severity.INFO, "public.events", "fine")][:1])
+    assert "ERROR" in first
+    assert first.endswith("public.events: a gap")
+    assert "-> run: sa-partman run" == second.strip()
