@@ -1,9 +1,10 @@
 """PostgreSQL partitioning for SQLAlchemy and Alembic, from one declaration on the model."""
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
 from sa_partman.codecs import ULID, Codec, Epoch, Snowflake, UUIDv7
 from sa_partman.errors import PartmanError
-from sa_partman.maintenance.converter import Converter
-from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.orm.declarations import PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.orm.mapping import Partitioned
 from sa_partman.orm.registry import partition_by
@@ -12,6 +13,13 @@ from sa_partman.postgres.retry import LockPolicy
 from sa_partman.spec.base import KeyExpression
 from sa_partman.spec.retention import Retention
 from sa_partman.version import __version__
+
+if TYPE_CHECKING:
+    from sa_partman.maintenance.converter import Converter
+    from sa_partman.maintenance.maintainer import Maintainer
+
+_SERVICES = {"Converter": "sa_partman.maintenance.converter", "Maintainer": "sa_partman.maintenance.maintainer"}
+"""Imported when they are asked for: models need none of them, and whoever starts a process waits for its imports."""
 
 __all__ = [
     "ULID",
@@ -34,3 +42,9 @@ __all__ = [
 ]
 
 del _create_all
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _SERVICES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(_SERVICES[name]), name)

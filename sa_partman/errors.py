@@ -7,6 +7,7 @@ Every exception of the package, one tree::
     |   `-- MissingDependency     an optional package is not installed
     |-- ServerUnavailable         no server, no connection, or no binaries to start one
     |-- CatalogError              the catalog says something that we cannot read
+    |   `-- UnreadableBound       a partition bound of a type or form that we do not know
     |-- Refused                   the request is understood and not done; nothing was changed
     |   |-- NameTaken             another relation bears the wanted name
     |   |-- ConversionRefused     a table can't be converted as it is; every reason is named
@@ -50,6 +51,10 @@ class ServerUnavailable(PartmanError):
 
 class CatalogError(PartmanError):
     """The catalog holds something that cannot be read; nothing was changed."""
+
+
+class UnreadableBound(CatalogError):
+    """A partition bound can't be read; nothing was changed."""
 
 
 class Refused(PartmanError):

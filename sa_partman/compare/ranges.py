@@ -82,12 +82,44 @@ def missing_in(line: Line, level: RangeLevel, parent: Parent, situation: Situati
     first, horizon = _window(line, level, parent, situation, current)
     cells = takewhile(lambda cell: cell.lower < horizon, cells_from(axis.grid, first))
     clipped = (_clip(cell, situation, level) for cell in cells)
-    wanted = (line.bound(axis.encode(cell.lower), axis.encode(cell.upper)) for cell in clipped if cell)
+    ends = ((axis.encode(cell.lower), axis.encode(cell.upper)) for cell in clipped if cell)
+    # Beyond the largest number of the key's type both ends are open.
+    wanted = (line.bound(lower, upper) for lower, upper in ends if lower != upper)
     found = [each.bound for each in parent.partitions if isinstance(each.bound, RangeBound)]
-    pieces = tuple(uncovered(wanted, found))
+    pieces = tuple(_worth_making(_whole(uncovered(wanted, found), line, level), line, level, parent, situation))
     start = row_order(line.bound(axis.encode(current.lower), axis.encode(current.upper)).lower)
     past = [piece for piece in pieces if row_order(piece.lower) < start]
     return (*(piece for piece in pieces if row_order(piece.lower) >= start), *reversed(past[-PAST_LIMIT:]))
+
+
+def _whole(pieces: Iterable[RangeBound], line: Line, level: RangeLevel) -> Iterator[RangeBound]:
+    """
+    *pieces* without slivers that begin and end at one position: other tools write the bound of a UUIDv7 or ULID in
+    another way. A sliver is made part of the piece that follows it; no key of the codec lies in a lone one.
+    """
+    decode, sliver = level.axis.decode, None
+    for piece in pieces:
+        if sliver is not None and sliver.upper == piece.lower:
+            piece = RangeBound(sliver.lower, piece.upper)
+        ends = decode(piece.lower[line.place]), decode(piece.upper[line.place])
+        sliver = piece if ends[0] is not None and ends[0] == ends[1] else None
+        if sliver is None:
+            yield piece
+
+
+def _worth_making(
+    pieces: Iterable[RangeBound], line: Line, level: RangeLevel, parent: Parent, situation: Situation
+) -> Iterator[RangeBound]:
+    """Those of *pieces* that would not be expired as soon as they are made."""
+    retention = retention_in(line, level, situation)
+    if retention is None:
+        yield from pieces
+        return
+    cutoff = cutoff_of(retention, level, parent, situation)
+    for piece in pieces:
+        upper = level.axis.decode(piece.upper[line.place])
+        if upper is None or upper > cutoff:
+            yield piece
 
 
 def _clip(cell: Cell, situation: Situation, level: RangeLevel) -> Cell | None:

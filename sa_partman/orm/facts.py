@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Column, Enum, Integer, Table, UniqueConstraint
+from sqlalchemy import Column, Enum, Integer, Table, TypeDecorator, UniqueConstraint
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import NullType, TypeEngine
 
 from sa_partman.key import KeyType
 from sa_partman.spec.validate import ColumnFacts, TableFacts
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_NOT_YET = KeyType.of("unknown")
+_COLLATION = re.compile(r' COLLATE "(?:[^"]|"")+"')
 
 
 def facts_of(table: Table) -> TableFacts:
@@ -24,21 +29,38 @@ def facts_of(table: Table) -> TableFacts:
 
 
 def key_type(column: Column[object]) -> KeyType:
-    """The type that PostgreSQL gives *column*."""
-    sql = column.type.compile(dialect=_DIALECT)
-    native = column.type.dialect_impl(_DIALECT)
+    """The type that PostgreSQL gives *column*; one that takes its type from a foreign key may not know it yet."""
+    if isinstance(column.type, NullType):
+        return _NOT_YET
+    declared, native = column.type, _native(column.type)
+    if isinstance(native, postgresql.DOMAIN):
+        declared, native = native.data_type, _native(native.data_type)
+    # Not the native type's own name: a driver's implementation of Text calls itself VARCHAR.
+    sql = _COLLATION.sub("", declared.compile(dialect=_DIALECT))
     if isinstance(native, Enum) and native.native_enum:
         return KeyType.of(sql, is_enum=True)
     return KeyType.of(sql.lower())
 
 
+def _native(declared: TypeEngine[Any]) -> TypeEngine[Any]:
+    """What a variant or a TypeDecorator comes to on PostgreSQL."""
+    found = declared.dialect_impl(_DIALECT)
+    return found.load_dialect_impl(_DIALECT) if isinstance(found, TypeDecorator) else found
+
+
 def _column(column: Column[object]) -> ColumnFacts:
-    return ColumnFacts(key_type(column), bool(column.nullable), _loses_generation(column))
+    return ColumnFacts(
+        key_type(column),
+        bool(column.nullable),
+        loses_generation=_loses_generation(column),
+        generated=column.computed is not None,
+        labels=tuple(native.enums) if isinstance(native := _native(column.type), Enum) else None,
+    )
 
 
 def _loses_generation(column: Column[object]) -> bool:
     return (
-        isinstance(column.type.dialect_impl(_DIALECT), Integer)
+        isinstance(_native(column.type), Integer)
         and column.autoincrement == "auto"
         and column.identity is None
         and column.default is None

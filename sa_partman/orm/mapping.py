@@ -8,7 +8,7 @@ from sqlalchemy import MetaData, Table, event, inspect
 from sqlalchemy.orm import Mapper
 
 from sa_partman.errors import DeclarationError
-from sa_partman.orm.registry import remember, settle
+from sa_partman.orm.registry import remember, settle, spec_of
 from sa_partman.spec.base import PartitionSpec
 
 _ATTRIBUTE = "__partition__"
@@ -30,9 +30,11 @@ def _on_table(table: Table, parent: Any) -> None:
 @event.listens_for(Mapper, "instrument_class")
 def _on_class(mapper: Mapper[Any], class_: type) -> None:
     spec = _declaration(class_)
-    if spec is None:
-        return
     table = mapper.local_table
+    if spec is None:
+        if _ATTRIBUTE not in class_.__dict__:
+            _require_another_way(class_, table)
+        return
     if not isinstance(table, Table):
         raise DeclarationError(f"{class_.__name__}: __partition__ needs a class mapped to a table, not to {table!r}")
     if mapper.single:
@@ -50,9 +52,14 @@ def _declaration(class_: type) -> PartitionSpec | None:
             break  # a mapped base class partitions its own table, not this one
         if _ATTRIBUTE in each.__dict__:
             return _checked(class_, getattr(class_, _ATTRIBUTE))
-    if class_.__dict__.get("__table__") is None and issubclass(class_, Partitioned) and not _inherits(class_):
-        raise DeclarationError(f"{class_.__name__} is Partitioned and says not how: set __partition__ on it")
     return None
+
+
+def _require_another_way(class_: type, table: Any) -> None:
+    """A ``Partitioned`` class without ``__partition__`` has its declaration on the table, or on a mapped base class."""
+    declared = isinstance(table, Table) and spec_of(table) is not None
+    if issubclass(class_, Partitioned) and not declared and not _inherits(class_):
+        raise DeclarationError(f"{class_.__name__} is Partitioned and says not how: set __partition__ on it")
 
 
 def _inherits(class_: type) -> bool:

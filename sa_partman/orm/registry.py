@@ -10,12 +10,13 @@ from sqlalchemy import MetaData, Table
 from sa_partman.errors import DeclarationError
 from sa_partman.names import QualifiedName
 from sa_partman.orm.facts import facts_of, key_type
+from sa_partman.plan.naming import check_names
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, DeclaredTable, bind
 from sa_partman.spec.validate import validate
 
 INFO_KEY = "sa_partman"
-_PARTITION_BY = "postgresql_partition_by"
+PARTITION_BY = "postgresql_partition_by"
 
 
 def remember(table: Table, spec: PartitionSpec) -> None:
@@ -41,14 +42,21 @@ def settle(table: Table) -> None:
     spec = spec_of(table)
     if spec is None:
         return
-    validate(spec, facts_of(table))
-    wanted = declared(table).level.partition_by
+    checked = _checked(table, spec)
+    wanted = checked.level.partition_by
     written = table.dialect_options["postgresql"].get("partition_by")
     if written is not None and _words(written) != _words(wanted):
         raise DeclarationError(
             f"{table.fullname}: postgresql_partition_by={written!r} contradicts {spec!r}; remove the former"
         )
-    table.dialect_kwargs[_PARTITION_BY] = wanted
+    table.dialect_kwargs[PARTITION_BY] = wanted
+
+
+def _checked(table: Table, spec: PartitionSpec) -> DeclaredTable:
+    validate(spec, facts_of(table))
+    bound = declared(table)
+    check_names(bound)
+    return bound
 
 
 def _words(text: str) -> str:
@@ -86,8 +94,7 @@ def declared_tables(
     for table in _sorted(metadata):
         spec = spec_of(table)
         if spec is not None:
-            validate(spec, facts_of(table))
-            found.append((table, declared(table)))
+            found.append((table, _checked(table, spec)))
     return tuple(found) if tables is None else _narrowed(found, tuple(tables))
 
 

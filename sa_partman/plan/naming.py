@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from sa_partman.bounds.bound import DEFAULT, Bound, DefaultBound, HashBound, ListBound, RangeBound
 from sa_partman.bounds.grid import Cell, cells_from
-from sa_partman.bounds.text import describe
+from sa_partman.bounds.text import describe, to_json
 from sa_partman.bounds.values import MINVALUE
 from sa_partman.errors import DeclarationError
 from sa_partman.names import QualifiedName, fit_name, join_name, label_of
@@ -42,6 +43,20 @@ def partition_name(level: Level, parent: QualifiedName, bound: Bound, label: str
     return parent.sibling(fit_name(name))
 
 
+def free_name(
+    name: QualifiedName, parent: QualifiedName, bound: Bound, taken: Container[QualifiedName]
+) -> QualifiedName:
+    """
+    *name*; or, when another partition of the table has it, the same with a hash of what makes this one another.
+
+    The sub-partition ``b`` of ``t_a`` and the partition ``a_b`` of ``t`` would both be called ``t_a_b``.
+    """
+    if name not in taken:
+        return name
+    mark = hashlib.sha256(f"{parent.quoted} {to_json(bound)}".encode()).hexdigest()[:8]
+    return name.sibling(join_name(name.name, mark))
+
+
 def check_names(declared: DeclaredTable) -> None:
     """
     Tries the name templates of *declared* on bounds like those to come.
@@ -66,8 +81,8 @@ def _check_template(table: QualifiedName, level: Level) -> None:
                 raise DeclarationError(f"{table}: {error}") from error
             if name in named:
                 raise DeclarationError(
-                    f"{table}: name={level.spec.name!r} gives the name {name.name!r} twice, to {describe(bound)} and to "
-                    f"{'its parent' if named[name] == DEFAULT else describe(named[name])}; add what tells them apart: "
+                    f"{table}: name={level.spec.name!r} gives the name {name.name!r} twice, to {describe(bound)} and "
+                    f"to {'its parent' if named[name] == DEFAULT else describe(named[name])}; add what tells them apart: "
                     f"{{table}}, and {_TELLING[level.spec.strategy]}"
                 )
             named[name] = bound

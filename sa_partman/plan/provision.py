@@ -14,8 +14,16 @@ from sa_partman.compare.ranges import lines_of, missing_in
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, CreateTable, MoveRows, UnmarkDetached
-from sa_partman.plan.naming import partition_name
+from sa_partman.plan.actions import (
+    Action,
+    AttachPartition,
+    CreatePartition,
+    CreateTable,
+    DetachPartition,
+    MoveRows,
+    UnmarkDetached,
+)
+from sa_partman.plan.naming import free_name, partition_name
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel, RangeLevel
 
@@ -52,7 +60,7 @@ class _Builder:
     def step(
         self, level: Level, parent: Parent, bound: Bound, label: str | None, situation: Situation
     ) -> Step | Finding:
-        name = partition_name(level, parent.name, bound, label)
+        name = free_name(partition_name(level, parent.name, bound, label), parent.name, bound, self.taken)
         if name in self.taken:
             return _name_taken(self.table, name)
         self.taken[name] = bound
@@ -63,7 +71,7 @@ class _Builder:
                 UnmarkDetached(name, ours.parent, ours.comment),
             )
         else:
-            actions = creation(level, parent, name, bound, situation)
+            actions = creation(level, parent, name, bound, situation, self.taken)
         return Step(Purpose.PROVISION, self.table, name, bound, actions)
 
 
@@ -81,38 +89,75 @@ def missing_bounds(level: Level, parent: Parent, situation: Situation) -> Iterat
 
 
 def creation(
-    level: Level, parent: Parent, name: QualifiedName, bound: Bound, situation: Situation
+    level: Level,
+    parent: Parent,
+    name: QualifiedName,
+    bound: Bound,
+    situation: Situation,
+    taken: dict[QualifiedName, Bound] | None = None,
 ) -> tuple[Action, ...]:
     """
     A partition with all below it. It is made apart and attached last, so the parent's lock is held for an instant.
 
     Rows of it that a default partition holds are moved in between, because PostgreSQL would refuse to attach.
+
+    Args:
+        taken: Names that the table's partitions bear; those that are made here are added.
     """
     below = _below(level, bound)
     key = parent.key or level.key
-    made = CreateTable(name, parent.name, None if below is None else below.partition_by, level.spec.unlogged)
-    inner = () if below is None else _inner(below, name, descend(level, bound, situation))
+    made = CreateTable(name, parent.name, None if below is None else below.partition_by, _unlogged(level, below))
+    names = {name: bound} if taken is None else taken
+    inner = () if below is None else _inner(below, name, descend(level, bound, situation), names)
     default = default_of(parent)
     moved = () if default is None or bound == DEFAULT else (MoveRows(default.name, name, bound, key),)
-    return (made, *inner, *moved, AttachPartition(parent.name, name, bound, key))
+    return (made, *attached_from_the_top(AttachPartition(parent.name, name, bound, key), inner, moved))
+
+
+def attached_from_the_top(
+    attach: AttachPartition, inner: tuple[CreatePartition, ...], moved: tuple[Action, ...]
+) -> tuple[Action, ...]:
+    """
+    A table with partitions of its own is attached without them, and they follow, level by level.
+
+    PostgreSQL 17 and 18 give what is attached the parent's identity columns, and not what lies below it; such a branch
+    can't be detached ever again ("is not an identity column").
+
+    Args:
+        inner: Its partitions of all levels, parents first.
+        moved: What needs them before.
+    """
+    if not moved:
+        return (attach, *inner)
+    apart = (DetachPartition(each.parent, each.name, each.bound, each.key) for each in inner)
+    again = (AttachPartition(each.parent, each.name, each.bound, each.key) for each in inner)
+    return (*inner, *moved, *apart, attach, *again)
 
 
 def first_partitions(level: Level, parent: QualifiedName, situation: Situation) -> tuple[CreatePartition, ...]:
     """Every partition of every level that a new, empty table *parent* needs; parents before their partitions."""
-    return _inner(level, parent, situation)
+    return _inner(level, parent, situation, {parent: DEFAULT})
 
 
-def _inner(level: Level, parent: QualifiedName, situation: Situation) -> tuple[CreatePartition, ...]:
+def _inner(
+    level: Level, parent: QualifiedName, situation: Situation, taken: dict[QualifiedName, Bound]
+) -> tuple[CreatePartition, ...]:
     empty = Partition(parent, 0, DEFAULT, "p")
     actions: list[CreatePartition] = []
     for bound, label in missing_bounds(level, empty, situation):
-        name = partition_name(level, parent, bound, label)
+        name = free_name(partition_name(level, parent, bound, label), parent, bound, taken)
+        taken[name] = bound
         below = _below(level, bound)
         by = None if below is None else below.partition_by
-        actions.append(CreatePartition(parent, name, bound, level.key, by, level.spec.unlogged))
+        actions.append(CreatePartition(parent, name, bound, level.key, by, _unlogged(level, below)))
         if below is not None:
-            actions.extend(_inner(below, name, descend(level, bound, situation)))
+            actions.extend(_inner(below, name, descend(level, bound, situation), taken))
     return tuple(actions)
+
+
+def _unlogged(level: Level, below: Level | None) -> bool:
+    """Only what holds rows: PostgreSQL 18 refuses an unlogged partitioned table."""
+    return level.spec.unlogged and below is None
 
 
 def _below(level: Level, bound: Bound) -> Level | None:

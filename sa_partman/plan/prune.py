@@ -69,7 +69,7 @@ def dropped(table: FoundTable, level: Level, parent: Parent, partition: Partitio
     the foreign key of the whole table.
     """
     by = None if level.below is None or partition.strategy is None else level.below.partition_by
-    unlogged = level.spec.unlogged
+    unlogged = level.spec.unlogged and by is None
     if not table.referenced:
         return (DropPartition(parent.name, partition.name, partition.bound, level.key, by, unlogged),)
     return (

@@ -10,16 +10,28 @@ from sqlalchemy.exc import ProgrammingError
 
 from sa_partman.compare.situation import Situation
 from sa_partman.ddl.render import render
-from sa_partman.orm.registry import declared, spec_of
+from sa_partman.orm.registry import PARTITION_BY, declared, spec_of
 from sa_partman.plan.provision import first_partitions
 from sa_partman.postgres.sources import tenants_of
 from sa_partman.spec.declared import DeclaredTable
 from sa_partman.spec.tenants import Labelled
 
 
+# SQLAlchemy puts postgresql_partition_by into CREATE TABLE as it is, and some drivers take % for a parameter.
+@event.listens_for(Table, "before_create")
+def _before_create(target: Table, connection: Any, **_: Any) -> None:
+    if spec_of(target) is None or connection.dialect.name != "postgresql":
+        return
+    written = declared(target).level.partition_by
+    doubled = getattr(connection.dialect.identifier_preparer, "_double_percents", False)
+    if "%" in written:
+        target.dialect_kwargs[PARTITION_BY] = written.replace("%", "%%") if doubled else written
+
+
 @event.listens_for(Table, "after_create")
 def _on_create(target: Table, connection: Any, **_: Any) -> None:
     if spec_of(target) is not None and connection.dialect.name == "postgresql":
+        target.dialect_kwargs[PARTITION_BY] = declared(target).level.partition_by
         create_first_partitions(connection, declared(target))
 
 

@@ -20,6 +20,7 @@ WITH RECURSIVE wanted AS (
     FROM tree t
     JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.oid
     JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
+    WHERE CAST(:ranges AS boolean) OR p.partstrat <> 'r' OR i.inhrelid = p.partdefid
 )
 SELECT t.oid, t.parent, t.pending, t.depth, t.root, n.nspname, c.relname, CAST(c.relkind AS text),
     CASE WHEN t.depth > 0 THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) END,

@@ -44,19 +44,22 @@ class TreeRow(NamedTuple):
 _STRATEGIES = {"r": "RANGE", "l": "LIST", "h": "HASH"}
 
 
-def reflect(connection: Connection, tables: Iterable[DeclaredTable]) -> dict[QualifiedName, FoundTable]:
+def reflect(
+    connection: Connection, tables: Iterable[DeclaredTable], *, ranges: bool = True
+) -> dict[QualifiedName, FoundTable]:
     """
     The tables that exist, partitioned or plain, with all their partitions.
 
     Args:
         tables: Their names carry a schema; their keys tell the types of expressions, which the catalog does not.
+        ranges: Read range partitions too, and what is below them; else only the default ones among them.
 
     Raises:
         CatalogError: A bound can't be read.
     """
     wanted = tuple(tables)
     names = [table.name for table in wanted]
-    parameters = {"schemas": [name.schema for name in names], "names": [name.name for name in names]}
+    parameters = {"schemas": [name.schema for name in names], "names": [name.name for name in names], "ranges": ranges}
     rows = [TreeRow._make(row) for row in connection.execute(TREES, parameters)]
     return _Builder(rows, {table.name: table for table in wanted}).tables()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, Executable, text
 
@@ -14,9 +15,15 @@ from sa_partman.errors import DeclarationError
 from sa_partman.names import quote
 from sa_partman.spec.axis import IntegerAxis
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
+from sa_partman.spec.fitting import fitted
 from sa_partman.spec.tenants import Labelled, TenantSource, label_each, tenant_source
 
 _CHUNK = 50
+
+
+def asks(declared: DeclaredTable) -> bool:
+    """Whether a level of *declared* has a ``select()`` or a callable."""
+    return any(not source.literal for level in declared.levels() if (source := _source(level)) is not None)
 
 
 def tenants_of(connection: Connection, declared: DeclaredTable) -> dict[int, Labelled]:
@@ -26,11 +33,24 @@ def tenants_of(connection: Connection, declared: DeclaredTable) -> dict[int, Lab
     Raises:
         DeclarationError: A callable gives something that is no list of values.
     """
-    return {
-        level.depth: _asked(connection, source, str(declared.name))
-        for level in declared.levels()
-        if (source := _source(level)) is not None and not source.literal
-    }
+    found: dict[int, Labelled] = {}
+    for level in declared.levels():
+        source = _source(level)
+        if source is not None and not source.literal:
+            labelled = _asked(connection, source, str(declared.name))
+            found[level.depth] = tuple(_fitted(declared, level, *pair) for pair in labelled)
+    return found
+
+
+def _fitted(declared: DeclaredTable, level: Level, label: str, values: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    kind = level.key.types[0]
+    try:
+        return label, tuple(fitted(value, kind, null=isinstance(level, ListLevel)) for value in values)
+    except ValueError as error:
+        raise DeclarationError(
+            f"{declared.name}: what was asked for as values of {level.key.parts[0].label!r} ({kind.sql}) "
+            f"holds one that is none: {error}"
+        ) from error
 
 
 def _source(level: Level) -> TenantSource | None:

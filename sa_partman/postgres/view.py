@@ -6,20 +6,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.catalog import FoundTable
 from sa_partman.compare.situation import Path, Situation
-from sa_partman.errors import CatalogError
+from sa_partman.errors import CatalogError, UnreadableBound
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import Session, pin
-from sa_partman.postgres.sources import highest_of, tenants_of
-from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
+from sa_partman.postgres.sources import asks, highest_of, tenants_of
+from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.spec.declared import DeclaredTable
+from sa_partman.spec.tenants import Labelled
 
 CATALOG_LOCK_TIMEOUT = 2.0
 """Seconds. Reading a bound opens the partition, which waits behind an ACCESS EXCLUSIVE lock on it."""
@@ -66,14 +67,16 @@ def look(
 
     Raises:
         ServerUnavailable: See `connected`.
-        CatalogError: There is no default schema to resolve a name in, or a bound can't be read.
+        CatalogError: There is no default schema to resolve a name in.
     """
     try:
         return _look(engine, tables, now, paths or {})
+    except UnreadableBound:
+        pass
     except DBAPIError as error:
-        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+        if sqlstate(error) not in _ONE_TABLES:
             raise
-    # One of the tables is locked: look at each by itself, so that the others are maintained all the same.
+    # One of the tables can't be read: look at each by itself, so that the others are maintained all the same.
     views = [_look_alone(engine, table, now, paths or {}) for table in tables]
     return View(views[0].session, views[0].now, tuple(each for view in views for each in view.tables))
 
@@ -86,13 +89,16 @@ def _look(
 ) -> View:
     with connected(engine) as connection:
         # Tenants first: their select() is the user's, and relies on the user's search path.
-        asked = [(table, tenants_of(connection, table)) for table in tables]
+        asked = [(table, _asked(connection, table)) for table in tables]
         session = pin(connection, CATALOG_LOCK_TIMEOUT)
         instant = session.now if now is None else now()
         resolved = [(_resolved(table, session), table.name, tenants) for table, tenants in asked]
         found = reflect(connection, [table for table, _, _ in resolved])
         views = []
         for table, name, tenants in resolved:
+            if isinstance(tenants, Finding):
+                views.append(TableView(table, None, Situation(instant), tenants))
+                continue
             there = found.get(table.name)
             highest = {} if there is None else highest_of(connection, table, there)
             situation = Situation(instant, tenants, highest, paths.get(name, ()))
@@ -108,20 +114,59 @@ def _look_alone(
 ) -> View:
     try:
         return _look(engine, (table,), now, paths)
+    except UnreadableBound as error:
+        finding = _unread(table, "unreadable", str(error), "see the message; the other tables were not affected")
     except DBAPIError as error:
-        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+        if sqlstate(error) not in _ONE_TABLES:
             raise
-        view = _look(engine, (), now, {})
-        finding = Finding(
-            "locked",
-            Severity.ERROR,
-            str(table.name),
-            f"a transaction holds ACCESS EXCLUSIVE on {table.name} or one of its partitions, so its bounds "
-            f"can't be read",
-            "end that transaction (pg_locks shows it), or try later; the other tables were not affected",
+        finding = _locked(table) if sqlstate(error) == LOCK_NOT_AVAILABLE else _forbidden(table, error)
+    view = _look(engine, (), now, {})
+    return View(
+        view.session, view.now, (TableView(_resolved(table, view.session), None, Situation(view.now), finding),)
+    )
+
+
+_ONE_TABLES = frozenset({LOCK_NOT_AVAILABLE, INSUFFICIENT_PRIVILEGE})
+"""What goes wrong with one table and says nothing of the others."""
+
+
+def _locked(table: DeclaredTable) -> Finding:
+    return _unread(
+        table,
+        "locked",
+        f"a transaction holds ACCESS EXCLUSIVE on {table.name} or one of its partitions, so its bounds can't be read",
+        "end that transaction (pg_locks shows it), or try later; the other tables were not affected",
+    )
+
+
+def _forbidden(table: DeclaredTable, error: DBAPIError) -> Finding:
+    return _unread(
+        table,
+        "missing-privilege",
+        f"{table.name} can't be looked at: {first_line(error)}; nothing was changed",
+        f"connect as the owner of {table.name}, or GRANT SELECT on it; the other tables were not affected",
+    )
+
+
+def _unread(table: DeclaredTable, code: str, message: str, remedy: str) -> Finding:
+    return Finding(code, Severity.ERROR, str(table.name), message, remedy)
+
+
+def _asked(connection: Connection, table: DeclaredTable) -> dict[int, Labelled] | Finding:
+    """The tenants of *table*; whatever goes wrong in the user's own code concerns this table alone."""
+    if not asks(table):
+        return {}
+    try:
+        with connection.begin_nested():
+            return tenants_of(connection, table)
+    except Exception as error:
+        reason = first_line(error) if isinstance(error, DBAPIError) else str(error) or type(error).__name__
+        return _unread(
+            table,
+            "tenants",
+            f"{table.name}: its tenants can't be asked for: {reason}; nothing was changed",
+            "put the select() or the callable of the declaration right; the other tables were not affected",
         )
-        blind = TableView(_resolved(table, view.session), None, Situation(view.now), finding)
-        return View(view.session, view.now, (blind,))
 
 
 def _resolved(table: DeclaredTable, session: Session) -> DeclaredTable:

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from sa_partman.bounds.grid import Grid, IntegerGrid, Position, UtcGrid, WallGrid, ZonedGrid
 from sa_partman.bounds.interval import Duration, Interval, months_before
-from sa_partman.bounds.values import Extreme, FarTime, KeyValue
+from sa_partman.bounds.values import MAXVALUE, MINVALUE, Extreme, FarTime, KeyValue
 from sa_partman.bounds.zone import to_instant, to_wall, zone_named
 from sa_partman.codecs.protocol import Codec
-from sa_partman.key import Family
+from sa_partman.key import Family, KeyType
 from sa_partman.spec.range_spec import RangeSpec
 
 
@@ -50,8 +50,10 @@ class TimeAxis:
     Positions are naive wall-clock times for date and timestamp, and aware instants in UTC for the others.
     """
 
-    def __init__(self, interval: Interval, zone: ZoneInfo, family: Family, codec: Codec | None) -> None:
-        self.interval, self.zone, self.family, self.codec = interval, zone, family, codec
+    def __init__(self, interval: Interval, zone: ZoneInfo, kind: KeyType, codec: Codec | None) -> None:
+        self.interval, self.zone, self.family, self.codec = interval, zone, kind.family, codec
+        self.kind = kind
+        family = kind.family
         self.aware = family not in (Family.DATE, Family.TIMESTAMP)
         self.grid: Grid = self._grid()
 
@@ -62,7 +64,7 @@ class TimeAxis:
 
     def encode(self, position: datetime) -> KeyValue:
         if self.codec is not None:
-            return self.codec.encode(position, self.family)
+            return within(self.codec.encode(position, self.family), self.kind)
         return position.date() if self.family is Family.DATE else position
 
     def decode(self, value: KeyValue) -> datetime | None:
@@ -109,13 +111,14 @@ class IntegerAxis:
     """Integers in partitions of a fixed width; positions are the integers themselves."""
 
     width: int
+    kind: KeyType
 
     @property
     def grid(self) -> Grid:
         return IntegerGrid(self.width)
 
     def encode(self, position: int) -> KeyValue:
-        return position
+        return within(position, self.kind)
 
     def decode(self, value: KeyValue) -> int | None:
         return int(value) if _is_number(value) else None  # type: ignore[arg-type]
@@ -134,8 +137,19 @@ def _is_number(value: KeyValue) -> bool:
     return value is not None and not isinstance(value, Extreme | FarTime | str | date)
 
 
-def axis_of(spec: RangeSpec, family: Family) -> Axis:
-    """The axis of *spec* over a key of *family*; the declaration was validated before."""
+_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
+
+
+def within(value: KeyValue, kind: KeyType) -> KeyValue:
+    """*value*, or the open end where *kind* has no number so large or so small."""
+    bits = _BITS.get(kind.sql)
+    if bits is None or not isinstance(value, int) or -(2**bits) <= value < 2**bits:
+        return value
+    return MAXVALUE if value > 0 else MINVALUE
+
+
+def axis_of(spec: RangeSpec, kind: KeyType) -> Axis:
+    """The axis of *spec* over a key of *kind*; the declaration was validated before."""
     if isinstance(spec.interval, int):
-        return IntegerAxis(spec.interval)
-    return TimeAxis(spec.interval, zone_named(spec.timezone), family, spec.codec)
+        return IntegerAxis(spec.interval, kind)
+    return TimeAxis(spec.interval, zone_named(spec.timezone), kind, spec.codec)

@@ -112,9 +112,9 @@ def _level(depth: int, spec: PartitionSpec, columns: Mapping[str, ColumnType]) -
         return HashLevel(depth, key, below, spec)
     if not isinstance(spec, RangeSpec):
         raise TypeError(spec)
-    family = key.parts[spec.key.index(spec.ranged)].type.family
-    completed = with_default_codec(spec, family)
-    return RangeLevel(depth, key, below, completed, axis_of(completed, family))
+    kind = key.parts[spec.key.index(spec.ranged)].type
+    completed = with_default_codec(spec, kind.family)
+    return RangeLevel(depth, key, below, completed, axis_of(completed, kind))
 
 
 def with_default_codec(spec: RangeSpec, family: Family) -> RangeSpec:

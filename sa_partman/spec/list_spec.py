@@ -54,6 +54,11 @@ class ListSpec(PartitionSpec):
                 f"{type(self).__name__}{key!r}: LIST has exactly one key column; nest levels instead"
             )
         self._set(values=tenant_source(values))
+        if default and any(label == "default" for label, _ in self.values.labelled):
+            raise DeclarationError(
+                f"{type(self).__name__}{key!r}: the label 'default' is the default partition's own name; "
+                f"give the label another"
+            )
 
     def arguments(self) -> Arguments:
         values = {name: getattr(self, name) for name in _DEFAULTS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Self
@@ -12,6 +13,7 @@ from sa_partman.codecs.protocol import Codec
 from sa_partman.errors import DeclarationError
 from sa_partman.spec.arguments import Arguments, given, is_whole
 from sa_partman.spec.base import KeyItem, PartitionSpec
+from sa_partman.spec.frozen import FrozenMapping
 from sa_partman.spec.retention import Retention, RetentionRule
 from sa_partman.spec.tenants import TenantSource, tenant_source
 
@@ -126,14 +128,15 @@ def _interval(value: str | int | timedelta | Interval) -> Interval | int:
 def _retention(rule: RetentionRule | None, default: bool) -> RetentionRule | None:
     if isinstance(rule, str):
         raise DeclarationError(f"retention={rule!r}: write retention=Retention({rule!r}, then='detach')")
-    if default and isinstance(rule, Retention) and rule.concurrently:
+    each = rule.values() if isinstance(rule, Mapping) else (rule,)
+    if default and any(isinstance(one, Retention) and one.concurrently for one in each):
         raise DeclarationError(
             "default=True and Retention(concurrently=True) exclude each other: PostgreSQL refuses DETACH ... "
             "CONCURRENTLY while a default partition exists. Leave the default partition out (rows without a partition "
             "then fail at once, and provisioning ahead avoids that), or leave concurrently out (each detach then takes "
             "a short ACCESS EXCLUSIVE lock)."
         )
-    return rule
+    return FrozenMapping(rule) if isinstance(rule, Mapping) else rule
 
 
 def _start(value: datetime | date | int | str | None) -> str | int | None:
@@ -144,6 +147,8 @@ def _start(value: datetime | date | int | str | None) -> str | int | None:
             datetime.fromisoformat(value)
         except ValueError as error:
             raise DeclarationError(f"start={value!r} is not an ISO date or time, such as '2024-01-01'") from error
+    elif value is not None and not is_whole(value):
+        raise DeclarationError(f"start={value!r} is neither a date or time, such as '2024-01-01', nor a whole number")
     return value
 
 

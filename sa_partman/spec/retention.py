@@ -60,7 +60,7 @@ def _keep(keep: str | int | timedelta) -> Duration | int:
         return keep
     try:
         duration = Duration.parse(keep)
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise DeclarationError(f"Retention(keep={keep!r}): {error}") from error
     if not duration:
         raise DeclarationError(
@@ -80,4 +80,7 @@ def retention_of(rule: RetentionRule | None, tenant: object) -> Retention | None
         return rule
     if isinstance(rule, Mapping):
         return rule.get(tenant, rule.get(str(tenant)))
-    return rule(tenant)
+    try:
+        return rule(tenant)
+    except Exception as error:
+        raise DeclarationError(f"retention={rule!r} failed for the tenant {tenant!r}: {error!r}") from error

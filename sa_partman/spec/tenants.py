@@ -9,6 +9,7 @@ from typing import Any
 
 from sa_partman.errors import DeclarationError
 from sa_partman.names import label_of
+from sa_partman.spec.frozen import FrozenMapping
 
 Labelled = tuple[tuple[str, tuple[Any, ...]], ...]
 """Labels in declared order, each with its values; None among the values is NULL."""
@@ -45,17 +46,23 @@ def tenant_source(argument: Any) -> TenantSource:
     if isinstance(argument, str | bytes):
         raise DeclarationError(f"values={argument!r}: write a list of values, or a mapping of labels to values")
     if isinstance(argument, Mapping):
+        if len({str(label) for label in argument}) < len(argument):
+            raise DeclarationError(f"values={argument!r}: two labels read alike; give each a text of its own")
         frozen = {str(label): _values(label, values) for label, values in argument.items()}
-        return TenantSource(_FrozenMapping(frozen), _unique(tuple(frozen.items())), literal=True)
+        return TenantSource(_Labels(frozen), _unique(tuple(frozen.items())), literal=True)
     if not callable(argument) and isinstance(argument, Iterable):
-        values = tuple(argument)
+        values = tuple(map(plain_value, argument))
         return TenantSource(values, label_each(values), literal=True)
+    if not callable(argument) and not hasattr(argument, "compile"):
+        raise DeclarationError(
+            f"values={argument!r}: write a list of values, a mapping of labels to values, a select() or a callable"
+        )
     return TenantSource(argument, (), literal=False)
 
 
 def label_each(values: Iterable[Any]) -> Labelled:
     """One label a value, in order."""
-    return _unique(tuple((label_of(plain_value(value)), (value,)) for value in values))
+    return _unique(tuple((label_of(value), (value,)) for value in map(plain_value, values)))
 
 
 def plain_value(value: Any) -> Any:
@@ -66,7 +73,7 @@ def plain_value(value: Any) -> Any:
 def _values(label: object, values: Any) -> tuple[Any, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise DeclarationError(f"values={{{label!r}: {values!r}}}: write the values of a label as a list")
-    found = tuple(values)
+    found = tuple(map(plain_value, values))
     if not found:
         raise DeclarationError(f"the label {label!r} has no values; PostgreSQL has no empty list partition")
     return found
@@ -82,16 +89,8 @@ def _unique(labelled: Labelled) -> Labelled:
     return labelled
 
 
-class _FrozenMapping(dict[str, tuple[Any, ...]]):
-    """A mapping that hashes, for immutable declarations; its ``repr`` is a plain dict with lists."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
+class _Labels(FrozenMapping):
+    """Labels with their values; prints these as lists, as users write them."""
 
     def __repr__(self) -> str:
         return "{" + ", ".join(f"{label!r}: {list(values)!r}" for label, values in self.items()) + "}"
-
-    def _immutable(self, *_: object, **__: object) -> Any:
-        raise TypeError("a declaration is immutable; make a new one")
-
-    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _immutable

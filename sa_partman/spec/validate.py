@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sa_partman.bounds.interval import Interval
+from sa_partman.bounds.value_text import literal
 from sa_partman.errors import DeclarationError
 from sa_partman.key import TIME_FAMILIES, Family, KeyType
 from sa_partman.spec.base import KeyExpression, KeyItem, PartitionSpec
 from sa_partman.spec.declared import with_default_codec
 from sa_partman.spec.list_spec import ListSpec
 from sa_partman.spec.range_spec import RangeSpec
+from sa_partman.spec.retention import Retention
+from sa_partman.spec.tenants import TenantSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,15 @@ class ColumnFacts:
         nullable: May it be NULL.
         loses_generation: An integer column that generates its value alone and not within a composite primary key: no
             identity, no default, no foreign key, ``autoincrement="auto"``.
+        generated: ``GENERATED ALWAYS AS (...)``.
+        labels: Of an enum, in order; None for any other type.
     """
 
     type: KeyType
     nullable: bool
     loses_generation: bool = False
+    generated: bool = False
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ def validate(spec: PartitionSpec, table: TableFacts) -> None:
         for item in level.key:
             if isinstance(item, str):
                 _column_exists(item, table)
+                _column_can_be_a_key(item, table)
         _no_repeated_level(level, seen, table)
         seen.extend(level.key)
         _RULES[level.strategy](level, table)
@@ -79,6 +87,22 @@ def _column_exists(item: str, table: TableFacts) -> None:
             table,
             f"the partition key names {item!r}, which is no column; the columns are {', '.join(table.columns)}. "
             f"For an expression write KeyExpression({item!r}, type=...).",
+        )
+
+
+# Source: PostgreSQL, pg_opclass: types without a default operator class, neither btree nor hash.
+_UNCOMPARABLE = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
+
+
+def _column_can_be_a_key(item: str, table: TableFacts) -> None:
+    column = table.columns[item]
+    if column.generated:
+        raise _fail(table, f"{item!r} is a generated column, which PostgreSQL takes in no partition key; store it")
+    if column.type.sql in _UNCOMPARABLE:
+        raise _fail(
+            table,
+            f"{item!r} ({column.type.sql}) can't be a partition key, because PostgreSQL can't compare its values; "
+            f"partition by another column",
         )
 
 
@@ -100,6 +124,10 @@ def _range_rules(level: PartitionSpec, table: TableFacts) -> None:
     kind = KeyType.of(ranged.type) if isinstance(ranged, KeyExpression) else table.columns[ranged].type
     label = ranged.sql if isinstance(ranged, KeyExpression) else ranged
     _interval_fits(level, label, kind, table)
+    _retention_fits(level, table)
+    first = level.key[0]
+    if level.tenants is not None and isinstance(first, str):
+        _values_fit(first, level.tenants, table, null=False)
 
 
 def _interval_fits(level: RangeSpec, label: str, kind: KeyType, table: TableFacts) -> None:
@@ -110,6 +138,11 @@ def _interval_fits(level: RangeSpec, label: str, kind: KeyType, table: TableFact
             raise _fail(table, f"interval={level.interval} needs an integer key, and {where} is none: write '1 month'")
         if level.codec is not None:
             raise _fail(table, f"{where} has a codec, so it holds time: write interval='1 month', not an integer")
+        if not isinstance(level.start, int | None):
+            raise _fail(table, f"start={level.start!r} is a time and {where} a number; write start=0")
+        largest = _LARGEST.get(kind.sql)
+        if largest is not None and level.interval > largest:
+            raise _fail(table, f"interval={level.interval} is more than {where} can hold; use a smaller one")
         return
     if kind.family in TIME_FAMILIES:
         if level.codec is not None:
@@ -124,6 +157,7 @@ def _interval_fits(level: RangeSpec, label: str, kind: KeyType, table: TableFact
 
 
 _MICROSECOND = timedelta(microseconds=1)
+_LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 
 
 def _needs_codec(where: str, family: Family, interval: Interval) -> str:
@@ -141,6 +175,12 @@ def _resolution_fits(interval: Interval, resolution: timedelta, where: str, tabl
     if interval.shortest < resolution or (interval.seconds and resolution >= timedelta(days=1)):
         raise _fail(table, f"interval='{interval}' is below what {where} can hold; use at least {_words(resolution)}")
 
+    step = timedelta(seconds=interval.seconds) or timedelta(days=1)
+    if step % resolution:
+        raise _fail(
+            table, f"interval='{interval}' does not match what {where} can hold; use a multiple of {_words(resolution)}"
+        )
+
 
 def _words(resolution: timedelta) -> str:
     return "1 day" if resolution >= timedelta(days=1) else f"{resolution.total_seconds():g} seconds"
@@ -151,11 +191,41 @@ def _start_fits(level: RangeSpec, table: TableFacts) -> None:
         raise _fail(table, f"start={level.start} is a number and the key holds time; write start='2024-01-01'")
 
 
+def _retention_fits(level: RangeSpec, table: TableFacts) -> None:
+    rules = level.retention.values() if isinstance(level.retention, Mapping) else (level.retention,)
+    for rule in rules:
+        if isinstance(rule, Retention) and isinstance(level.interval, int) and not isinstance(rule.keep, int):
+            raise _fail(
+                table,
+                f"{rule!r} is a time and interval={level.interval} a number: write the number of intervals to keep, "
+                f"such as Retention(10)",
+            )
+
+
+def _values_fit(item: str, source: TenantSource, table: TableFacts, *, null: bool) -> None:
+    """Written values are values of their column's type."""
+    column = table.columns[item]
+    for label, values in source.labelled:
+        for value in values:
+            try:
+                literal(value, column.type)
+            except ValueError as error:
+                raise _fail(table, f"{item!r} ({column.type.sql}), label {label!r}: {error}") from error
+            if value is None and not null:
+                raise _fail(table, f"{item!r}: NULL can't be a tenant, because no range takes it")
+            if column.labels is not None and value is not None and value not in column.labels:
+                raise _fail(
+                    table,
+                    f"{item!r} has no label {value!r}; the enum's labels are {', '.join(map(repr, column.labels))}",
+                )
+
+
 def _list_rules(level: PartitionSpec, table: TableFacts) -> None:
     assert isinstance(level, ListSpec)
     item = level.key[0]
     if not isinstance(item, str) or not level.values.literal or not level.values.labelled:
         return
+    _values_fit(item, level.values, table, null=True)
     takes_null = level.default or any(None in values for _, values in level.values.labelled)
     if table.columns[item].nullable and not takes_null:
         raise _fail(

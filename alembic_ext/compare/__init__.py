@@ -1,0 +1,1 @@
+"""Autogenerate: declared against found."""

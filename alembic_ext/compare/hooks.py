@@ -1,0 +1,67 @@
+"""The two functions that autogenerate calls: before it looks at tables, and after all others have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import UpgradeOps
+
+from alembic_ext.compare.catalog import Catalog, read_catalog
+from alembic_ext.compare.existing import compare_existing
+from alembic_ext.compare.indexes import choose_partitioned
+from alembic_ext.compare.tables import complete_created, complete_dropped, strip_info
+from alembic_ext.conversion_ops import UnpartitionTableOp
+from alembic_ext.filters import NameFilter, hide_ghosts
+
+_ATTRIBUTE = "_sa_partman"
+
+
+@dataclass
+class State:
+    """
+    What one autogenerate run knows.
+
+    Args:
+        catalog: None off PostgreSQL, where nothing is done.
+    """
+
+    catalog: Catalog | None
+    finished: bool = field(default=False)
+
+
+def prepare(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> None:
+    """First: hides partitions before they are reflected. The entry point and ``env.py`` may both call it."""
+    if getattr(context, _ATTRIBUTE, None) is not None:
+        return
+    catalog = None
+    if context.dialect.name == "postgresql" and context.connection is not None:
+        catalog = read_catalog(context.connection)
+        default = context.connection.dialect.default_schema_name
+        mapped = {(None if table.schema == default else table.schema, table.name) for table in context.sorted_tables}
+        context._name_filters.append(NameFilter(catalog, frozenset(mapped)))
+        hide_ghosts(context.inspector, catalog)
+    setattr(context, _ATTRIBUTE, State(catalog))
+
+
+def finish(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> None:
+    """
+    Last: completes what others emitted, and adds what is ours.
+
+    Raises:
+        CommandError: A table is not partitioned as it is declared, and no operation makes it so.
+    """
+    state: State | None = getattr(context, _ATTRIBUTE, None)
+    if state is None or state.finished:
+        return
+    state.finished = True
+    if state.catalog is not None:
+        complete_created(context, upgrade_ops)
+        complete_dropped(context, upgrade_ops, state.catalog)
+        choose_partitioned(upgrade_ops, state.catalog)
+        differences = tuple(compare_existing(context, schemas, state.catalog))
+        # What a plain table allows and a partitioned one does not comes while the table is plain.
+        upgrade_ops.ops[:0] = [each for each in differences if isinstance(each, UnpartitionTableOp)]
+        upgrade_ops.ops.extend(each for each in differences if not isinstance(each, UnpartitionTableOp))
+    strip_info(upgrade_ops)

@@ -1,0 +1,105 @@
+"""The gate: a conversion is done already, is done here, or has to be done before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from alembic.operations import Operations
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+
+from alembic_ext.conversion_ops import ConversionOp, PartitionTableOp, UnpartitionTableOp
+from alembic_ext.partitions import bound_level
+from alembic_ext.session import Place, lock_timeout, needs_connection, translated, translated_name
+from sa_partman.compare.shape import shape_finding
+from sa_partman.compare.situation import Situation
+from sa_partman.errors import ConversionPending
+from sa_partman.names import QualifiedName
+from sa_partman.plan.conversion.request import Choices
+from sa_partman.ports.clock import appointed
+from sa_partman.postgres.columns import columns_of, oid_of, relation_of
+from sa_partman.postgres.conversion_inline import convert_inline, unpartition_inline
+from sa_partman.postgres.reflect import reflect
+from sa_partman.postgres.session import pinned
+from sa_partman.spec.declared import DeclaredTable
+
+INLINE_MAX_BYTES = 64 * 1024 * 1024
+ROWS_AT_MOST = 10_000_000
+
+_BYTES = text("""
+SELECT coalesce(sum(pg_catalog.pg_total_relation_size(oid)), 0) FROM (
+    WITH RECURSIVE tree AS (SELECT CAST(:oid AS oid) AS oid
+        UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree t ON i.inhparent = t.oid)
+    SELECT oid FROM tree) AS every
+""")
+
+
+def partition(operations: Operations, operation: PartitionTableOp) -> None:
+    with _place(operations, operation) as here:
+        columns = columns_of(here.connection, here.table.oid)
+        declared = DeclaredTable(here.table.name, bound_level(here.table.name, operation.declaration, columns))
+        if here.table.key is not None:
+            _require_same(here, operation, declared)
+            return
+        _require_small(operations, here, operation, f"sa-partman convert {_shown(operation)}")
+        choices = Choices(operation.inbound, operation.unique)  # type: ignore[arg-type]
+        convert_inline(here.connection, declared, operation.primary_key, Situation(here.now), choices)
+
+
+def unpartition(operations: Operations, operation: UnpartitionTableOp) -> None:
+    with _place(operations, operation) as here:
+        if here.table.key is None:
+            return
+        _require_small(operations, here, operation, f"sa-partman convert {_shown(operation)} --undo")
+        unpartition_inline(here.connection, here.table.name, operation.primary_key, limit_rows=ROWS_AT_MOST)
+
+
+def not_offline(operations: Operations, operation: ConversionOp) -> None:
+    what = f"op.{operation.verb}({operation.table!r}, ...)"
+    needs_connection(operations, what, "it has to look at the table. Run this migration on a connection.")
+
+
+@contextmanager
+def _place(operations: Operations, operation: ConversionOp) -> Iterator[Place]:
+    """A pinned session around the table, plain or partitioned."""
+    what = f"op.{operation.verb}({operation.table!r}, ...)"
+    connection = operations.get_bind()
+    with translated(what):
+        name = QualifiedName(operation.schema, operation.table)
+        oid = oid_of(connection, translated_name(connection, name))
+        if oid is None:
+            raise CommandError(f"{what}: the table {name} does not exist")
+        with pinned(connection, lock_timeout(connection)) as session:
+            yield Place(connection, relation_of(connection, oid), appointed() or session.now)
+
+
+def _require_same(here: Place, operation: ConversionOp, declared: DeclaredTable) -> None:
+    found = reflect(here.connection, [declared])[declared.name]
+    misfit = shape_finding(declared, found)
+    if misfit is not None:
+        raise CommandError(f"op.{operation.verb}({operation.table!r}, ...): {misfit.message}; nothing was changed")
+
+
+def _require_small(operations: Operations, here: Place, operation: ConversionOp, command: str) -> None:
+    """
+    Raises:
+        ConversionPending: The table is too large to be converted while everybody waits; nothing was changed.
+    """
+    configured: Any = operations.migration_context.opts.get("sa_partman") or {}
+    limit = operation.inline_max_bytes
+    if limit is None:
+        limit = int(configured.get("inline_max_bytes", INLINE_MAX_BYTES))
+    size = _size(here.connection, here.table.oid)
+    if size > limit:
+        raise ConversionPending(str(here.table.name), bytes=size, limit=limit, command=command)
+
+
+def _size(connection: Connection, oid: int) -> int:
+    """Bytes of the table and all its partitions, with indexes."""
+    return int(connection.execute(_BYTES, {"oid": oid}).scalar_one())
+
+
+def _shown(operation: ConversionOp) -> str:
+    return f"{operation.schema}.{operation.table}" if operation.schema else operation.table

@@ -1,0 +1,214 @@
+"""Creating, dropping, attaching and detaching one partition, on a server."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from alembic.operations import Operations
+from alembic.util import CommandError
+
+from alembic_ext import ops
+from alembic_ext.literals import typed
+from alembic_ext.lowest import from_lowest
+from alembic_ext.ownership import owns_transaction
+from alembic_ext.session import Place, place, relation_named
+from alembic_ext.triggers import refuse_triggers
+from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
+from sa_partman.bounds.text import describe
+from sa_partman.compare.situation import Situation
+from sa_partman.ddl.render import render
+from sa_partman.key import PartitionKey
+from sa_partman.marks import is_marked, parent_of, unmarked
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import (
+    Action,
+    AttachPartition,
+    CreatePartition,
+    CreateTable,
+    DetachPartition,
+    DropTable,
+    MarkDetached,
+    MoveRows,
+    UnmarkDetached,
+)
+from sa_partman.plan.provision import attached_from_the_top, first_partitions
+from sa_partman.postgres.columns import Relation, columns_of, relation_of
+from sa_partman.postgres.execute import apply_actions, name_taken
+from sa_partman.spec.base import PartitionSpec
+from sa_partman.spec.declared import ColumnType, Level, bind
+
+if TYPE_CHECKING:  # Alembic imports us while it is half imported itself
+    pass
+
+
+def create(operations: Operations, operation: ops.CreatePartitionOp) -> None:
+    with _at(operations, operation) as here:
+        bound = _bound_of(operation, key_of(here.table))
+        apply_actions(here.connection, creation(here, _name(here, operation), bound, operation))
+
+
+def creation(here: Place, name: QualifiedName, bound: Bound, operation: ops.CreatePartitionOp) -> tuple[Action, ...]:
+    """
+    A new partition, or the table that we detached from there before.
+
+    Raises:
+        NameTaken: Something else bears the name.
+    """
+    parent, key = here.table.name, key_of(here.table)
+    attach = AttachPartition(parent, name, bound, key)
+    default = None if here.table.default is None else relation_of(here.connection, here.table.default).name
+    moved = () if default is None or bound == DEFAULT else (rows_moved(here, default, name, bound, operation.limit),)
+    there = relation_named(here.connection, name)
+    if there is not None and there.parent is None and is_ours(there, parent):
+        return (*moved, attach, UnmarkDetached(name, parent, unmarked(there.comment)))
+    taken = name_taken(here.connection, name)
+    if taken is not None:
+        raise taken
+    by, inner = _below(here, name, bound, operation.partition_by, default)
+    made = CreateTable(name, parent, by, operation.unlogged and by is None)
+    return (made, *attached_from_the_top(attach, inner, moved))
+
+
+def rows_moved(here: Place, source: QualifiedName, target: QualifiedName, bound: Bound, limit: int) -> MoveRows:
+    """
+    Raises:
+        CommandError: No condition tells the rows of a hash partition, and no default partition stands beside one.
+    """
+    if isinstance(bound, HashBound):
+        raise CommandError(f"{target}: a hash partition takes no rows from {source}")
+    return MoveRows(source, target, bound, key_of(here.table), limit)
+
+
+def is_ours(there: Relation, parent: QualifiedName) -> bool:
+    """Whether we detached it from *parent*; a mark that names no schema means the same one."""
+    marked = parent_of(there.comment or "")
+    return marked is not None and QualifiedName(marked.schema or parent.schema, marked.name) == parent
+
+
+def _below(
+    here: Place,
+    name: QualifiedName,
+    bound: Bound,
+    partition_by: PartitionSpec | str | None,
+    default: QualifiedName | None,
+) -> tuple[str | None, tuple[CreatePartition, ...]]:
+    """What stands behind PARTITION BY, and the partitions of the next levels."""
+    if partition_by is None or isinstance(partition_by, str):
+        return partition_by, ()
+    level = bound_level(name, partition_by, columns_of(here.connection, here.table.oid))
+    if default is not None and bound != DEFAULT:
+        level = from_lowest(here.connection, level, default, bound, key_of(here.table))
+    situation = Situation(here.now)
+    inside = situation.below(tuple(bound.values)) if isinstance(bound, ListBound) else situation
+    return level.partition_by, first_partitions(level, name, inside)
+
+
+def bound_level(name: QualifiedName, spec: PartitionSpec, columns: Mapping[str, ColumnType]) -> Level:
+    """
+    Raises:
+        CommandError: The table lacks a column that *spec* names.
+    """
+    for each in spec.levels():
+        for column in each.columns:
+            if column not in columns:
+                raise CommandError(f"{name}: {spec!r} names {column!r}; the columns are {', '.join(columns)}")
+    return bind(name, spec, columns).level
+
+
+def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
+    with _at(operations, operation) as here:
+        partition, bound = _attached(here, operation)
+        parent, key = here.table.name, key_of(here.table)
+        apply_actions(here.connection, (DetachPartition(parent, partition.name, bound, key),))
+        default = here.table.default
+        if operation.rows_to_default and default is not None and default != partition.oid and bound != DEFAULT:
+            target = relation_of(here.connection, default).name
+            refuse_triggers(here.connection, (target,), operation.verb)
+            apply_actions(here.connection, (rows_moved(here, partition.name, target, bound, operation.limit),))
+        apply_actions(here.connection, (DropTable(partition.name, parent),))
+
+
+def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
+    with _at(operations, operation) as here:
+        name, bound = _name(here, operation), _bound_of(operation, key_of(here.table))
+        there = relation_named(here.connection, name)
+        if there is None:
+            raise CommandError(f"op.attach_partition: the table {name} does not exist; nothing was changed")
+        actions: list[Action] = [AttachPartition(here.table.name, name, bound, key_of(here.table))]
+        if is_marked(there.comment):
+            actions.append(UnmarkDetached(name, here.table.name, unmarked(there.comment)))
+        apply_actions(here.connection, actions)
+
+
+def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
+    context = operations.migration_context
+    concurrently = operation.concurrently
+    if concurrently and not owns_transaction(context):
+        warnings.warn(
+            f"op.detach_partition({operation.name!r}, concurrently=True): the caller owns the transaction, so the "
+            f"partition is detached within it",
+            stacklevel=2,
+        )
+        concurrently = False
+    with _at(operations, operation) as here:
+        partition, bound = _attached(here, operation)
+        if concurrently and here.table.default is not None:
+            raise CommandError(
+                f"{here.table.name} has a default partition, and PostgreSQL then refuses DETACH ... CONCURRENTLY; "
+                f"nothing was changed. Leave concurrently= out."
+            )
+        parent, key = here.table.name, key_of(here.table)
+        action = DetachPartition(parent, partition.name, bound, key, concurrently)
+        mark = MarkDetached(partition.name, parent, unmarked(partition.comment))
+        # The mark comes first, so that a concurrent detach that is cut off leaves a table that is known to be ours.
+        apply_actions(here.connection, (mark,) if concurrently else (action, mark))
+    if concurrently:
+        with context.autocommit_block():
+            for statement in render(action):
+                context.impl._exec(statement)
+
+
+def _attached(here: Place, operation: ops.PartitionOp) -> tuple[Relation, Bound]:
+    """
+    Raises:
+        CommandError: It is no partition of the parent, or one with another bound than the operation says.
+    """
+    name, key = _name(here, operation), key_of(here.table)
+    partition = relation_named(here.connection, name)
+    if partition is None or partition.parent != here.table.oid:
+        what = "does not exist" if partition is None else f"is not a partition of {here.table.name}"
+        raise CommandError(f"op.{operation.verb}: {name} {what}; nothing was changed")
+    bound = partition.bound_in(key)
+    assert bound is not None
+    wanted = bound if operation.bound is None else typed(operation.bound, key.types)
+    if wanted != bound:
+        raise CommandError(
+            f"op.{operation.verb}: {name} is the partition for {describe(bound)}, not for {describe(wanted)}; "
+            f"nothing was changed"
+        )
+    return partition, bound
+
+
+def _at(operations: Operations, operation: ops.PartitionOp) -> AbstractContextManager[Place]:
+    return place(operations, operation.parent, operation.schema, f"op.{operation.verb}({operation.name!r}, ...)")
+
+
+def _name(here: Place, operation: ops.PartitionOp) -> QualifiedName:
+    return QualifiedName(operation.partition_schema or here.table.name.schema, operation.name)
+
+
+def _bound_of(operation: ops.PartitionOp, key: PartitionKey) -> Bound:
+    if operation.bound is None:
+        raise CommandError(
+            f"op.{operation.verb}({operation.name!r}, ...) lacks the bound: values=, lower= and upper=, modulus= and "
+            f"remainder=, or default=True"
+        )
+    return typed(operation.bound, key.types)
+
+
+def key_of(table: Relation) -> PartitionKey:
+    assert table.key is not None
+    return table.key

@@ -1,0 +1,43 @@
+"""The partitions that a declaration asks for, when the migration runs."""
+
+from __future__ import annotations
+
+from alembic.operations import Operations
+from alembic.util import CommandError
+
+from alembic_ext import ops
+from alembic_ext.partitions import bound_level
+from alembic_ext.session import place
+from sa_partman.compare.shape import shape_finding
+from sa_partman.compare.situation import Situation
+from sa_partman.finding import Severity
+from sa_partman.plan.actions import Action
+from sa_partman.plan.provision import first_partitions, provision_steps
+from sa_partman.plan.steps import Step
+from sa_partman.postgres.columns import columns_of
+from sa_partman.postgres.execute import apply_actions
+from sa_partman.postgres.reflect import reflect
+from sa_partman.postgres.sources import highest_of
+from sa_partman.spec.declared import DeclaredTable
+
+
+def provision(operations: Operations, operation: ops.ProvisionPartitionsOp) -> None:
+    what = f"op.{operation.verb}({operation.table!r}, ...)"
+    with place(operations, operation.table, operation.schema, what) as here:
+        columns = columns_of(here.connection, here.table.oid)
+        declared = DeclaredTable(here.table.name, bound_level(here.table.name, operation.declaration, columns))
+        found = reflect(here.connection, [declared])[declared.name]
+        misfit = shape_finding(declared, found)
+        if misfit is not None:
+            raise CommandError(f"{what}: {misfit.message}; nothing was changed")
+        situation = Situation(here.now, highest=highest_of(here.connection, declared, found))
+        if not found.partitions and not found.detached:
+            apply_actions(here.connection, first_partitions(declared.level, declared.name, situation))
+            return
+        actions: list[Action] = []
+        for each in provision_steps(declared, found, situation):
+            if isinstance(each, Step):
+                actions.extend(each.actions)
+            elif each.severity is Severity.ERROR:
+                raise CommandError(f"{what}: {each.message}; nothing was changed: {each.remedy}")
+        apply_actions(here.connection, actions)

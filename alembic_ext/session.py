@@ -1,0 +1,114 @@
+"""The user's connection, borrowed for an operation: names resolved, settings pinned, errors translated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from alembic.operations import Operations
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from sa_partman.errors import PartmanError
+from sa_partman.names import QualifiedName
+from sa_partman.ports.clock import appointed
+from sa_partman.postgres.columns import Relation, oid_of, relation_of
+from sa_partman.postgres.session import pinned
+from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, first_line, sqlstate
+
+LOCK_TIMEOUT = 5.0
+"""Seconds, where the session has no lock_timeout of its own: a migration must not queue before the application."""
+
+_OWN_TIMEOUT = text("SELECT CAST(setting AS integer) FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where an operation works: a pinned session.
+
+    Args:
+        table: The partitioned table that it is about.
+        now: The server's clock, unless ``SA_PARTMAN_AT`` names an instant.
+    """
+
+    connection: Connection
+    table: Relation
+    now: datetime
+
+
+def on_postgresql(operations: Operations) -> bool:
+    """Whether there is anything to do; elsewhere tables are plain, and what is said about partitions is not done."""
+    return operations.migration_context.dialect.name == "postgresql"
+
+
+def is_offline(operations: Operations) -> bool:
+    return bool(operations.migration_context.as_sql)
+
+
+def needs_connection(operations: Operations, what: str, instead: str) -> None:
+    """
+    Raises:
+        CommandError: This is ``--sql`` mode.
+    """
+    if is_offline(operations):
+        raise CommandError(f"{what} needs a live connection and can't be written with --sql; {instead}")
+
+
+@contextmanager
+def place(operations: Operations, table: str, schema: str | None, what: str) -> Iterator[Place]:
+    """
+    The pinned session around *table*.
+
+    Raises:
+        CommandError: The table does not exist or is no partitioned table, or the server or a rule of ours refuses.
+    """
+    connection = operations.get_bind()
+    with translated(what):
+        oid = oid_of(connection, translated_name(connection, QualifiedName(schema, table)))
+        if oid is None:
+            raise CommandError(f"{what}: the table {QualifiedName(schema, table)} does not exist")
+        with pinned(connection, lock_timeout(connection)) as session:
+            found = relation_of(connection, oid)
+            if found.key is None:
+                raise CommandError(f"{what}: {found.name} is not partitioned; nothing was changed")
+            yield Place(connection, found, appointed() or session.now)
+
+
+def lock_timeout(connection: Connection) -> float:
+    own: int = connection.execute(_OWN_TIMEOUT).scalar_one()
+    return own / 1000 or LOCK_TIMEOUT
+
+
+def translated_name(connection: Connection, name: QualifiedName) -> QualifiedName:
+    """*name* as ``schema_translate_map`` has it, which a Table would obey too."""
+    mapping: Any = connection.get_execution_options().get("schema_translate_map") or {}
+    return QualifiedName(mapping.get(name.schema, name.schema), name.name)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """One line of Alembic's for our errors and for the server's; the cause stays behind it."""
+    try:
+        yield
+    except PartmanError as error:
+        raise CommandError(f"{what}: {error}") from error
+    except DBAPIError as error:
+        raise CommandError(f"{what}: {_words(error)}. The migration's transaction is rolled back.") from error
+
+
+def _words(error: DBAPIError) -> str:
+    said = first_line(error).rstrip(".")
+    if sqlstate(error) != LOCK_NOT_AVAILABLE:
+        return said
+    return f"{said}; another transaction holds the table (see pg_locks). Try later, or set lock_timeout in env.py"
+
+
+def relation_named(connection: Connection, name: QualifiedName) -> Relation | None:
+    """A relation by its schema and name, in a pinned session."""
+    oid = oid_of(connection, name)
+    return None if oid is None else relation_of(connection, oid)

@@ -1,0 +1,44 @@
+"""Operation -> what is done: on a server, into a script, or nothing where there are no partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from alembic.operations import MigrateOperation, Operations
+
+from alembic_ext import conversion, conversion_ops, index, index_ops, offline, ops, partitions, provision, repartition
+from alembic_ext.session import is_offline, needs_connection, on_postgresql
+
+Implementation = Callable[[Operations, Any], None]
+
+
+def register() -> None:
+    _register(ops.CreatePartitionOp, partitions.create, offline.create)
+    _register(ops.DropPartitionOp, partitions.drop, offline.drop)
+    _register(ops.AttachPartitionOp, partitions.attach, offline.attach)
+    _register(ops.DetachPartitionOp, partitions.detach, offline.detach)
+    _register(ops.ProvisionPartitionsOp, provision.provision, offline.provision)
+    _register(ops.RepartitionTableOp, repartition.repartition, _not_offline)
+    _register(conversion_ops.PartitionTableOp, conversion.partition, conversion.not_offline)
+    _register(conversion_ops.UnpartitionTableOp, conversion.unpartition, conversion.not_offline)
+    Operations.implementation_for(index_ops.CreatePartitionedIndexOp)(index.create)
+    Operations.implementation_for(index_ops.DropPartitionedIndexOp)(index.drop)
+    Operations.implementation_for(ops.Nothing)(_nothing)
+
+
+def _register(kind: type[MigrateOperation], online: Implementation, offline: Implementation) -> None:
+    def implementation(operations: Operations, operation: Any) -> None:
+        if on_postgresql(operations):
+            (offline if is_offline(operations) else online)(operations, operation)
+
+    Operations.implementation_for(kind)(implementation)
+
+
+def _nothing(operations: Operations, operation: ops.Nothing) -> None:
+    pass
+
+
+def _not_offline(operations: Operations, operation: ops.RepartitionTableOp) -> None:
+    what = f"op.{operation.verb}({operation.table!r}, ...)"
+    needs_connection(operations, what, "it counts the rows that it moves. Run this migration on a connection.")

@@ -1,0 +1,131 @@
+"""A model gains ``__partition__``, or loses it: autogenerate writes the conversion, and the operation is a gate."""
+
+from __future__ import annotations
+
+import pytest
+from alembic.util import CommandError
+
+from tests.migrations.project import EVENTS, Project
+
+PLAIN = """
+class Event(Base):
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    kind: Mapped[str] = mapped_column(index=True)
+"""
+ROWS = """
+INSERT INTO events (created_at, kind)
+SELECT now() - i * interval '1 hour', 'k' FROM generate_series(1, 100) AS i
+"""
+
+
+def rows(project: Project) -> int:
+    return int(project.scalar("SELECT count(*) FROM events"))
+
+
+def kind(project: Project) -> str:
+    return str(project.scalar("SELECT relkind FROM pg_class WHERE relname = 'events'"))
+
+
+def test_a_model_that_becomes_partitioned_is_converted_with_its_rows(project: Project) -> None:
+    """One revision, up and down again; nothing is left to do after either."""
+    project.migrate(PLAIN)
+    project.execute(ROWS)
+    project.models(EVENTS)
+
+    written = project.revision()
+    project.upgrade()
+    project.check()
+
+    assert "op.partition_table(" in written
+    assert "primary_key=['id', 'created_at']" in written
+    assert "existing_primary_key=['id']" in written
+    assert (100, "p") == (rows(project), kind(project))
+
+    project.downgrade("-1")
+    project.forget()
+    project.models(PLAIN)
+    project.check()
+
+    assert (100, "r") == (rows(project), kind(project))
+
+
+def test_an_insert_after_the_conversion_goes_on_with_the_ids(project: Project) -> None:
+    project.migrate(PLAIN)
+    project.execute(ROWS)
+
+    project.migrate(EVENTS)
+    project.execute("INSERT INTO events (created_at, kind) VALUES (now() + interval '40 days', 'x')")
+
+    assert 101 == project.scalar("SELECT max(id) FROM events")
+
+
+def test_a_model_that_is_no_longer_partitioned_becomes_plain(project: Project) -> None:
+    project.migrate(EVENTS)
+    project.execute(ROWS)
+    project.models(PLAIN)
+
+    written = project.revision()
+    project.upgrade()
+    project.check()
+
+    assert "op.unpartition_table(" in written
+    assert (100, "r") == (rows(project), kind(project))
+
+    project.downgrade("-1")
+    project.forget()
+    project.models(EVENTS)
+    project.check()
+
+    assert (100, "p") == (rows(project), kind(project))
+
+
+def test_ordinary_changes_of_the_same_revision_come_while_the_table_is_plain(project: Project) -> None:
+    project.migrate(PLAIN)
+    project.execute(ROWS)
+
+    written = project.migrate(EVENTS + "    note: Mapped[str | None]\n")
+
+    upgrade = written[written.index("def upgrade") :]
+    assert upgrade.index("op.add_column") < upgrade.index("op.partition_table")
+    assert 100 == rows(project)
+
+
+def test_a_large_table_is_refused_before_anything_is_done(project: Project) -> None:
+    """The message names the command; once that has run, the same revision does nothing."""
+    project.migrate(PLAIN)
+    project.execute(ROWS)
+    project.models(EVENTS)
+    project.configured('sa_partman={"inline_max_bytes": 1000}')
+    project.revision()
+
+    with pytest.raises(CommandError, match="sa-partman convert events"):
+        project.upgrade()
+
+    assert (100, "r") == (rows(project), kind(project))
+
+    project.convert("events")
+    project.upgrade()
+    project.check()
+
+    assert (100, "p") == (rows(project), kind(project))
+
+
+def test_the_scripts_of_sql_mode_refuse(project: Project) -> None:
+    project.migrate(PLAIN)
+    project.models(EVENTS)
+    project.revision()
+
+    with pytest.raises(CommandError, match="needs a live connection"):
+        project.sql()
+
+
+def test_a_changed_primary_key_is_an_error(project: Project) -> None:
+    """Alembic itself never compares primary keys."""
+    project.migrate(EVENTS)
+    key = "mapped_column(index=True, primary_key=True)"
+    project.models(EVENTS.replace("mapped_column(index=True)", key))
+
+    with pytest.raises(CommandError, match="has the primary key \\(id, created_at\\) in the database"):
+        project.revision()

@@ -1,0 +1,78 @@
+"""The ``alembic.plugins`` entry point, which Alembic 1.18 and later load while they are half imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import alembic
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SINCE = tuple(map(int, alembic.__version__.split(".")[:2])) >= (1, 18)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder that makes Python see the entry point, as an installed wheel does."""
+    info = tmp_path / "sa_partman_entry_point-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sa-partman-entry-point\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[alembic.plugins]\nsa_partman.alembic_ext = alembic_ext.plugin\n")
+    return tmp_path
+
+
+def python(code: str, *folders: Path) -> subprocess.CompletedProcess[str]:
+    paths = ":".join(map(str, (*folders, ROOT)))
+    program = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(program, capture_output=True, text=True, env={"PYTHONPATH": paths, "PATH": ""}, check=False)
+
+
+def test_alembic_can_be_imported(installed: Path) -> None:
+    ended = python("import alembic, alembic.command, alembic.autogenerate", installed)
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+
+
+@pytest.mark.skipif(not SINCE, reason="Alembic before 1.18 has no plugins")
+def test_the_operations_are_there_without_a_line_in_env_py(installed: Path) -> None:
+    ended = python("from alembic import op; print(op.create_partition.__name__)", installed)
+
+    assert "create_partition\n" == ended.stdout
+
+
+def test_our_package_may_come_first(installed: Path) -> None:
+    ended = python(
+        "import alembic_ext.autogenerate; from alembic import op; print(op.attach_partition.__name__)", installed
+    )
+
+    assert (0, "attach_partition\n", "") == (ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_our_package_alone_imports_nothing_of_alembic() -> None:
+    ended = python("import sys, alembic_ext; print('alembic' in sys.modules)")
+
+    assert "False\n" == ended.stdout
+
+
+@pytest.mark.skipif(not SINCE, reason="Alembic before 1.18 has no plugins")
+@pytest.mark.parametrize("line", ["", "import alembic_ext.autogenerate"], ids=["plugin", "both"])
+def test_both_ways_at_once_run_once(installed: Path, database_url: str, line: str) -> None:
+    code = f"""
+{line}
+import alembic
+from alembic.autogenerate import produce_migrations, render_python_code
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, MetaData, Table, Text, create_engine
+from sa_partman import PartitionByList
+metadata = MetaData()
+Table("t", metadata, Column("k", Text, nullable=False), PartitionByList("k", values=["a"]))
+opts = {{"target_metadata": metadata, "autogenerate_plugins": ["alembic.autogenerate.*", "sa_partman.*"]}}
+engine = create_engine({database_url!r})
+with engine.connect() as connection:
+    made = produce_migrations(MigrationContext.configure(connection, opts=opts), metadata)
+engine.dispose()
+print(render_python_code(made.upgrade_ops).count("provision_partitions"))
+"""
+    ended = python(code, installed)
+
+    assert ("", "1\n") == (ended.stderr, ended.stdout)

@@ -1,0 +1,222 @@
+"""Checks: what is found wrong, how bad it is, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
+from sa_partman.bounds.bound import DEFAULT
+from sa_partman.catalog import DetachedTable, FoundTable, Privileges
+from sa_partman.checks.coverage import Due
+from sa_partman.checks.data import DataFacts, DefaultRows, Misplaced
+from sa_partman.checks.privileges import privilege_finding
+from sa_partman.checks.structure import MANY
+from sa_partman.checks.suite import findings_of
+from sa_partman.compare.situation import Situation
+from sa_partman.finding import Finding, Severity
+from sa_partman.names import QualifiedName
+from sa_partman.plan.steps import Purpose
+from sa_partman.spec.declared import DeclaredTable
+from tests.support.builders import EVENTS, Catalog, declare, found, holds, partition, situation, span
+
+NOW = situation("2026-01-15")
+MONTHLY = PartitionByRange("created_at", interval="1 month", premake=1)
+
+
+def check(
+    declared: DeclaredTable, table: FoundTable | None, here: Situation = NOW, facts: DataFacts | None = None
+) -> list[Finding]:
+    from sa_partman.plan.table import plan_table
+
+    steps = plan_table(declared, table, here).steps
+    due = Due(
+        tuple((step.partition, step.bound) for step in steps if step.purpose is Purpose.PROVISION and step.bound),
+        tuple(step.partition for step in steps if step.purpose.removes),
+    )
+    return list(findings_of(declared, table, here, due, facts or DataFacts()))
+
+
+def codes(findings: list[Finding]) -> list[str]:
+    return [finding.code for finding in findings]
+
+
+def converged(spec: PartitionByRange = MONTHLY) -> Catalog:
+    catalog = Catalog(declare(spec))
+    catalog.converge(NOW)
+    return catalog
+
+
+def test_a_converged_table() -> None:
+    """Nothing to say."""
+    assert [] == check(converged().declared, converged().found())
+
+
+def test_a_missing_table() -> None:
+    """An error, with the command that makes it."""
+    (finding,) = check(declare(MONTHLY), None)
+
+    assert ("missing-table", Severity.ERROR) == (finding.code, finding.severity)
+    assert "alembic upgrade head" in finding.remedy
+    assert finding.is_problem
+
+
+@pytest.mark.parametrize(
+    ("there", "code", "severity"),
+    [
+        ([("2026-02-01", "2026-03-01")], "no-current", Severity.ERROR),
+        ([("2026-01-01", "2026-02-01")], "horizon", Severity.WARNING),
+        (
+            [("2025-10-01", "2025-11-01"), ("2026-01-01", "2026-02-01"), ("2026-02-01", "2026-03-01")],
+            "gap",
+            Severity.ERROR,
+        ),
+    ],
+)
+def test_what_is_missing(there: list[tuple[str, str]], code: str, severity: Severity) -> None:
+    """Now, ahead, or in between; the message says which ranges, the remedy is a run."""
+    table = found(declare(MONTHLY), *(partition(f"p{low}", span(low, high)) for low, high in there))
+    (finding,) = check(declare(MONTHLY), table)
+
+    assert (code, severity) == (finding.code, finding.severity)
+    assert "sa-partman run" in finding.remedy
+    assert "[20" in finding.message
+
+
+def test_with_a_default_partition_nothing_fails() -> None:
+    """So what is missing is a warning only."""
+    table = found(declare(MONTHLY.with_(default=True)), partition("rest", DEFAULT))
+
+    assert {Severity.WARNING} == {each.severity for each in check(declare(MONTHLY.with_(default=True)), table)}
+
+
+def test_a_missing_label() -> None:
+    """Its inserts fail."""
+    spec = PartitionByList("region", values=["de", "fr"])
+    declared = declare(spec, region="text")
+    (finding,) = check(declared, found(declared, partition("de", holds("de"))))
+
+    assert ("missing", Severity.ERROR) == (finding.code, finding.severity)
+    assert "in (fr)" in finding.message
+
+
+def test_what_is_overdue() -> None:
+    """A run would remove it."""
+    catalog = Catalog(declare(MONTHLY.with_(retention=Retention("1 month"))))
+    catalog.converge(situation("2025-10-15"))
+    catalog.converge(replace(NOW))
+    catalog.add("old", span("1999-01-01", "1999-02-01"))
+
+    (finding,) = check(catalog.declared, catalog.found())[:1]
+    assert ("overdue", Severity.WARNING) == (finding.code, finding.severity)
+    assert "1 expired: public.old" in finding.message
+
+
+def test_a_pending_detach() -> None:
+    """An error with the very statement that ends it."""
+    table = converged().found()
+    pending = replace(table.partitions[0], detach_pending=True)
+    finding = next(
+        each
+        for each in check(declare(MONTHLY), replace(table, partitions=(pending, *table.partitions[1:])))
+        if each.code == "detach-pending"
+    )
+
+    assert 'ALTER TABLE "public"."events" DETACH PARTITION "public"."events_p20260101" FINALIZE' == finding.remedy
+
+
+def test_a_default_partition_that_nobody_declared() -> None:
+    """Worth knowing, and no problem."""
+    catalog = converged()
+    catalog.add("rest", DEFAULT)
+    (finding,) = check(catalog.declared, catalog.found())
+
+    assert ("undeclared-default", False) == (finding.code, finding.is_problem)
+
+
+def test_detached_tables() -> None:
+    """Counted, and no problem."""
+    table = replace(converged().found(), detached=(DetachedTable(EVENTS.sibling("old"), 99, EVENTS),))
+
+    assert [("detached", False)] == [(each.code, each.is_problem) for each in check(declare(MONTHLY), table)]
+
+
+def test_many_partitions() -> None:
+    """A query without the key looks into each."""
+    spec = PartitionByHash("id", modulus=MANY + 1)
+    catalog = Catalog(declare(spec))
+    catalog.converge(NOW)
+
+    assert ["many-partitions"] == codes(check(catalog.declared, catalog.found()))
+
+
+def test_a_partition_that_is_divided_otherwise() -> None:
+    """Respected as it is."""
+    spec = MONTHLY.with_(subpartition=PartitionByHash("id", modulus=2))
+    flat = converged().found()
+
+    assert {("other-subpartition", Severity.INFO)} == {
+        (each.code, each.severity) for each in check(declare(spec), flat)
+    }
+
+
+def test_rows_in_a_default_partition() -> None:
+    """Counted, with what they block."""
+    facts = DataFacts((DefaultRows(EVENTS.sibling("rest"), 7, (("[1999-06-01, 1999-07-01)", 3),)),), ())
+    (finding,) = check(declare(MONTHLY), converged().found(), facts=facts)
+
+    assert ("default-rows", Severity.WARNING) == (finding.code, finding.severity)
+    assert "7 rows sit in the default partition public.rest; they block [1999-06-01, 1999-07-01) (3 rows)" in (
+        finding.message
+    )
+
+
+@pytest.mark.parametrize(("sampled", "word"), [(True, "at least 3 rows"), (False, "3 rows")])
+def test_misplaced_rows(sampled: bool, word: str) -> None:
+    """A sample sees some of them only, and says so."""
+    facts = DataFacts((), (Misplaced(EVENTS.sibling("p"), 3, sampled),))
+    (finding,) = check(declare(MONTHLY), converged().found(), facts=facts)
+
+    assert finding.message.startswith(word)
+
+
+@pytest.mark.parametrize(
+    ("privileges", "remedy"),
+    [
+        (Privileges(is_owner=False, owner="boss"), "GRANT boss TO"),
+        (Privileges(may_create=False), "GRANT CREATE ON SCHEMA public"),
+    ],
+)
+def test_missing_privileges(privileges: Privileges, remedy: str) -> None:
+    """Found before anything is tried."""
+    finding = privilege_finding(replace(converged().found(), privileges=privileges))
+
+    assert finding is not None
+    assert remedy in finding.remedy
+    assert "nothing was changed" in finding.message
+
+
+def test_a_key_that_is_another() -> None:
+    """Both are shown."""
+    table = found(declare(PartitionByRange("id", interval=100)))
+    (finding,) = check(declare(MONTHLY), table)
+
+    assert "other-key" == finding.code
+    assert "RANGE (id)" in finding.message
+
+
+def test_the_same_key_with_another_strategy() -> None:
+    """That is no match either."""
+    table = found(declare(PartitionByHash("created_at", modulus=2)))
+
+    assert ["other-key"] == codes(check(declare(MONTHLY), table))
+
+
+def test_a_finding_as_a_dict() -> None:
+    """For programs: plain text only."""
+    (finding,) = check(declare(MONTHLY, QualifiedName("a", "b")), None)
+
+    assert {"code": "missing-table", "severity": "error", "table": "a.b"} == {
+        key: value for key, value in finding.to_dict().items() if key in ("code", "severity", "table")
+    }
