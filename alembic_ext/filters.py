@@ -35,9 +35,10 @@ class NameFilter:
 
 def hide_ghosts(inspector: Inspector, catalog: Catalog) -> None:
     """
-    Leaves ghost foreign keys out as soon as they are read: making a constraint of each of 4,000 would take a second.
+    Leaves ghost foreign keys out as soon as they are read.
 
-    The name filter above is enough for the outcome; this is for speed only.
+    The name filter comes too late for a dropped table, whose downgrade would have them all, and for speed: making a
+    constraint of each of 4,000 takes a second.
     """
     if not catalog.real_keys:
         return

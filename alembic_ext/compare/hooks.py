@@ -59,9 +59,9 @@ def finish(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> No
     if state.catalog is not None:
         complete_created(context, upgrade_ops)
         complete_dropped(context, upgrade_ops, state.catalog)
-        choose_partitioned(upgrade_ops, state.catalog)
         differences = tuple(compare_existing(context, schemas, state.catalog))
         # What a plain table allows and a partitioned one does not comes while the table is plain.
         upgrade_ops.ops[:0] = [each for each in differences if isinstance(each, UnpartitionTableOp)]
         upgrade_ops.ops.extend(each for each in differences if not isinstance(each, UnpartitionTableOp))
+        choose_partitioned(upgrade_ops, state.catalog)
     strip_info(upgrade_ops)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from alembic.operations.ops import CreateIndexOp, DropIndexOp, MigrateOperation, ModifyTableOps, UpgradeOps
@@ -9,14 +10,26 @@ from alembic.operations.ops import CreateIndexOp, DropIndexOp, MigrateOperation,
 from alembic_ext.compare.catalog import Catalog
 from alembic_ext.index_ops import CreatePartitionedIndexOp, DropPartitionedIndexOp
 
+log = logging.getLogger(__name__)
+
 
 def choose_partitioned(upgrade_ops: UpgradeOps, catalog: Catalog) -> None:
     """
     Puts our operations in the place of Alembic's for tables that the database has partitioned.
 
-    They stand outside of ``ModifyTableOps``, so that a batch block, which they don't fit into, leaves them alone.
+    They stand outside of ``ModifyTableOps``, so that a batch block, which they don't fit into, leaves them alone. Those
+    that build come last, because each commits what was done before it.
     """
-    upgrade_ops.ops[:] = [each for operation in upgrade_ops.ops for each in _chosen(operation, catalog)]
+    operations = [each for operation in upgrade_ops.ops for each in _chosen(operation, catalog)]
+    built = [each for each in operations if isinstance(each, CreatePartitionedIndexOp)]
+    upgrade_ops.ops[:] = [each for each in operations if each not in built] + built
+    if built and len(operations) > len(built):
+        names = ", ".join(str(each.index_name) for each in built)
+        log.warning(
+            "Building an index of a partitioned table commits what the revision did before: "
+            "move the line for %s into a revision of its own, so that it can be run again if it is interrupted",
+            names,
+        )
 
 
 def _chosen(operation: MigrateOperation, catalog: Catalog) -> Iterator[MigrateOperation]:

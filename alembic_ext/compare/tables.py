@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateTableOp, DropTableOp, MigrateOperation, UpgradeOps
-from sqlalchemy import ForeignKeyConstraint
 
 from alembic_ext.compare.catalog import Catalog
 from alembic_ext.compare.found import partitions_of
@@ -34,24 +33,13 @@ def _with_partitions(context: AutogenContext, operation: MigrateOperation) -> It
 
 
 def complete_dropped(context: AutogenContext, upgrade_ops: UpgradeOps, catalog: Catalog) -> None:
-    """So that a downgrade makes the table again as it was: partitioned, and without foreign keys to partitions."""
+    """So that a downgrade makes the table again as it was: partitioned, and with its partitions."""
     completed: list[MigrateOperation] = []
     for operation in upgrade_ops.ops:
         if isinstance(operation, DropTableOp):
-            _forget_ghosts(operation, catalog)
             completed.extend(_taken_along(context, operation, catalog))
         completed.append(operation)
     upgrade_ops.ops[:] = completed
-
-
-def _forget_ghosts(operation: DropTableOp, catalog: Catalog) -> None:
-    if operation._reverse is not None:
-        operation._reverse.columns = [
-            item
-            for item in operation._reverse.columns
-            if not isinstance(item, ForeignKeyConstraint)
-            or not catalog.is_ghost(operation.schema, operation.table_name, item.name)
-        ]
 
 
 def _taken_along(context: AutogenContext, operation: DropTableOp, catalog: Catalog) -> Iterator[Nothing]:

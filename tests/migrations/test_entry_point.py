@@ -66,13 +66,17 @@ from sqlalchemy import Column, MetaData, Table, Text, create_engine
 from sa_partman import PartitionByList
 metadata = MetaData()
 Table("t", metadata, Column("k", Text, nullable=False), PartitionByList("k", values=["a"]))
+Table("u", metadata, Column("k", Text, nullable=False), PartitionByList("k", values=["a"]))
 opts = {{"target_metadata": metadata, "autogenerate_plugins": ["alembic.autogenerate.*", "sa_partman.*"]}}
 engine = create_engine({database_url!r})
+with engine.begin() as connection:
+    connection.exec_driver_sql("CREATE TABLE u (k text NOT NULL) PARTITION BY LIST (k)")
 with engine.connect() as connection:
     made = produce_migrations(MigrationContext.configure(connection, opts=opts), metadata)
 engine.dispose()
-print(render_python_code(made.upgrade_ops).count("provision_partitions"))
+written = render_python_code(made.upgrade_ops)
+print(written.count("provision_partitions"), written.count("create_partition"))
 """
     ended = python(code, installed)
 
-    assert ("", "1\n") == (ended.stderr, ended.stdout)
+    assert ("", "1 1\n") == (ended.stderr, ended.stdout)

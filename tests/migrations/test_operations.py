@@ -1,10 +1,13 @@
 """The operations on one partition, written by hand: each does what it says, and refuses what it can't do whole."""
 
+import time
 import warnings
 
 import pytest
 from alembic.util import CommandError
+from sqlalchemy import text
 
+from alembic_ext.session import LOCK_TIMEOUT
 from tests.migrations.project import COUNTRIES, Project
 
 
@@ -268,3 +271,21 @@ def test_the_session_is_given_back_as_it_was(project: Project) -> None:
     project.upgrade()
 
     assert [tuple(settings.values())] == project.rows("SELECT * FROM seen")
+
+
+def test_a_lock_is_waited_for_as_long_as_the_session_says(project: Project) -> None:
+    project.migrate(COUNTRIES)
+    project.written(
+        "op.execute(\"SET LOCAL lock_timeout = '50ms'\")\nop.create_partition('orders_jp', 'orders', values=['jp'])"
+    )
+    engine = project.engine
+    with engine.begin() as holder:
+        holder.execute(text("LOCK TABLE ONLY orders IN SHARE UPDATE EXCLUSIVE MODE"))
+        began = time.monotonic()
+        with pytest.raises(CommandError, match="another transaction holds the table"):
+            project.upgrade()
+        waited = time.monotonic() - began
+    engine.dispose()
+
+    assert waited < LOCK_TIMEOUT
+    assert not project.exists("orders_jp")

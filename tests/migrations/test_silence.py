@@ -136,8 +136,8 @@ class Owner(Base):
 
     for seen in (
         "op.add_column('events', sa.Column('size'",
-        "op.create_index('ix_size', 'events'",
-        "op.drop_index",
+        "op.create_partitioned_index('ix_size', 'events'",
+        "op.drop_partitioned_index",
         "op.create_unique_constraint('uq_kind', 'events'",
         "op.create_foreign_key('fk_owner', 'events', 'owners'",
         "op.create_table_comment(",
