@@ -22,6 +22,11 @@ nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 SERVERS = "14,15,16,17,18"
+OLDEST, _, NEWER = SERVERS.partition(",")
+"""The oldest one runs everything, the campaigns of faults and load among it, as `tests` does on the newest."""
+
+LIBRARY_TESTS = ("tests/migrations", "tests/integration/orm", "tests/integration/maintenance", "tests/cli")
+"""What depends on the versions of SQLAlchemy, Alembic and click."""
 
 LOWEST_SQLALCHEMY = "2.0.30" if sys.version_info < (3, 13) else "2.0.31" if sys.version_info < (3, 14) else "2.0.41"
 """That runs on this Python."""
@@ -54,13 +59,17 @@ def tests(session: nox.Session) -> None:
 def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
     """The integration tests: on every PostgreSQL with the newest libraries, or on the newest with other libraries."""
     install_for_tests(session, *libraries)
-    pytest = ("pytest", "-n", "2", "-m", "integration")
+    pytest = ("pytest", "-n", "2", "-m")
     if libraries:
         # The warnings of old libraries about a newer Python are not ours to heed.
-        session.run(*pytest, "-W", "default", *session.posargs)
-    else:
-        found = {"SA_PARTMAN_PG_MATRIX": str(postgresql_binaries(session))}
-        session.run(*pytest, "--pg", SERVERS, *session.posargs, env=found)
+        session.run(*pytest, "integration", "-W", "default", *(session.posargs or LIBRARY_TESTS))
+        return
+    found = {"SA_PARTMAN_PG_MATRIX": str(postgresql_binaries(session))}
+    if session.posargs:
+        session.run(*pytest, "integration", "--pg", SERVERS, *session.posargs, env=found)
+        return
+    session.run(*pytest, "integration", "--pg", OLDEST, env=found)
+    session.run(*pytest, "integration and not campaign", "--pg", NEWER, "tests/integration", env=found)
 
 
 @nox.session

@@ -19,6 +19,7 @@ from tests.support.servers import BY_URL, Address, address, binaries, start, tar
 
 HERE = Path(__file__).parent
 NEEDS_SERVER = tuple(HERE / folder for folder in ("integration", "migrations", "cli"))
+CAMPAIGNS = ("test_faults_", "test_load", "test_pgbench")
 
 if (HERE / "pgmatrix" / "node_modules").is_dir():
     os.environ.setdefault("SA_PARTMAN_PG_MATRIX", str(HERE / "pgmatrix"))
@@ -46,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in NEEDS_SERVER):
             item.add_marker(pytest.mark.integration)
+        if item.path.name.startswith(CAMPAIGNS):
+            item.add_marker(pytest.mark.campaign)
 
 
 @pytest.fixture(scope="session")
