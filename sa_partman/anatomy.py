@@ -7,12 +7,15 @@ the table's name replaced by `HERE`, so that they can be written for another tab
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sa_partman.names import QualifiedName
 
 HERE = "\x01"
 """Stands for the quoted table in a definition. No catalog text holds this character."""
+
+NAME = "\x02"
+"""The same for its bare name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +39,57 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """
+    One privilege of somebody.
+
+    Args:
+        grantee: Quoted, or PUBLIC.
+        column: None for the whole object.
+        grantable: WITH GRANT OPTION.
+    """
+
+    grantee: str
+    privilege: str
+    column: str | None = None
+    grantable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Privileges:
+    """
+    Who may do what with an object.
+
+    Args:
+        owner: Quoted.
+        grants: All of them, the owner's own too.
+        untouched: Nobody ever granted or revoked anything: the owner may do all, and nobody else anything.
+        strangers: Quoted: to whom default privileges grant something on a new object of this kind.
+    """
+
+    owner: str = ""
+    grants: tuple[Grant, ...] = ()
+    untouched: bool = True
+    strangers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OwnedSequence:
     """
     A sequence that belongs to a column: by identity, or by OWNED BY.
 
     Args:
         options: As CREATE SEQUENCE takes them.
+        users: What else uses an identity's sequence, as PostgreSQL describes it.
     """
 
     name: QualifiedName
     column: str
     identity: bool
     options: str = ""
+    comment: str | None = None
+    privileges: Privileges = Privileges()
+    users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +97,10 @@ class Index:
     """
     Args:
         columns: Key columns in order; an expression is None.
+        included: The columns of INCLUDE.
         tail: What follows ``ON table`` in CREATE INDEX.
+        options: Storage parameters, which no constraint's definition tells.
+        targets: Statistics targets of its expressions: their number, from 1, and the target.
         constraint: The constraint that it serves, if any.
         kind: "p", "u" or "x" for that constraint, else empty.
         valid: False after an interrupted concurrent build.
@@ -74,16 +119,20 @@ class Index:
     comment: str | None = None
     bytes: int = 0
     tablespace: str | None = None
+    included: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    targets: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """
     Args:
-        kind: "c" CHECK, "f" FOREIGN KEY, "p", "u", "x" EXCLUDE, "t" constraint trigger.
+        kind: "c" CHECK, "f" FOREIGN KEY, "n" NOT NULL (18), "p", "u", "x" EXCLUDE.
         definition: As ``pg_get_constraintdef`` writes it.
         columns: In the constraint's order.
         references: For a foreign key.
+        to_partitioned: It refers to a partitioned table.
     """
 
     name: str
@@ -94,18 +143,31 @@ class Constraint:
     no_inherit: bool = False
     references: QualifiedName | None = None
     comment: str | None = None
+    to_partitioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class InboundKey:
-    """A foreign key of another table (or of the table itself) that refers to this one."""
+    """
+    A foreign key of another table (or of the table itself) that refers to this one.
+
+    Args:
+        columns: Of that table, each for the one of *referenced* at its place.
+        tail: What follows the referenced columns in its definition: MATCH, actions, DEFERRABLE.
+        acts: Whether it has an ON DELETE action that changes rows.
+        types: The columns of that table, with their types.
+    """
 
     name: str
     table: QualifiedName
     columns: tuple[str, ...]
     referenced: tuple[str, ...]
     definition: str
-    table_columns: tuple[str, ...] = ()
+    tail: str = ""
+    acts: bool = False
+    validated: bool = True
+    comment: str | None = None
+    types: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +194,42 @@ class Dependent:
     What refers to the table by its oid, and so would stay with the old one.
 
     Args:
-        kind: "view", "materialized view", "rule", "policy", "function", "column" (of the table's row type).
-        identity: As PostgreSQL describes it.
+        identity: As PostgreSQL describes it: ``view public.v``, ``function f(public.events)``.
         restore: Statements that make it refer to whatever bears the table's name; empty when there is no such way.
+        locks: Quoted tables that those statements lock ACCESS EXCLUSIVE.
     """
 
-    kind: str
     identity: str
     restore: tuple[str, ...] = ()
+    locks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """
+    Args:
+        definition: CREATE POLICY, with `HERE` and `NAME`.
+        reads_itself: Its expressions read the table whose rows it guards.
+    """
+
+    name: str
+    definition: str
+    reads_itself: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedStatistics:
+    """
+    Args:
+        tail: What follows the name in CREATE STATISTICS, with `HERE`.
+        target: -1 is the default one.
+    """
+
+    name: QualifiedName
+    tail: str
+    target: int = -1
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +237,12 @@ class Publication:
     """
     Args:
         tail: What follows the table in ALTER PUBLICATION ... ADD TABLE: columns and row filter.
+        via_root: publish_via_partition_root.
     """
 
     name: str
     tail: str = ""
+    via_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +252,19 @@ class Anatomy:
 
     Args:
         kind: ``pg_class.relkind``.
+        server: The server's major version.
         persistence: "p" permanent, "u" unlogged, "t" temporary.
-        grants: GRANT statements, with `HERE`.
-        policies: CREATE POLICY statements, with `HERE`, by name.
-        comments: COMMENT statements of the table and its columns, with `HERE`.
-        statistics: Extended statistics: name and definition, with `HERE`.
+        comments: Of the table (None) and of columns, by name.
         replica_identity: "d", "n", "f", or "i" with *replica_index*.
+        options: Storage parameters, those of the TOAST table as ``toast.name=value``.
+        key_users: What depends on the primary key itself, because it groups by it.
+        missing_rights: What the connected role lacks to convert it, in words.
         obstacles: Kinds of the table that can't be converted at all, in words.
     """
 
     name: QualifiedName
     oid: int
+    server: int
     kind: str
     persistence: str
     owner: str
@@ -185,22 +279,32 @@ class Anatomy:
     triggers: tuple[Trigger, ...] = ()
     dependents: tuple[Dependent, ...] = ()
     publications: tuple[Publication, ...] = ()
-    grants: tuple[str, ...] = ()
-    policies: tuple[tuple[str, str], ...] = ()
+    privileges: Privileges = Privileges()
+    policies: tuple[Policy, ...] = ()
     row_security: bool = False
     force_row_security: bool = False
-    comments: tuple[str, ...] = ()
-    statistics: tuple[tuple[str, str], ...] = ()
+    comments: tuple[tuple[str | None, str], ...] = ()
+    statistics: tuple[ExtendedStatistics, ...] = ()
     replica_identity: str = "d"
     replica_index: str | None = None
     options: tuple[str, ...] = ()
     tablespace: str | None = None
     access_method: str = "heap"
-    obstacles: tuple[str, ...] = field(default=())
+    obstacles: tuple[str, ...] = ()
+    key_users: tuple[str, ...] = ()
+    missing_rights: tuple[str, ...] = ()
 
     @property
     def primary_key(self) -> Index | None:
         return next((index for index in self.indexes if index.kind == "p"), None)
 
+    @property
+    def foreign_keys(self) -> tuple[Constraint, ...]:
+        """Those to other tables."""
+        return tuple(each for each in self.constraints if each.kind == "f" and each.references != self.name)
+
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
+
+    def find(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)

@@ -22,7 +22,7 @@ def choose_partitioned(upgrade_ops: UpgradeOps, catalog: Catalog) -> None:
     """
     operations = [each for operation in upgrade_ops.ops for each in _chosen(operation, catalog)]
     built = [each for each in operations if isinstance(each, CreatePartitionedIndexOp)]
-    upgrade_ops.ops[:] = [each for each in operations if each not in built] + built
+    upgrade_ops.ops[:] = [*(each for each in operations if each not in built), *built]
     if built and len(operations) > len(built):
         names = ", ".join(str(each.index_name) for each in built)
         log.warning(

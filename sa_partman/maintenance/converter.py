@@ -33,7 +33,6 @@ from sa_partman.postgres.conversion_run import (
 from sa_partman.postgres.conversion_state import Conversion, NewConversion
 from sa_partman.postgres.conversion_undo import draw_undo
 from sa_partman.postgres.elsewhere import rows_elsewhere
-from sa_partman.postgres.execute import name_taken
 from sa_partman.postgres.retry import LockPolicy
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sources import tenants_of
@@ -231,7 +230,6 @@ class Converter:
             pin(connection, self.lock.lock_timeout).require_writable()
             if plan_mark(connection, drawn.table) != drawn.mark:
                 raise Refused(f"{drawn.table} was changed while it was looked at; nothing was changed. Try again.")
-            _require_free_names(connection, drawn)
             new = NewConversion(
                 drawn.table,
                 kind,
@@ -279,21 +277,6 @@ class Converter:
             situation = Situation(session.now if self._now is None else self._now(), tenants)
             primary_key = tuple(column.name for column in model.primary_key.columns)
             return draw(connection, declared, primary_key, situation, choices, lead=lead, boundary=boundary)
-
-
-def _require_free_names(connection: Connection, drawn: Drawn) -> None:
-    """An index that is there already would pass for one that an interrupted step has left."""
-    for step in drawn.plan.steps:
-        if step.builds is not None:
-            schema, name = drawn.table.schema, _unquoted(step.builds)
-            taken = name_taken(connection, QualifiedName(schema, name))
-            if taken is not None:
-                raise taken
-
-
-def _unquoted(printed: str) -> str:
-    """The last part of a quoted name."""
-    return printed[:-1].rpartition('."')[2].replace('""', '"')
 
 
 def _require_few_rows(connection: Connection, conversion: Conversion, limit: int) -> None:

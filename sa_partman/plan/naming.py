@@ -80,10 +80,10 @@ def _check_template(table: QualifiedName, level: Level) -> None:
             except DeclarationError as error:
                 raise DeclarationError(f"{table}: {error}") from error
             if name in named:
+                other = "its parent" if named[name] == DEFAULT else describe(named[name])
                 raise DeclarationError(
                     f"{table}: name={level.spec.name!r} gives the name {name.name!r} twice, to {describe(bound)} and "
-                    f"to {'its parent' if named[name] == DEFAULT else describe(named[name])}; add what tells them apart: "
-                    f"{{table}}, and {_TELLING[level.spec.strategy]}"
+                    f"to {other}; add what tells them apart: {{table}}, and {_TELLING[level.spec.strategy]}"
                 )
             named[name] = bound
 

@@ -13,15 +13,20 @@ from sa_partman.anatomy import (
     Column,
     Constraint,
     Dependent,
+    ExtendedStatistics,
+    Grant,
     InboundKey,
     Index,
     OwnedSequence,
+    Policy,
+    Privileges,
     Publication,
     Trigger,
 )
 from sa_partman.errors import CatalogError
 from sa_partman.names import QualifiedName, quote
 from sa_partman.postgres import anatomy_queries as sql
+from sa_partman.postgres.outer_reference import with_name
 
 
 def read_anatomy(connection: Connection, name: QualifiedName) -> Anatomy | None:
@@ -40,6 +45,7 @@ def read_anatomy(connection: Connection, name: QualifiedName) -> Anatomy | None:
     return Anatomy(
         name=name,
         oid=head.oid,
+        server=_server(connection),
         kind=head.kind,
         persistence=head.persistence,
         owner=head.owner,
@@ -47,28 +53,35 @@ def read_anatomy(connection: Connection, name: QualifiedName) -> Anatomy | None:
         bytes=head.bytes,
         index_bytes=head.index_bytes,
         columns=tuple(_column(row) for row in connection.execute(sql.COLUMNS, oid)),
-        sequences=tuple(_sequence(row) for row in connection.execute(sql.SEQUENCES, oid)),
+        sequences=tuple(_sequence(connection, row) for row in connection.execute(sql.SEQUENCES, oid).all()),
         indexes=tuple(_index(row) for row in connection.execute(sql.INDEXES, oid)),
         constraints=tuple(_constraint(row) for row in connection.execute(sql.CONSTRAINTS, oid)),
         inbound=tuple(_inbound(row) for row in connection.execute(sql.INBOUND, oid)),
         triggers=tuple(_trigger(row, head.printed) for row in connection.execute(sql.TRIGGERS, oid)),
         dependents=tuple(_dependents(connection, oid)),
         publications=tuple(_publications(connection, oid)),
-        grants=tuple(_grants(connection, oid)),
-        policies=tuple((row.name, _policy(row)) for row in connection.execute(sql.POLICIES, oid)),
+        privileges=_privileges(connection, head.oid),
+        policies=tuple(_policy(row, head.bare) for row in connection.execute(sql.POLICIES, oid)),
         row_security=head.row_security,
         force_row_security=head.force_row_security,
-        comments=tuple(_comment(row) for row in connection.execute(sql.COMMENTS, oid)),
-        statistics=tuple(
-            (row.name, _replaced(row.definition, head.printed)) for row in connection.execute(sql.STATISTICS, oid)
-        ),
+        comments=tuple((row.column, row.description) for row in connection.execute(sql.COMMENTS, oid)),
+        statistics=tuple(_statistics(row, head.printed) for row in connection.execute(sql.STATISTICS, oid)),
         replica_identity=head.replica_identity,
         replica_index=head.replica_index,
-        options=tuple(head.options or ()),
+        options=tuple(head.options),
         tablespace=head.tablespace,
         access_method=head.access_method or "heap",
         obstacles=tuple(head.obstacles or ()),
+        key_users=tuple(connection.execute(sql.KEY_USERS, oid).scalars()),
+        missing_rights=tuple(
+            connection.execute(sql.RIGHTS_16 if _server(connection) >= 16 else sql.RIGHTS_14, oid).scalars()
+        ),
     )
+
+
+def _server(connection: Connection) -> int:
+    version = connection.dialect.server_version_info or (0,)
+    return int(version[0])
 
 
 def _column(row: Row[Any]) -> Column:
@@ -77,8 +90,16 @@ def _column(row: Row[Any]) -> Column:
     )
 
 
-def _sequence(row: Row[Any]) -> OwnedSequence:
-    return OwnedSequence(QualifiedName(row.schema, row.name), row.column, row.identity, row.options)
+def _sequence(connection: Connection, row: Row[Any]) -> OwnedSequence:
+    return OwnedSequence(
+        QualifiedName(row.schema, row.name),
+        row.column,
+        row.identity,
+        row.options,
+        row.comment,
+        _privileges(connection, row.oid),
+        tuple(row.users),
+    )
 
 
 def _index(row: Row[Any]) -> Index:
@@ -99,6 +120,9 @@ def _index(row: Row[Any]) -> Index:
         row.comment,
         row.bytes,
         row.tablespace,
+        tuple(row.included),
+        tuple(row.options or ()),
+        tuple((number, target) for number, target in row.targets),
     )
 
 
@@ -113,17 +137,24 @@ def _constraint(row: Row[Any]) -> Constraint:
         row.no_inherit,
         references,
         row.comment,
+        row.to_partitioned,
     )
 
 
 def _inbound(row: Row[Any]) -> InboundKey:
+    if not row.definition.startswith(row.head):
+        raise CatalogError(f"unexpected foreign key: {row.definition}")
     return InboundKey(
         row.name,
         QualifiedName(row.schema, row.table_name),
         tuple(row.columns),
         tuple(row.referenced),
-        row.definition,
-        tuple(row.table_columns),
+        row.definition.removesuffix(" NOT VALID"),
+        row.definition.removeprefix(row.head).removesuffix(" NOT VALID"),
+        row.acts,
+        row.validated,
+        row.comment,
+        tuple((name, type) for name, type in row.types),
     )
 
 
@@ -140,58 +171,75 @@ def _trigger(row: Row[Any], table: str) -> Trigger:
 
 
 def _replaced(definition: str, table: str) -> str:
-    """*definition* with `HERE` for the table: the first ``ON`` or the last ``FROM`` that names it."""
-    for word in (" ON ", " FROM "):
-        before, found, after = definition.partition(f"{word}{table}")
-        if found:
-            return f"{before}{word}{HERE}{after}"
-    raise CatalogError(f"{table} is not named in: {definition}")
+    """*definition* with `HERE` for the table."""
+    before, found, after = definition.partition(f" ON {table} ")
+    if not found:
+        raise CatalogError(f"{table} is not named in: {definition}")
+    return f"{before} ON {HERE} {after}"
 
 
-def _policy(row: Row[Any]) -> str:
-    parts = [f"CREATE POLICY {quote(row.name)} ON {HERE} AS {'PERMISSIVE' if row.permissive else 'RESTRICTIVE'}"]
-    parts.append(f"FOR {row.command} TO {', '.join(row.roles)}")
-    if row.using is not None:
-        parts.append(f"USING ({row.using})")
-    if row.checked is not None:
-        parts.append(f"WITH CHECK ({row.checked})")
-    return " ".join(parts)
+def _policy(row: Row[Any], table: str) -> Policy:
+    kind = "PERMISSIVE" if row.permissive else "RESTRICTIVE"
+    head = f"CREATE POLICY {quote(row.name)} ON {HERE} AS {kind} FOR {row.command} TO {', '.join(row.roles)}"
+    return Policy(row.name, head + with_name(_expressions(row), table), row.reads_itself, row.comment)
 
 
-def _comment(row: Row[Any]) -> str:
-    target = f"TABLE {HERE}" if row.column is None else f"COLUMN {HERE}.{quote(row.column)}"
-    return f"COMMENT ON {target} IS {row.literal}"
+def _expressions(row: Row[Any]) -> str:
+    using = "" if row.using is None else f" USING ({row.using})"
+    return using if row.checked is None else f"{using} WITH CHECK ({row.checked})"
 
 
-def _grants(connection: Connection, oid: dict[str, int]) -> Iterator[str]:
-    for row in connection.execute(sql.GRANTS, oid):
-        columns = "" if row.column is None else f" ({quote(row.column)})"
-        option = " WITH GRANT OPTION" if row.grantable else ""
-        yield f"GRANT {row.privilege}{columns} ON TABLE {HERE} TO {row.grantee}{option}"
+def _statistics(row: Row[Any], table: str) -> ExtendedStatistics:
+    if not row.tail.endswith(f" FROM {table}"):
+        raise CatalogError(f"unexpected statistics definition: {row.tail}")
+    tail = row.tail.removesuffix(table) + HERE
+    return ExtendedStatistics(QualifiedName(row.schema, row.name), tail, row.target, row.comment)
+
+
+def _privileges(connection: Connection, oid: int) -> Privileges:
+    row = connection.execute(sql.PRIVILEGES, {"oid": oid}).one()
+    grants = tuple(
+        Grant(each.grantee, each.privilege, each.column, each.grantable)
+        for each in connection.execute(sql.GRANTS, {"oid": oid})
+    )
+    untouched = row.untouched and not any(each.column for each in grants)
+    return Privileges(row.owner, grants, untouched, tuple(row.strangers))
 
 
 def _publications(connection: Connection, oid: dict[str, int]) -> Iterator[Publication]:
-    modern = connection.dialect.server_version_info >= (15,)  # type: ignore[operator]
-    for row in connection.execute(sql.PUBLICATIONS_15 if modern else sql.PUBLICATIONS_14, oid):
+    query = sql.PUBLICATIONS_15 if _server(connection) >= 15 else sql.PUBLICATIONS_14
+    for row in connection.execute(query, oid):
         columns = "" if row.columns is None else f" ({', '.join(quote(each) for each in row.columns)})"
         where = "" if row.condition is None else f" WHERE ({row.condition})"
-        yield Publication(row.name, columns + where)
+        yield Publication(row.name, columns + where, row.via_root)
 
 
 def _dependents(connection: Connection, oid: dict[str, int]) -> Iterator[Dependent]:
     for row in connection.execute(sql.VIEWS, oid):
-        if row.kind == "v":
-            yield Dependent("view", row.identity, _view(row))
-        else:
-            kind = "materialized view" if row.kind == "m" else "rule"
-            yield Dependent(kind, row.identity)
+        yield _VIEWS.get(row.kind, _rule)(row)
     for row in connection.execute(sql.FUNCTIONS, oid):
-        yield Dependent("function", row.identity, () if row.definition is None else (row.definition,))
+        yield Dependent(row.identity, () if row.definition is None else (row.definition,))
+    for row in connection.execute(sql.POLICIES_ELSEWHERE, oid):
+        restore = f"ALTER POLICY {quote(row.name)} ON {row.printed}{_expressions(row)}"
+        yield Dependent(row.identity, (restore,), (row.printed,))
     for row in connection.execute(sql.OTHERS, oid):
-        yield Dependent(row.kind, row.identity)
+        yield Dependent(row.identity)
 
 
-def _view(row: Row[Any]) -> tuple[str, ...]:
+def _view(row: Row[Any]) -> Dependent:
     """CREATE OR REPLACE keeps grants and comments, and drops the options, which are set again."""
     options = "" if not row.options else f" WITH ({', '.join(row.options)})"
-    return (f"CREATE OR REPLACE VIEW {row.printed}{options} AS {row.definition.rstrip().rstrip(';')}",)
+    definition = row.definition.rstrip().rstrip(";")
+    return Dependent(row.identity, (f"CREATE OR REPLACE VIEW {row.printed}{options} AS {definition}",))
+
+
+def _materialized(row: Row[Any]) -> Dependent:
+    return Dependent(row.identity)
+
+
+def _rule(row: Row[Any]) -> Dependent:
+    replaced = row.definition.replace("CREATE RULE", "CREATE OR REPLACE RULE", 1)
+    return Dependent(row.identity, (replaced,), (row.printed,))
+
+
+_VIEWS = {"v": _view, "m": _materialized}

@@ -12,24 +12,29 @@ SELECT c.oid, CAST(c.relkind AS text) AS kind, CAST(c.relpersistence AS text) AS
     CAST(c.relreplident AS text) AS replica_identity,
     (SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
      WHERE x.indrelid = c.oid AND x.indisreplident) AS replica_index,
-    c.reloptions AS options, s.spcname AS tablespace, m.amname AS access_method,
-    format('%I.%I', n.nspname, c.relname) AS printed,
+    coalesce(c.reloptions, '{}') || ARRAY(SELECT 'toast.' || o.option FROM pg_class t, unnest(t.reloptions) o(option)
+        WHERE t.oid = c.reltoastrelid) AS options,
+    s.spcname AS tablespace, m.amname AS access_method,
+    format('%I.%I', n.nspname, c.relname) AS printed, quote_ident(c.relname) AS bare,
     array_remove(ARRAY[
         CASE WHEN c.relkind NOT IN ('r', 'p') THEN 'it is not a table' END,
         CASE WHEN c.relpersistence = 't' THEN 'it is temporary' END,
         CASE WHEN c.reloftype <> 0 THEN 'it is a typed table (CREATE TABLE ... OF)' END,
         CASE WHEN c.relispartition THEN 'it is a partition itself' END,
-        CASE WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)
-            THEN 'other tables inherit from it' END,
-        CASE WHEN NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
-            THEN 'it inherits from another table' END,
+        CASE WHEN c.relkind = 'r' THEN (SELECT format('other tables inherit from it (%s)',
+            string_agg(CAST(CAST(inhrelid AS regclass) AS text), ', ')) FROM pg_inherits WHERE inhparent = c.oid
+            HAVING count(*) > 0) END,
+        CASE WHEN NOT c.relispartition THEN (SELECT format('it inherits from %s',
+            string_agg(CAST(CAST(inhparent AS regclass) AS text), ', ')) FROM pg_inherits WHERE inhrelid = c.oid
+            HAVING count(*) > 0) END,
         CASE WHEN EXISTS (SELECT FROM pg_depend WHERE classid = CAST('pg_class' AS regclass) AND objid = c.oid
             AND deptype = 'e') THEN 'it belongs to an extension' END,
-        CASE WHEN EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid AND c.relkind = 'r')
-            THEN 'it has rules' END,
+        CASE WHEN c.relkind IN ('r', 'p') THEN (SELECT format('it has rules (%s)', string_agg(rulename, ', '
+            ORDER BY rulename)) FROM pg_rewrite WHERE ev_class = c.oid HAVING count(*) > 0) END,
         CASE WHEN EXISTS (SELECT FROM pg_seclabel WHERE objoid = c.oid) THEN 'it has security labels' END,
         CASE WHEN EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = c.oid)
-            THEN 'a subscription writes to it' END
+            THEN 'a subscription writes to it' END,
+        CASE WHEN m.amname <> 'heap' THEN format('its access method is %s', m.amname) END
     ], NULL) AS obstacles
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -46,7 +51,13 @@ FROM pg_attribute WHERE attrelid = :oid AND attnum > 0 AND NOT attisdropped ORDE
 """)
 
 SEQUENCES = text("""
-SELECT n.nspname AS schema, s.relname AS name, a.attname AS column, d.deptype = 'i' AS identity,
+SELECT s.oid, n.nspname AS schema, s.relname AS name, a.attname AS column, d.deptype = 'i' AS identity,
+    obj_description(s.oid, 'pg_class') AS comment,
+    ARRAY(SELECT pg_describe_object(u.classid, u.objid, u.objsubid) FROM pg_depend u
+          WHERE d.deptype = 'i' AND u.deptype = 'n'
+          AND u.refclassid = CAST('pg_class' AS regclass) AND u.refobjid = s.oid
+          AND NOT EXISTS (SELECT FROM pg_attrdef e WHERE u.classid = CAST('pg_attrdef' AS regclass)
+                          AND e.oid = u.objid AND e.adrelid = :oid)) AS users,
     format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s %s', q.seqstart, q.seqincrement, q.seqmin,
            q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END) AS options
 FROM pg_depend d
@@ -65,7 +76,12 @@ SELECT i.relname AS name, quote_ident(i.relname) AS printed, format('%I.%I', n.n
     x.indpred IS NOT NULL AS partial, x.indimmediate AS immediate,
     k.conname AS constraint_name, CAST(k.contype AS text) AS kind,
     obj_description(x.indexrelid, 'pg_class') AS comment, pg_relation_size(x.indexrelid) AS bytes,
-    s.spcname AS tablespace,
+    s.spcname AS tablespace, i.reloptions AS options,
+    ARRAY(SELECT ARRAY[CAST(e.attnum AS int), CAST(e.attstattarget AS int)] FROM pg_attribute e
+          WHERE e.attrelid = i.oid AND coalesce(CAST(e.attstattarget AS int), -1) >= 0 ORDER BY e.attnum) AS targets,
+    ARRAY(SELECT CAST(a.attname AS text) FROM unnest(CAST(x.indkey AS int2[])) WITH ORDINALITY u(attnum, place)
+          JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.attnum
+          WHERE u.place > x.indnkeyatts ORDER BY u.place) AS included,
     ARRAY(SELECT CAST(a.attname AS text) FROM unnest(CAST(x.indkey AS int2[])) WITH ORDINALITY u(attnum, place)
           LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.attnum AND a.attnum > 0
           WHERE u.place <= x.indnkeyatts ORDER BY u.place) AS columns
@@ -81,23 +97,36 @@ WHERE x.indrelid = :oid ORDER BY i.relname
 CONSTRAINTS = text("""
 SELECT k.conname AS name, CAST(k.contype AS text) AS kind, pg_get_constraintdef(k.oid) AS definition,
     k.convalidated AS validated, k.connoinherit AS no_inherit, n.nspname AS ref_schema, r.relname AS ref_name,
+    coalesce(r.relkind = 'p', false) AS to_partitioned,
     obj_description(k.oid, 'pg_constraint') AS comment,
     ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.conkey) WITH ORDINALITY u(attnum, place)
           JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place) AS columns
 FROM pg_constraint k
 LEFT JOIN pg_class r ON r.oid = k.confrelid
 LEFT JOIN pg_namespace n ON n.oid = r.relnamespace
-WHERE k.conrelid = :oid AND k.conparentid = 0 AND k.contype IN ('c', 'f', 'p', 'u', 'x') ORDER BY k.conname
+WHERE k.conrelid = :oid AND k.contype IN ('c', 'f', 'n', 'p', 'u', 'x')
+    AND (k.conparentid = 0 OR k.contype IN ('p', 'u'))
+ORDER BY k.conname
 """)
 
 INBOUND = text("""
 SELECT k.conname AS name, n.nspname AS schema, t.relname AS table_name, pg_get_constraintdef(k.oid) AS definition,
+    format('FOREIGN KEY (%s) REFERENCES %s(%s)',
+        (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY u.place)
+         FROM unnest(k.conkey) WITH ORDINALITY u(attnum, place)
+         JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum),
+        CAST(k.confrelid AS regclass),
+        (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY u.place)
+         FROM unnest(k.confkey) WITH ORDINALITY u(attnum, place)
+         JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum)) AS head,
+    k.confdeltype NOT IN ('a', 'r') AS acts, k.convalidated AS validated,
+    obj_description(k.oid, 'pg_constraint') AS comment,
     ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.conkey) WITH ORDINALITY u(attnum, place)
           JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place) AS columns,
     ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.confkey) WITH ORDINALITY u(attnum, place)
           JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.place) AS referenced,
-    ARRAY(SELECT CAST(a.attname AS text) FROM pg_attribute a
-          WHERE a.attrelid = k.conrelid AND a.attnum > 0 AND NOT a.attisdropped) AS table_columns
+    ARRAY(SELECT ARRAY[CAST(a.attname AS text), format_type(a.atttypid, a.atttypmod)] FROM pg_attribute a
+          WHERE a.attrelid = k.conrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS types
 FROM pg_constraint k
 JOIN pg_class t ON t.oid = k.conrelid
 JOIN pg_namespace n ON n.oid = t.relnamespace
@@ -117,28 +146,46 @@ SELECT polname AS name, polpermissive AS permissive,
         ELSE 'ALL' END AS command,
     ARRAY(SELECT CASE WHEN role = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END
           FROM unnest(polroles) AS role) AS roles,
-    pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS checked
+    pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS checked,
+    obj_description(oid, 'pg_policy') AS comment,
+    concat(CAST(polqual AS text), CAST(polwithcheck AS text)) ~ format('.relid %s ', polrelid) AS reads_itself
 FROM pg_policy WHERE polrelid = :oid ORDER BY polname
 """)
 
 COMMENTS = text("""
-SELECT a.attname AS column, quote_literal(d.description) AS literal
+SELECT CAST(a.attname AS text) AS column, d.description
 FROM pg_description d LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
 WHERE d.classoid = CAST('pg_class' AS regclass) AND d.objoid = :oid ORDER BY d.objsubid
 """)
 
 STATISTICS = text("""
-SELECT stxname AS name, pg_get_statisticsobjdef(oid) AS definition
-FROM pg_statistic_ext WHERE stxrelid = :oid ORDER BY stxname
+SELECT n.nspname AS schema, s.stxname AS name, CAST(coalesce(s.stxstattarget, -1) AS int) AS target,
+    substr(pg_get_statisticsobjdef(s.oid), length(format('CREATE STATISTICS %I.%I', n.nspname, s.stxname)) + 1) AS tail,
+    obj_description(s.oid, 'pg_statistic_ext') AS comment
+FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = :oid ORDER BY 1, 2
 """)
 
-# The owner's own privileges come with ownership, unless they were revoked.
+# Default privileges are those of the role that creates the new object, which is the connected one.
+_STRANGERS = """ARRAY(
+          SELECT DISTINCT CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END
+          FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) g
+          WHERE d.defaclobjtype = {kind} AND d.defaclnamespace IN (0, c.relnamespace)
+          AND pg_get_userbyid(d.defaclrole) = current_user ORDER BY 1)"""
+
+PRIVILEGES = text(f"""
+SELECT quote_ident(pg_get_userbyid(c.relowner)) AS owner, c.relacl IS NULL AS untouched,
+    CASE WHEN c.relkind = 'S' THEN {_STRANGERS.format(kind="'S'")} ELSE {_STRANGERS.format(kind="'r'")} END AS strangers
+FROM pg_class c WHERE c.oid = :oid
+""")
+
 GRANTS = text("""
 SELECT NULL AS column, g.privilege_type AS privilege, g.is_grantable AS grantable,
     CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END AS grantee
-FROM pg_class c CROSS JOIN aclexplode(c.relacl) g
-WHERE c.oid = :oid AND g.grantee <> c.relowner
-UNION ALL
+FROM pg_class c
+CROSS JOIN aclexplode(coalesce(c.relacl, acldefault(CASE WHEN c.relkind = 'S' THEN CAST('s' AS "char")
+    ELSE CAST('r' AS "char") END, c.relowner))) g
+WHERE c.oid = :oid
+UNION
 SELECT a.attname, g.privilege_type, g.is_grantable,
     CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END
 FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) g
@@ -147,12 +194,12 @@ ORDER BY 1 NULLS FIRST, 4, 2
 """)
 
 PUBLICATIONS_14 = text("""
-SELECT p.pubname AS name, NULL AS columns, NULL AS condition
+SELECT p.pubname AS name, p.pubviaroot AS via_root, NULL AS columns, NULL AS condition
 FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = :oid ORDER BY 1
 """)
 
 PUBLICATIONS_15 = text("""
-SELECT p.pubname AS name, pg_get_expr(r.prqual, r.prrelid) AS condition,
+SELECT p.pubname AS name, p.pubviaroot AS via_root, pg_get_expr(r.prqual, r.prrelid) AS condition,
     CASE WHEN r.prattrs IS NOT NULL THEN
         ARRAY(SELECT CAST(a.attname AS text) FROM unnest(CAST(r.prattrs AS int2[])) u(attnum)
               JOIN pg_attribute a ON a.attrelid = r.prrelid AND a.attnum = u.attnum) END AS columns
@@ -161,40 +208,121 @@ FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prr
 
 VIEWS = text("""
 SELECT DISTINCT CAST(v.relkind AS text) AS kind, format('%I.%I', n.nspname, v.relname) AS printed,
-    CASE WHEN v.relkind IN ('v', 'm') THEN CAST(CAST(v.oid AS regclass) AS text)
-        ELSE w.rulename || ' on ' || CAST(CAST(v.oid AS regclass) AS text) END AS identity,
-    CASE WHEN v.relkind = 'v' THEN pg_get_viewdef(v.oid) END AS definition, v.reloptions AS options
+    CASE v.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' ELSE format('rule %I on ', w.rulename) END
+        || CAST(CAST(v.oid AS regclass) AS text) AS identity,
+    CASE WHEN v.relkind = 'v' THEN pg_get_viewdef(v.oid) WHEN v.relkind <> 'm' THEN pg_get_ruledef(w.oid)
+        END AS definition, v.reloptions AS options
 FROM pg_depend d
 JOIN pg_rewrite w ON w.oid = d.objid
 JOIN pg_class v ON v.oid = w.ev_class
 JOIN pg_namespace n ON n.oid = v.relnamespace
 WHERE d.classid = CAST('pg_rewrite' AS regclass) AND d.refclassid = CAST('pg_class' AS regclass)
     AND d.refobjid = :oid AND v.oid <> :oid
-ORDER BY 2
+ORDER BY 2, 3
 """)
 
+# Whoever takes or returns the row type would still mean the history's.
 FUNCTIONS = text("""
-SELECT DISTINCT CAST(CAST(p.oid AS regprocedure) AS text) AS identity,
-    CASE WHEN d.refclassid = CAST('pg_class' AS regclass) THEN pg_get_functiondef(p.oid) END AS definition
+SELECT 'function ' || CAST(CAST(p.oid AS regprocedure) AS text) AS identity,
+    CASE WHEN bool_and(d.refclassid = CAST('pg_class' AS regclass)) THEN pg_get_functiondef(p.oid) END AS definition
 FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
 WHERE d.classid = CAST('pg_proc' AS regclass) AND (
     d.refclassid = CAST('pg_class' AS regclass) AND d.refobjid = :oid
     OR d.refclassid = CAST('pg_type' AS regclass) AND d.refobjid IN (
         SELECT oid FROM pg_type WHERE typrelid = :oid
         UNION SELECT typarray FROM pg_type WHERE typrelid = :oid))
+GROUP BY p.oid ORDER BY 1
+""")
+
+POLICIES_ELSEWHERE = text("""
+SELECT DISTINCT p.polname AS name, format('%I.%I', n.nspname, c.relname) AS printed,
+    format('policy %I on %s', p.polname, CAST(c.oid AS regclass)) AS identity,
+    pg_get_expr(p.polqual, p.polrelid) AS using, pg_get_expr(p.polwithcheck, p.polrelid) AS checked
+FROM pg_depend d
+JOIN pg_policy p ON p.oid = d.objid
+JOIN pg_class c ON c.oid = p.polrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE d.classid = CAST('pg_policy' AS regclass) AND d.refclassid = CAST('pg_class' AS regclass)
+    AND d.refobjid = :oid AND p.polrelid <> :oid
+ORDER BY 3
+""")
+
+# Whatever else refers to the table or to its row type: PostgreSQL names it, whatever it is.
+OTHERS = text("""
+SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid) AS identity
+FROM pg_depend d
+WHERE d.deptype = 'n' AND (
+    d.refclassid = CAST('pg_class' AS regclass) AND d.refobjid = :oid
+    OR d.refclassid = CAST('pg_type' AS regclass) AND d.refobjid IN (
+        SELECT oid FROM pg_type WHERE typrelid = :oid
+        UNION SELECT typarray FROM pg_type WHERE typrelid = :oid))
+    AND d.classid NOT IN (CAST('pg_rewrite' AS regclass), CAST('pg_proc' AS regclass), CAST('pg_policy' AS regclass),
+        CAST('pg_publication_rel' AS regclass), CAST('pg_statistic_ext' AS regclass))
+    AND NOT EXISTS (SELECT FROM pg_constraint k WHERE d.classid = CAST('pg_constraint' AS regclass)
+        AND k.oid = d.objid AND (k.contype = 'f' OR k.conrelid = :oid))
+    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = CAST('pg_trigger' AS regclass)
+        AND t.oid = d.objid AND (t.tgisinternal OR t.tgrelid = :oid))
+    AND NOT EXISTS (SELECT FROM pg_attrdef e WHERE d.classid = CAST('pg_attrdef' AS regclass)
+        AND e.oid = d.objid AND e.adrelid = :oid)
+    AND NOT EXISTS (SELECT FROM pg_class c LEFT JOIN pg_index x ON x.indexrelid = c.oid
+        WHERE d.classid = CAST('pg_class' AS regclass) AND c.oid = d.objid
+        AND (c.oid = :oid OR x.indrelid = :oid OR c.relispartition))
 ORDER BY 1
 """)
 
-OTHERS = text("""
-SELECT 'policy' AS kind, p.polname || ' on ' || CAST(CAST(p.polrelid AS regclass) AS text) AS identity
-FROM pg_depend d JOIN pg_policy p ON p.oid = d.objid
-WHERE d.classid = CAST('pg_policy' AS regclass) AND d.refclassid = CAST('pg_class' AS regclass)
-    AND d.refobjid = :oid AND p.polrelid <> :oid
-UNION
-SELECT 'column', CAST(CAST(a.attrelid AS regclass) AS text) || '.' || a.attname
-FROM pg_attribute a
-WHERE NOT a.attisdropped AND a.attnum > 0 AND a.atttypid IN (
-    SELECT oid FROM pg_type WHERE typrelid = :oid UNION SELECT typarray FROM pg_type WHERE typrelid = :oid)
-    AND a.attrelid <> :oid
-ORDER BY 1, 2
+# GROUP BY a primary key makes a view depend on that very constraint.
+KEY_USERS = text("""
+SELECT DISTINCT CASE WHEN w.ev_class IS NULL THEN pg_describe_object(d.classid, d.objid, d.objsubid)
+    ELSE pg_describe_object(CAST('pg_class' AS regclass), w.ev_class, 0) END AS identity
+FROM pg_constraint k
+JOIN pg_depend d ON d.refclassid = CAST('pg_constraint' AS regclass) AND d.refobjid = k.oid AND d.deptype = 'n'
+LEFT JOIN pg_rewrite w ON d.classid = CAST('pg_rewrite' AS regclass) AND w.oid = d.objid
+WHERE k.conrelid = :oid AND k.contype = 'p' ORDER BY 1
 """)
+
+_SET_16 = "NOT pg_has_role(current_user, c.relowner, 'SET')"
+
+_RIGHTS = """
+SELECT unnest(array_remove(ARRAY[
+    CASE WHEN NOT pg_has_role(current_user, c.relowner, 'USAGE')
+        THEN format('the role %s does not own it', current_user) END,
+    CASE WHEN {set} THEN format('the role %s may not SET ROLE to the owner, {owner}', current_user,
+        pg_get_userbyid(c.relowner)) END,
+    CASE WHEN row_security_active(c.oid)
+        THEN format('row security hides rows of it from the role %s', current_user) END,
+    CASE WHEN NOT has_schema_privilege(c.relnamespace, 'CREATE')
+        THEN format('the role %s may not create in the schema %I', current_user, n.nspname) END,
+    CASE WHEN pg_get_userbyid(c.relowner) <> current_user AND NOT has_schema_privilege(c.relowner, n.oid, 'CREATE')
+        AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+        THEN format('its owner %s may not create in the schema %I', pg_get_userbyid(c.relowner), n.nspname) END
+], NULL)) AS lacking
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = :oid
+UNION ALL
+SELECT DISTINCT format('the role %s does not own %s', current_user, pg_describe_object(x.classid, x.oid, 0))
+FROM (SELECT v.oid, v.relowner AS owner, CAST('pg_class' AS regclass) AS classid
+      FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
+      WHERE d.classid = CAST('pg_rewrite' AS regclass) AND d.refclassid = CAST('pg_class' AS regclass)
+          AND d.refobjid = :oid AND v.oid <> :oid
+      UNION SELECT p.oid, p.proowner, CAST('pg_proc' AS regclass)
+      FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
+      WHERE d.classid = CAST('pg_proc' AS regclass) AND d.refclassid = CAST('pg_class' AS regclass)
+          AND d.refobjid = :oid
+      UNION SELECT t.oid, t.relowner, CAST('pg_class' AS regclass)
+      FROM pg_policy p JOIN pg_depend d ON d.objid = p.oid JOIN pg_class t ON t.oid = p.polrelid
+      WHERE d.classid = CAST('pg_policy' AS regclass) AND d.refclassid = CAST('pg_class' AS regclass)
+          AND d.refobjid = :oid
+      UNION SELECT t.oid, t.relowner, CAST('pg_class' AS regclass)
+      FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid WHERE k.confrelid = :oid AND k.contype = 'f'
+      UNION SELECT p.oid, p.pubowner, CAST('pg_publication' AS regclass)
+      FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = :oid
+      UNION SELECT s.oid, s.stxowner, CAST('pg_statistic_ext' AS regclass) FROM pg_statistic_ext s
+      WHERE s.stxrelid = :oid) x(oid, owner, classid)
+WHERE NOT pg_has_role(current_user, x.owner, 'USAGE')
+UNION ALL
+SELECT DISTINCT format('the role %s has no REFERENCES on %s', current_user, CAST(k.confrelid AS regclass))
+FROM pg_constraint k WHERE k.conrelid = :oid AND k.contype = 'f' AND k.conparentid = 0
+    AND NOT has_any_column_privilege(k.confrelid, 'REFERENCES')
+"""
+
+RIGHTS_14 = text(_RIGHTS.format(set="false", owner="%s"))
+RIGHTS_16 = text(_RIGHTS.format(set=_SET_16, owner="%s"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,13 +13,18 @@ from sa_partman.anatomy import Anatomy
 from sa_partman.bounds.bound import ListBound, RangeBound
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName, join_name
-from sa_partman.plan.conversion.attach import attach_in_place
+from sa_partman.plan.conversion.attach import attach_in_place, names_of, statistics_of
 from sa_partman.plan.conversion.fingerprint import fingerprint
 from sa_partman.plan.conversion.history import list_history, range_history, unserved
+from sa_partman.plan.conversion.inbound import Again, again
+from sa_partman.plan.conversion.refusals import table_refusals
 from sa_partman.plan.conversion.request import Choices, ConversionRequest
 from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
+from sa_partman.plan.conversion.types import retyped, type_refusals
 from sa_partman.postgres.anatomy import read_anatomy
-from sa_partman.postgres.profile import distinct_values, highest_key, profile
+from sa_partman.postgres.columns import columns_of
+from sa_partman.postgres.conversion_names import name_refusals
+from sa_partman.postgres.profile import distinct_values, highest_key, profile, without_match
 from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel
 
 
@@ -61,17 +67,35 @@ def draw(
         primary_key: Column names that the partitioned table's primary key is to have.
     """
     anatomy = read_anatomy(connection, declared.name)
-    refusal = _at_once(declared, anatomy) or unserved(declared)
     declaration = repr(declared.spec)
+    refusal = _at_once(declared, anatomy) or unserved(declared)
     if refusal is not None or anatomy is None:
         return Drawn(declared.name, declaration, ConversionPlan((), (refusal,) if refusal else ()))
+    columns = columns_of(connection, anatomy.oid)
+    hopeless = (*table_refusals(anatomy), *type_refusals(declared, columns, anatomy))
+    if hopeless:
+        return Drawn(declared.name, declaration, ConversionPlan((), hopeless))
+    declared = retyped(declared, columns)
     history = _history(connection, declared, situation, lead, boundary)
     if isinstance(history, Refusal):
         return Drawn(declared.name, declaration, ConversionPlan((), (history,)))
     request = ConversionRequest(declared, primary_key, history, situation, choices, concurrently)
     found = profile(connection, declared.name, declared.level.key, history)
+    found = replace(found, unmatched=dict(_unmatched(connection, request, anatomy)))
     plan = attach_in_place(request, anatomy, found)
+    if not plan.refusals:
+        taken = tuple(name_refusals(connection, names_of(request, anatomy), statistics_of(anatomy), anatomy.oid))
+        plan = ConversionPlan((), taken, plan.notes) if taken else plan
     return Drawn(declared.name, declaration, plan, mark_of(anatomy), anatomy.oid, key_columns(anatomy))
+
+
+def _unmatched(
+    connection: Connection, request: ConversionRequest, anatomy: Anatomy
+) -> Iterator[tuple[tuple[QualifiedName, str], int]]:
+    for key in anatomy.inbound:
+        form = again(key, request, anatomy)
+        if isinstance(form, Again) and form.composite:
+            yield (key.table, key.name), without_match(connection, request.table, form)
 
 
 def _at_once(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None:
@@ -92,7 +116,7 @@ def _history(
         return range_history(level, situation, highest, lead, end)
     if not isinstance(level, ListLevel):
         raise TypeError(level)
-    return list_history(level, distinct_values(connection, declared.name, level.key))
+    return list_history(level, situation, distinct_values(connection, declared.name, level.key))
 
 
 def mark_of(anatomy: Anatomy) -> str:

@@ -5,31 +5,70 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from sa_partman.errors import ExecutionError, LockNotAcquired, MaintainerBusy
+from sa_partman.errors import ExecutionError, MaintainerBusy
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.steps import ConversionStep
 from sa_partman.postgres import conversion_state as state
+from sa_partman.postgres.concurrent_build import run_alone
 from sa_partman.postgres.connect import connected
+from sa_partman.postgres.conversion_mark import loose_mark
+from sa_partman.postgres.conversion_progress import OnProgress, watched
 from sa_partman.postgres.conversion_state import Conversion
 from sa_partman.postgres.exclusion import hold_lock
 from sa_partman.postgres.guard import no_scan
-from sa_partman.postgres.queries import HOLDERS
+from sa_partman.postgres.lock_protocol import Need, attempt
 from sa_partman.postgres.retry import LockPolicy
 from sa_partman.postgres.session import pin
-from sa_partman.postgres.sqlstate import first_line, worth_retrying
+from sa_partman.postgres.sqlstate import first_line
 
 Recheck = Callable[[Connection], None]
-"""Called under the locks of the cut-over; raises when the table is not what it was when the plan was made."""
+"""Called while nobody can change the table, before the swap; raises when it is not what it was at the plan."""
+
+Report = Callable[[ConversionStep, float], None]
+"""Called after each step, with the seconds that it took."""
 
 LOCK_CLASS = int.from_bytes(b"sapc")
 
-_INDEX = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
-_DEADLOCK = text("SELECT CAST(extract(epoch FROM CAST(current_setting('deadlock_timeout') AS interval)) AS float8)")
+SWAP = "cutover"
+"""The id of the step that a changed table must not reach."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C: the running statement was cancelled, and the stored state is true. Its text says how to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """
+    How to run steps.
+
+    Args:
+        recheck: See `Recheck`.
+        report: See `Report`.
+        progress: See `OnProgress`; None asks the server nothing.
+    """
+
+    policy: LockPolicy
+    recheck: Recheck = lambda connection: None
+    report: Report = lambda step, seconds: None
+    progress: OnProgress | None = None
+
+
+def dependable(engine: Engine) -> Engine:
+    """
+    *engine* with transactions as steps need them, whatever its own isolation level is.
+
+    AUTOCOMMIT would tear a step from its state; REPEATABLE READ would recheck the table in a snapshot from before the
+    lock, and keep concurrent builds waiting.
+    """
+    return engine.execution_options(isolation_level="READ COMMITTED")
 
 
 @contextmanager
@@ -40,89 +79,63 @@ def only_converter(engine: Engine, table: QualifiedName) -> Iterator[None]:
     Raises:
         MaintainerBusy: Another one is at work.
     """
-    with connected(engine) as connection:
+    holding = ExitStack()
+    connection = holding.enter_context(connected(engine))
+    try:
         if not hold_lock(connection, f"{LOCK_CLASS}, {zlib.crc32(table.quoted.encode()) & 0x7FFFFFFF}"):
             raise MaintainerBusy(f"another process converts {table}; nothing was changed, try later")
+        _stay(connection)
         yield
+    finally:
+        with suppress(SQLAlchemyError):  # when the server is gone, so is the lock
+            holding.close()
 
 
-def run_steps(
-    engine: Engine,
-    conversion: Conversion,
-    policy: LockPolicy,
-    recheck: Recheck,
-    report: Callable[[ConversionStep, float], None] = lambda step, seconds: None,
-) -> None:
+def _stay(connection: Connection) -> None:
+    """A conversion takes longer than a server may allow an idle transaction to stay."""
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    if (connection.dialect.server_version_info or ()) >= (17,):
+        connection.exec_driver_sql("SET LOCAL transaction_timeout = 0")
+
+
+def run_steps(engine: Engine, conversion: Conversion, manner: Manner) -> None:
     """
     Runs what is left of *conversion*.
-
-    Args:
-        recheck: See `Recheck`.
-        report: Called after each step with the seconds that it took.
 
     Raises:
         ExecutionError: A step failed; those before it stay, and `--resume` goes on with it.
         LockNotAcquired: A lock was not granted within the budget.
+        Interrupted: By Ctrl-C.
     """
     for index in range(conversion.done, len(conversion.steps)):
         step = conversion.steps[index]
         began = time.monotonic()
-        try:
-            _run(engine, conversion, index, policy, recheck)
-        except (DBAPIError, ExecutionError) as error:
-            message = first_line(error) if isinstance(error, DBAPIError) else str(error)
-            with engine.begin() as connection:
-                state.fail(connection, conversion, message)
-            if isinstance(error, ExecutionError):
-                raise
-            raise ExecutionError(
-                f"{conversion.table}: step {step.id!r} failed: {message}; the steps before it stay, and nothing of it "
-                f"was changed. Go on with --resume, or take everything back with --abort."
-            ) from error
-        report(step, time.monotonic() - began)
+        stand = replace(conversion, done=index)
+        with _told(engine, stand, f"step {step.id!r}"), watched(engine, conversion.table, step, manner.progress):
+            _forward(engine, conversion, index, manner)
+        manner.report(step, time.monotonic() - began)
 
 
-def _run(engine: Engine, conversion: Conversion, index: int, policy: LockPolicy, recheck: Recheck) -> None:
-    step = conversion.steps[index]
-    if not step.transaction:
-        _run_alone(engine, step, policy)
-        with engine.begin() as connection:
-            pin(connection, policy.lock_timeout)
-            _advanced(connection, conversion, index + 1)
-        return
-    _run_in_transaction(engine, conversion.table, step, policy, conversion, index, recheck)
+def take_back(engine: Engine, conversion: Conversion, manner: Manner) -> None:
+    """
+    Undoes the steps of an unfinished conversion, the last one first; what an interrupted build left, too.
 
-
-def _run_in_transaction(
-    engine: Engine,
-    table: QualifiedName,
-    step: ConversionStep,
-    policy: LockPolicy,
-    conversion: Conversion | None = None,
-    index: int = 0,
-    recheck: Recheck | None = None,
-) -> None:
-    began = time.monotonic()
-    for attempts, pause in enumerate(policy.pauses()):
-        if attempts and time.monotonic() + pause - began > policy.budget:
-            raise LockNotAcquired(
-                str(table), lock_timeout=policy.lock_timeout, attempts=attempts, blockers=_holders(engine, table)
-            )
-        time.sleep(pause)
-        try:
-            with engine.begin() as connection:
-                _bounded(connection, policy)
-                if step.locked:
-                    connection.exec_driver_sql(f"LOCK TABLE {_driver(', '.join(step.locked))} IN ACCESS EXCLUSIVE MODE")
-                if recheck is not None and step.id == "cutover":
-                    recheck(connection)
-                execute_statements(connection, step)
-                if conversion is not None:
-                    _advanced(connection, conversion, index + 1)
-            return
-        except DBAPIError as error:
-            if not worth_retrying(error):
-                raise
+    Raises:
+        ExecutionError: Not all was taken back; do it again, or resume.
+        LockNotAcquired: The same, because of a lock.
+        Interrupted: By Ctrl-C.
+    """
+    for index in range(min(conversion.done, len(conversion.steps) - 1), -1, -1):
+        step, done = conversion.steps[index], index < conversion.done
+        if not done and step.transaction:
+            continue  # it has left nothing, and what bears its names is somebody else's
+        began = time.monotonic()
+        with _told(engine, replace(conversion, done=index), f"taking back the step {step.id!r}"):
+            _backward(engine, conversion, index, done, manner.policy)
+        manner.report(step, time.monotonic() - began)
+    with engine.begin() as connection:
+        pin(connection, manner.policy.lock_timeout)
+        _require(state.abort(connection, conversion), conversion)
 
 
 def execute_statements(connection: Connection, step: ConversionStep) -> None:
@@ -132,65 +145,94 @@ def execute_statements(connection: Connection, step: ConversionStep) -> None:
             connection.exec_driver_sql(_driver(statement))
 
 
-def _bounded(connection: Connection, policy: LockPolicy) -> None:
-    """A client that freezes or dies inside the critical section must not keep its locks."""
-    pin(connection, policy.lock_timeout)
-    deadlock: float = connection.execute(_DEADLOCK).scalar_one()
-    timeout = round(min(policy.lock_timeout, deadlock / 2) * 1000)
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{timeout}ms'")
-    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '10s'")
-    connection.exec_driver_sql("SET LOCAL client_connection_check_interval = '1s'")
+def _forward(engine: Engine, conversion: Conversion, index: int, manner: Manner) -> None:
+    step = conversion.steps[index]
+    need = Need.of(conversion.table, step)
+    if not step.transaction:
+        run_alone(engine, need, manner.policy)
+        _note(engine, conversion, index, index + 1, manner.policy)
+        return
+    seen: list[Any] = []
+
+    def calm(connection: Connection) -> None:
+        if step.id == SWAP:
+            seen[:] = [loose_mark(connection, conversion.table)]
+            manner.recheck(connection)
+
+    def work(connection: Connection) -> None:
+        _require(state.stands_at(connection, conversion, index), conversion)
+        if step.id == SWAP and seen != [loose_mark(connection, conversion.table)]:
+            raise ExecutionError(f"{conversion.table}: a grant or a dependent view came in the very last moment")
+        execute_statements(connection, step)
+        _require(state.move(connection, conversion, index, index + 1), conversion)
+
+    attempt(engine, need, manner.policy, work, calm)
 
 
-def _run_alone(engine: Engine, step: ConversionStep, policy: LockPolicy) -> None:
-    """CONCURRENTLY: no transaction, a long timeout, and what an interrupted build left is removed first."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        try:
-            connection.exec_driver_sql("SET search_path = pg_catalog")
-            connection.exec_driver_sql("SET statement_timeout = 0")
-            # Its waits for older transactions are lock waits, with nobody behind them.
-            connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.budget * 1000)}ms'")
-            connection.exec_driver_sql("SET client_connection_check_interval = '1s'")
-            valid = None if step.builds is None else connection.execute(_INDEX, {"name": step.builds}).scalar()
-            if valid:
-                return
-            if valid is not None:
-                connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY {_driver(str(step.builds))}")
-            for statement in step.statements:
-                connection.exec_driver_sql(_driver(statement))
-        finally:
-            connection.invalidate()  # the settings must not go back into the pool
+def _backward(engine: Engine, conversion: Conversion, index: int, done: bool, policy: LockPolicy) -> None:
+    step = conversion.steps[index]
+    undo = replace(step, statements=step.undo, scans="", builds=None, guarded=False)
+    need = Need.of(conversion.table, undo)
+    if not step.transaction:
+        if done:  # first: whoever resumes in between looks at what is there, and builds what is not
+            _note(engine, conversion, index + 1, index, policy)
+        if undo.statements:
+            run_alone(engine, need, policy)
+        return
+
+    def work(connection: Connection) -> None:
+        _require(state.stands_at(connection, conversion, index + 1), conversion)
+        execute_statements(connection, undo)
+        _require(state.move(connection, conversion, index + 1, index), conversion)
+
+    attempt(engine, need, policy, work)
 
 
-def take_back(engine: Engine, conversion: Conversion, policy: LockPolicy) -> None:
-    """
-    Undoes the steps of an unfinished conversion, the last one first; the one that was interrupted too.
-
-    Raises:
-        LockNotAcquired: Not all was taken back; do it again.
-    """
-    for step in reversed(conversion.steps[: conversion.done + 1]):
-        undo = ConversionStep(step.id, step.title, step.undo, transaction=step.transaction, locked=step.locked)
-        if not undo.statements:
-            continue
-        if undo.transaction:
-            _run_in_transaction(engine, conversion.table, undo, policy)
-        else:
-            _run_alone(engine, undo, policy)
+def _note(engine: Engine, conversion: Conversion, before: int, done: int, policy: LockPolicy) -> None:
     with engine.begin() as connection:
-        state.finish(connection, conversion, "aborted")
+        pin(connection, policy.lock_timeout)
+        _require(state.move(connection, conversion, before, done), conversion)
 
 
-def _advanced(connection: Connection, conversion: Conversion, done: int) -> None:
-    if not state.advance(connection, conversion, done):
-        raise ExecutionError(f"{conversion.table}: another process has moved this conversion on; this step was undone")
+def _require(moved: bool, conversion: Conversion) -> None:
+    if not moved:
+        raise ExecutionError(
+            f"{conversion.table}: another process has moved this conversion meanwhile; nothing was changed by this "
+            f"one. Look at it again, then --resume or --abort."
+        )
 
 
-def _holders(engine: Engine, table: QualifiedName) -> list[str]:
-    with engine.connect() as connection:
-        rows = connection.execute(HOLDERS, {"name": table.quoted}).all()
-    return [f"pid {row[0]} {row[1]} {row[2]} with {row[3]}" for row in rows]
+@contextmanager
+def _told(engine: Engine, conversion: Conversion, what: str) -> Iterator[None]:
+    """Every way to stop ends in a message that says where the conversion stands and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        message = f"{conversion.table}: interrupted in {what}; {_how(conversion)}"
+        _remember(engine, conversion, "interrupted")
+        raise Interrupted(message) from error
+    except DBAPIError as error:
+        message = first_line(error)
+        _remember(engine, conversion, message)
+        lost = " (if its commit was under way, the stored state tells)" if error.connection_invalidated else ""
+        raise ExecutionError(f"{conversion.table}: {what} failed: {message}{lost}; {_how(conversion)}") from error
+    except ExecutionError as error:
+        _remember(engine, conversion, str(error))
+        raise
+
+
+def _how(conversion: Conversion) -> str:
+    promise = next((step for step in conversion.steps[: conversion.done] if step.id == "check"), None)
+    refused = "" if promise is None or conversion.cut_over else f" Until then it holds: {promise.title}."
+    back = "" if conversion.cut_over else ", or take everything back with --abort"
+    return f"the steps before it stay. Go on with --resume{back}.{refused}"
+
+
+def _remember(engine: Engine, conversion: Conversion, message: str) -> None:
+    """The server may be gone: what stopped us is more important than that it can't be written down."""
+    with suppress(SQLAlchemyError), engine.begin() as connection:
+        pin(connection, 1.0)
+        state.fail(connection, conversion, message)
 
 
 def _driver(sql: str) -> str:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, TextClause, text
 
 from sa_partman.anatomy import Anatomy
 from sa_partman.errors import Refused
-from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.detach import UndoRequest, detach_in_place
+from sa_partman.names import QualifiedName, quote
+from sa_partman.plan.conversion.attach import INBOUND, history_name, statistics_of
+from sa_partman.plan.conversion.detach import UndoRequest, detach_in_place, undo_names
+from sa_partman.plan.conversion.steps import ConversionPlan
 from sa_partman.postgres import conversion_state as state
 from sa_partman.postgres.anatomy import read_anatomy
+from sa_partman.postgres.conversion_names import name_refusals
+from sa_partman.postgres.conversion_partitions import users
 from sa_partman.postgres.conversion_plan import Drawn, key_columns, mark_of
 from sa_partman.postgres.conversion_state import Conversion
 
 _HISTORY = text("""
-SELECT n.nspname AS schema, c.relname AS name,
-    (SELECT k.conname FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p') AS key,
-    ARRAY(SELECT s.stxname FROM pg_statistic_ext s WHERE s.stxrelid = c.oid) AS statistics
-FROM pg_class c
+SELECT n.nspname AS schema, c.relname AS name FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = CAST(:parent AS oid)
 WHERE c.oid = CAST(:oid AS oid)
@@ -33,6 +32,8 @@ JOIN pg_index x ON x.indexrelid = h.oid
 WHERE x.indrelid = CAST(:oid AS oid)
 """)
 
+_SAMPLE = 5
+
 
 def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn:
     """
@@ -41,39 +42,81 @@ def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn
     Raises:
         Refused: *table* was not converted in place, or its history is no partition of it any more.
     """
-    conversion = state.last(connection, table)
+    conversion = state.last(connection, table, statuses=("running", "done"))  # an aborted undo changed nothing
     if conversion is None or conversion.kind != "convert" or conversion.status != "done":
         raise Refused(f"{table}: there is no finished conversion to take back; nothing was changed")
     anatomy = read_anatomy(connection, table)
     if anatomy is None:
         raise Refused(f"{table} does not exist; nothing was changed")
-    history = connection.execute(_HISTORY, {"parent": anatomy.oid, "oid": conversion.oid}).one_or_none()
+    found = connection.execute(_HISTORY, {"parent": anatomy.oid, "oid": conversion.oid}).one_or_none()
+    history = None if found is None else read_anatomy(connection, QualifiedName(found.schema, found.name))
     if history is None:
         raise Refused(
             f"{table}: the partition with the rows from before the conversion is gone (dropped or detached); "
             f"nothing was changed"
         )
-    plan = detach_in_place(_request(connection, conversion, anatomy, history, limit))
+    request = _request(connection, conversion, anatomy, history, limit)
+    plan = detach_in_place(request)
+    if not plan.refusals:
+        taken = tuple(name_refusals(connection, undo_names(request), statistics_of(anatomy, back=True), anatomy.oid))
+        plan = ConversionPlan((), taken) if taken else plan
     return Drawn(table, conversion.declaration, plan, mark_of(anatomy), anatomy.oid, key_columns(anatomy))
 
 
 def _request(
-    connection: Connection, conversion: Conversion, anatomy: Anatomy, history: Row[Any], limit: int
+    connection: Connection, conversion: Conversion, anatomy: Anatomy, history: Anatomy, limit: int
 ) -> UndoRequest:
-    name = QualifiedName(history.schema, history.name)
-    elsewhere = (
-        f"SELECT count(*) FROM (SELECT FROM {anatomy.name.quoted} WHERE tableoid <> {conversion.oid} "
-        f"LIMIT {limit + 1}) AS other"
-    )
-    not_null = next((step.undo for step in conversion.steps if step.id == "not_null"), ())
+    if anatomy.missing_rights:
+        return UndoRequest(anatomy, history, {}, conversion.primary_key, 0, limit)
     return UndoRequest(
         anatomy,
-        name,
-        history.key,
-        dict(connection.execute(_INDEXES, {"oid": conversion.oid}).tuples().all()),
-        tuple(history.statistics),
+        history,
+        _indexes(connection, history),
         conversion.primary_key,
-        connection.execute(text(elsewhere.replace(":", r"\:"))).scalar_one(),
+        _elsewhere(connection, anatomy, history, limit),
         limit,
-        not_null,
+        _twice(connection, conversion.primary_key, anatomy, history),
+        next((step.undo for step in conversion.steps if step.id == "not_null"), ()),
+        {step.id.removeprefix(INBOUND): step.undo for step in conversion.steps if step.id.startswith(INBOUND)},
+        users(connection, anatomy.oid, history.oid),
     )
+
+
+def _indexes(connection: Connection, history: Anatomy) -> dict[str, str]:
+    """
+    The history's index for each of the table's: the one that the conversion named after it, because PostgreSQL may pair
+    two of the same definition crosswise.
+    """
+    paired = {row[0]: row[1] for row in connection.execute(_INDEXES, {"oid": history.oid})}
+    present = {index.name for index in history.indexes}
+    named = {name: history_name(name) for name in paired}
+    return {name: named[name] if named[name] in present else theirs for name, theirs in paired.items()}
+
+
+def _elsewhere(connection: Connection, anatomy: Anatomy, history: Anatomy, limit: int) -> int:
+    found: int = connection.execute(
+        _sql(
+            f"SELECT count(*) FROM (SELECT FROM {anatomy.name.quoted} WHERE tableoid <> {history.oid} "
+            f"LIMIT {limit + 1}) AS other"
+        )
+    ).scalar_one()
+    return found
+
+
+def _twice(connection: Connection, primary_key: tuple[str, ...], anatomy: Anatomy, history: Anatomy) -> tuple[str, ...]:
+    """Keys of rows outside the history that another row has too; the index of the history finds its own."""
+    if not primary_key:
+        return ()
+    pairs = " AND ".join(f"o.{quote(name)} = e.{quote(name)}" for name in primary_key)
+    shown = ", ".join(f"CAST(e.{quote(name)} AS text)" for name in primary_key)
+    sql = (
+        f"SELECT DISTINCT concat_ws(', ', {shown}) FROM {anatomy.name.quoted} e JOIN {anatomy.name.quoted} o "
+        f"ON {pairs} AND (e.tableoid <> o.tableoid OR e.ctid <> o.ctid) WHERE e.tableoid <> {history.oid} "
+        f"LIMIT {_SAMPLE}"
+    )
+    return tuple(connection.execute(_sql(sql)).scalars())
+
+
+def _sql(statement: str) -> TextClause:
+    """``text()`` takes ``:name`` for a parameter."""
+    return text(statement.replace(":", r"\:"))

@@ -10,7 +10,7 @@ class Item(Partitioned, Base):
     __tablename__ = "items"
     __partition__ = PartitionByHash("id", modulus={})
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    twice: Mapped[int] = mapped_column(BigInteger, sa.Computed("id * 2"))
+    twice: Mapped[int] = mapped_column(BigInteger, sa.Computed("id * 2", persisted=True))
 """
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, MetaData,
 from sa_partman import PartitionByRange
 from sa_partman.errors import ConversionRefused
 from sa_partman.maintenance.converter import Converter
-from sa_partman.spec.base import PartitionSpec
 from tests.support.catalog_snapshot import Snapshot, difference, lost, snapshot
 from tests.support.database import sql
 
@@ -37,14 +36,15 @@ CHANGED = {
 """What a conversion of `EVENTS` is for."""
 
 
-def declared(*columns: Column[Any], spec: PartitionSpec = MONTHLY, name: str = "events", **options: Any) -> MetaData:
+def declared(*columns: Column[Any], spec: Any = MONTHLY, name: str = "events", **options: Any) -> MetaData:
     """A model of ``events``: the columns of its keys are enough for a conversion; *columns* instead of the usual."""
     metadata = MetaData()
-    usual = (
+    usual: tuple[Column[Any], ...] = (
         Column("id", BigInteger, Identity(), primary_key=True),
         Column("created_at", DateTime(timezone=True), primary_key=True),
     )
-    Table(name, metadata, *(columns or usual), spec, **options)
+    items: list[Any] = [*(columns or usual), spec]
+    Table(name, metadata, *items, **options)
     return metadata
 
 

@@ -78,8 +78,8 @@ CROSS JOIN LATERAL (SELECT 'constraint ' || quote_ident(k.conname) || ' on ' || 
 CROSS JOIN LATERAL (VALUES
     (this || ': ' || CASE WHEN k.contype = 't' THEN 'constraint trigger' ELSE pg_get_constraintdef(k.oid) END),
     (this || ' valid: ' || CAST(k.convalidated AS text)),
-    (this || ' inherited: ' || nullif(concat(k.conislocal, ' ', k.coninhcount, ' ', k.connoinherit, ' ',
-        k.conparentid <> 0), CASE WHEN k.contype IN ('c', 'n') THEN 't 0 f f' ELSE 't 0 t f' END)),
+    (this || ' inherited: ' || nullif(concat(k.conislocal, ' ', k.coninhcount, ' ', k.conparentid <> 0), 't 0 f')),
+    (this || ' no inherit: ' || CASE WHEN k.contype IN ('c', 'n') THEN nullif(k.connoinherit, false) END),
     (this || ' comment: ' || obj_description(k.oid, 'pg_constraint'))
 ) f(line)
 WHERE n.nspname = ANY(:schemas) AND f.line IS NOT NULL

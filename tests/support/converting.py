@@ -238,7 +238,8 @@ class Ends:
         sharp = [i for i, what in enumerate(sent, 1) if what == "COMMIT" or "CONCURRENTLY" in what]
         first = next(i for i, what in enumerate(sent, 1) if "INSERT INTO sa_partman" in what)
         sharp = [i for i in sharp if i > first]
-        return sorted({*sharp, *(i + 1 for i in sharp if i < len(sent)), *chance.sample(range(first, len(sent)), count)})
+        after = [i + 1 for i in sharp if i < len(sent)]
+        return sorted({*sharp, *after, *chance.sample(range(first, len(sent)), count)})
 
 
 def ends(engine: Engine) -> Ends:

@@ -8,15 +8,18 @@ cut-over has nothing to scan.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
 
-from sa_partman.anatomy import Anatomy, Constraint, Index
+from sa_partman.anatomy import Anatomy, Index
+from sa_partman.bounds.bound import Bound, DefaultBound, RangeBound
 from sa_partman.bounds.text import check_predicate, describe, for_values
 from sa_partman.catalog import Partition
 from sa_partman.compare.descend import descend
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, join_name, quote
-from sa_partman.plan.conversion import carry
+from sa_partman.plan.conversion import carry, settings
+from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.refusals import refusals_of
 from sa_partman.plan.conversion.request import ConversionRequest, Profile
 from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
@@ -25,6 +28,9 @@ from sa_partman.plan.provision import first_partitions, missing_bounds
 
 _AX = "ACCESS EXCLUSIVE"
 _SUX = "SHARE UPDATE EXCLUSIVE"
+
+INBOUND = "inbound:"
+"""How the ids of those steps begin whose ``undo`` gives a foreign key of another table its old form back."""
 
 
 def attach_in_place(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> ConversionPlan:
@@ -38,17 +44,72 @@ def attach_in_place(request: ConversionRequest, anatomy: Anatomy, profile: Profi
     )
 
 
+def names_of(request: ConversionRequest, anatomy: Anatomy) -> frozenset[QualifiedName]:
+    """The names of relations that the conversion takes: nobody else may bear them."""
+    return frozenset(_Attach(request, anatomy).names())
+
+
+def statistics_of(anatomy: Anatomy, *, back: bool = False) -> frozenset[QualifiedName]:
+    """
+    The names of statistics objects that the conversion takes.
+
+    Args:
+        back: That its way back takes.
+    """
+    temporary = frozenset(each.name.sibling(carry.temporary(each.name.name)) for each in anatomy.statistics)
+    history = frozenset(each.name.sibling(history_name(each.name.name)) for each in anatomy.statistics)
+    return temporary if back else temporary | history
+
+
 def _notes(request: ConversionRequest, anatomy: Anatomy) -> Iterator[str]:
     yield f"rows outside {describe(request.history)} are refused from the step 'check' until the cut-over"
     for trigger in anatomy.triggers:
         if trigger.row and trigger.before_insert:
             yield f"the trigger {trigger.name} runs after a row is routed: it must not set the partition key"
+    for trigger in anatomy.triggers:
+        if trigger.row:
+            yield f"the trigger {trigger.name} finds the partition's name in TG_TABLE_NAME"
     for publication in anatomy.publications:
         yield f"subscribers of {publication.name} need ALTER SUBSCRIPTION ... REFRESH PUBLICATION"
     for inbound in anatomy.inbound:
-        yield f"the foreign key {inbound.name} of {inbound.table} is dropped"
+        found = again(inbound, request, anatomy)
+        if found is None:
+            yield f"the foreign key {inbound.name} of {inbound.table} is dropped"
+        elif isinstance(found, Again) and found.composite:
+            yield (
+                f"the foreign key {inbound.name} of {inbound.table} refers by ({', '.join(found.columns)}); a row "
+                f"with NULL in one of them is not looked at"
+            )
     for name, policy in request.choices.unique.items():
         yield f"the unique index {name} is {'kept on the history only' if policy == 'local' else 'dropped'}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Future:
+    """
+    A partition beside the history.
+
+    Args:
+        top: Of the table itself, and not of another partition.
+    """
+
+    name: QualifiedName
+    parent: QualifiedName
+    bound: Bound
+    key: PartitionKey
+    partition_by: str | None
+    unlogged: bool
+    top: bool = False
+
+    @property
+    def divided(self) -> bool:
+        return self.partition_by is not None
+
+    @property
+    def statement(self) -> str:
+        by = f" PARTITION BY {self.partition_by}" if self.partition_by else ""
+        create = f"CREATE {'UNLOGGED ' * self.unlogged}TABLE {self.name.quoted}"
+        return f"{create} PARTITION OF {self.parent.quoted} {for_values(self.bound, self.key.types)}{by}"
 
 
 class _Attach:
@@ -59,6 +120,7 @@ class _Attach:
         self.local = frozenset(request.choices.unique)
         present = anatomy.primary_key
         self.swaps_key = bool(request.primary_key) and (present is None or present.columns != request.primary_key)
+        self.again = [each for key in anatomy.inbound if isinstance(each := again(key, request, anatomy), Again)]
 
     def steps(self) -> tuple[ConversionStep, ...]:
         return (
@@ -68,8 +130,26 @@ class _Attach:
             *self._not_null(),
             self._parent(),
             self._cutover(),
+            *self._inbound(),
             *self._foreign_keys(),
             self._finish(),
+        )
+
+    def names(self) -> Iterator[QualifiedName]:
+        """Every relation that the conversion makes or renames, as it is called then."""
+        yield from (self.new, self.old, self.table.sibling(self._key_index), self.table.sibling(self.request.check))
+        yield from (each.name for each in self._future_partitions())
+        keys = [*carry.carried(self.anatomy, self.local)]
+        named = [self.table.sibling(index.name) for index in keys]
+        if self.request.primary_key:
+            named.append(self.table.sibling(carry.primary_key_name(self.anatomy)))
+        for each in named:
+            yield each.sibling(carry.temporary(each.name))
+            yield each.sibling(history_name(each.name))
+        if self.request.primary_key and self.anatomy.primary_key is None:
+            yield self.table.sibling(carry.primary_key_name(self.anatomy))
+        yield from (
+            each.name.sibling(carry.temporary(each.name.name)) for each in self.anatomy.sequences if each.identity
         )
 
     # -- before the cut-over ---------------------------------------------------------------------------------------
@@ -83,11 +163,17 @@ class _Attach:
             return
         name = self.table.sibling(self._key_index)
         concurrently = "CONCURRENTLY " if self.request.concurrently else ""
-        columns = carry.columns(self.request.primary_key)
+        build = carry.build_key_index(
+            self.anatomy,
+            self.table,
+            self._key_index,
+            self.request.primary_key,
+            concurrently=self.request.concurrently,
+        )
         yield ConversionStep(
             "unique_index",
             f"build the unique index of the new primary key ({', '.join(self.request.primary_key)})",
-            (f"CREATE UNIQUE INDEX {concurrently}{quote(self._key_index)} ON {self.table.quoted} ({columns})",),
+            (build,),
             (f"DROP INDEX {concurrently}IF EXISTS {name.quoted}",),
             transaction=not self.request.concurrently,
             lock=f"{_SUX} on {self.table}: readers and writers go on",
@@ -96,8 +182,7 @@ class _Attach:
         )
 
     def _check(self) -> ConversionStep:
-        name, parts = quote(self.request.check), tuple(part_sql(self.key))
-        predicate = check_predicate(self.request.history, parts, self.key.types)
+        name, predicate = quote(self.request.check), self._predicate
         return ConversionStep(
             "check",
             f"promise {describe(self.request.history)} for new rows",
@@ -118,8 +203,9 @@ class _Attach:
         )
 
     def _not_null(self) -> Iterator[ConversionStep]:
-        names = dict.fromkeys((*self.key.columns, *self.request.primary_key))
-        nullable = [name for name in names if not self.anatomy.column(name).not_null and name in self.key.columns]
+        """What the model's key needs: no range takes a NULL, and no primary key does; a list may."""
+        needed = self.key.columns if isinstance(self.request.history, RangeBound) else self.request.primary_key
+        nullable = [name for name in self.key.columns if name in needed and not self.anatomy.column(name).not_null]
         if nullable:
             alter = f"ALTER TABLE {self.table.quoted}"
             yield ConversionStep(
@@ -146,31 +232,38 @@ class _Attach:
         yield from carry.create_like(self.anatomy, self.new, level.partition_by, without=self.request.check)
         yield from carry.keys(self.anatomy, self.new, self.request.primary_key, self.local)
         yield from carry.identities(self.anatomy, self.new)
-        yield from carry.extended_statistics(self.anatomy, self.new)
-        yield from carry.settings(self.anatomy, self.new)
-        yield from carry.replica_identity(self.anatomy, self.new)
-        for leaf, statement in self._future_partitions():
-            yield statement
-            yield from carry.leaf_settings(self.anatomy, leaf)
-            for foreign in self._foreign():
-                yield f"ALTER TABLE {leaf.quoted} ADD CONSTRAINT {quote(foreign.name)} {foreign.definition}"
+        yield from settings.extended_statistics(self.anatomy, self.new)
+        yield from settings.table_settings(self.anatomy, self.new)
+        for each in self._future_partitions():
+            yield each.statement
+            yield from settings.leaf_settings(self.anatomy, each.name, divided=each.divided)
+            if each.top:
+                for foreign in self.anatomy.foreign_keys:
+                    yield f"ALTER TABLE {each.name.quoted} ADD CONSTRAINT {quote(foreign.name)} {foreign.definition}"
+            if isinstance(each.bound, DefaultBound):
+                # Otherwise ATTACH would look into it for rows of the history.
+                excluded = f"ADD CONSTRAINT {quote(self.request.check)} CHECK (NOT ({self._predicate}))"
+                yield f"ALTER TABLE {each.name.quoted} {excluded}"
         yield from carry.triggers(self.anatomy, self.new)
 
-    def _future_partitions(self) -> Iterator[tuple[QualifiedName, str]]:
+    @property
+    def _predicate(self) -> str:
+        return str(check_predicate(self.request.history, tuple(part_sql(self.key)), self.key.types))
+
+    def _future_partitions(self) -> Iterator[_Future]:
         """Every partition beside the history, named after the table and not after its temporary name."""
         level = self.request.declared.level
         beside = Partition(self.table, 0, self.request.history, "p", partitions=(self._history(),))
         for bound, label in missing_bounds(level, beside, self.request.situation):
             name = partition_name(level, self.table, bound, label)
-            below = None if bound == self.request.history else level.below
+            below = None if isinstance(bound, DefaultBound) else level.below
+            inner = (
+                () if below is None else first_partitions(below, name, descend(level, bound, self.request.situation))
+            )
             by = None if below is None else below.partition_by
-            yield name, _partition_of(name, self.new, bound, self.key, by)
-            if below is not None:
-                for action in first_partitions(below, name, descend(level, bound, self.request.situation)):
-                    yield (
-                        action.name,
-                        _partition_of(action.name, action.parent, action.bound, action.key, action.partition_by),
-                    )
+            yield _Future(name, self.new, bound, self.key, by, level.spec.unlogged and below is None, top=True)
+            for each in inner:
+                yield _Future(each.name, each.parent, each.bound, each.key, each.partition_by, each.unlogged)
 
     def _history(self) -> Partition:
         return Partition(self.old, 0, self.request.history, "r")
@@ -178,7 +271,9 @@ class _Attach:
     # -- the cut-over ----------------------------------------------------------------------------------------------
 
     def _cutover(self) -> ConversionStep:
-        locked = (self.table.quoted, *dict.fromkeys(each.table.quoted for each in self.anatomy.inbound))
+        others = [each.table.quoted for each in self.anatomy.inbound]
+        others += [table for dependent in self.anatomy.dependents for table in dependent.locks]
+        locked = tuple(dict.fromkeys((self.table.quoted, *others)))
         return ConversionStep(
             "cutover",
             f"swap: {self.table} becomes the partition {self.old.name} of the partitioned table",
@@ -201,13 +296,24 @@ class _Attach:
         bound = for_values(self.request.history, self.key.types)
         yield f"ALTER TABLE {self.table.quoted} ATTACH PARTITION {self.old.quoted} {bound}"
         yield f"ALTER TABLE {self.old.quoted} DROP CONSTRAINT {quote(self.request.check)}"
+        for each in self._future_partitions():
+            if isinstance(each.bound, DefaultBound):
+                yield f"ALTER TABLE {each.name.quoted} DROP CONSTRAINT {quote(self.request.check)}"
         yield from self._sequences_in()
-        for dependent in self.anatomy.dependents:
-            yield from dependent.restore
+        yield from self._dependents()
         for publication in self.anatomy.publications:
             name = quote(publication.name)
             yield f"ALTER PUBLICATION {name} DROP TABLE {self.old.quoted}"
             yield f"ALTER PUBLICATION {name} ADD TABLE {self.table.quoted}{publication.tail}"
+
+    def _dependents(self) -> Iterator[str]:
+        """What referred to the table by its oid refers to the one that bears its name now."""
+        for dependent in self.anatomy.dependents:
+            yield from dependent.restore
+        for member in (self.table, *(each.name for each in self._future_partitions())):
+            yield from settings.late_policies(self.anatomy, member)
+        for each in self.again:
+            yield from each.statements(self.request)
 
     def _history_names(self) -> Iterator[str]:
         """The history's keys and indexes let go of their names; the primary key takes its new columns."""
@@ -220,15 +326,15 @@ class _Attach:
                 f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {quote(history_name(name))} "
                 f"PRIMARY KEY USING INDEX {quote(self._key_index)}"
             )
-        elif self.anatomy.primary_key is not None:
+        elif self.request.primary_key:
             yield carry.rename_index(schema, name, history_name(name))
         for name in sorted(self.local):
             if self.request.choices.unique[name] == "drop":
                 yield self._dropped(next(index for index in self.anatomy.indexes if index.name == name))
         for index in carry.carried(self.anatomy, self.local):
             yield carry.rename_index(schema, index.name, history_name(index.name))
-        for name, _ in self.anatomy.statistics:
-            yield _rename_statistics(schema, name, history_name(name))
+        for each in self.anatomy.statistics:
+            yield settings.rename_statistics(each.name, history_name(each.name.name))
 
     def _dropped(self, index: Index) -> str:
         if index.constraint is not None:
@@ -242,8 +348,8 @@ class _Attach:
             yield carry.rename_index(schema, carry.temporary(name), name)
         for index in carry.carried(self.anatomy, self.local):
             yield carry.rename_index(schema, carry.temporary(index.name), index.name)
-        for name, _ in self.anatomy.statistics:
-            yield _rename_statistics(schema, carry.temporary(name), name)
+        for each in self.anatomy.statistics:
+            yield settings.rename_statistics(each.name.sibling(carry.temporary(each.name.name)), each.name.name)
 
     def _sequences_out(self) -> Iterator[str]:
         """The next value goes on where the old sequence stands."""
@@ -262,22 +368,43 @@ class _Attach:
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 
-    def _foreign(self) -> tuple[Constraint, ...]:
-        return tuple(each for each in self.anatomy.constraints if each.kind == "f")
+    def _inbound(self) -> Iterator[ConversionStep]:
+        for each in self.again:
+            if each.key.validated:
+                alter = f"ALTER TABLE {each.key.table.quoted}"
+                name = quote(each.key.name)
+                yield ConversionStep(
+                    f"{INBOUND}{each.key.table}.{each.key.name}",
+                    f"prove the foreign key {each.key.name} of {each.key.table} for the rows that are there",
+                    (f"{alter} VALIDATE CONSTRAINT {name}",),
+                    (
+                        f"{alter} DROP CONSTRAINT {name}",
+                        f"{alter} ADD CONSTRAINT {name} {each.key.definition} NOT VALID",
+                        *settings.commented(f"CONSTRAINT {name} ON {each.key.table.quoted}", each.key.comment),
+                    ),
+                    lock=f"{_SUX} on {each.key.table}: readers and writers go on",
+                    scans=f"{each.key.table} once",
+                )
 
     def _foreign_keys(self) -> Iterator[ConversionStep]:
         """One transaction for each referenced table: their locks never meet."""
-        by_table = sorted(self._foreign(), key=lambda each: str(each.references))
+        by_table = sorted(self.anatomy.foreign_keys, key=lambda each: str(each.references))
         for references, group in groupby(by_table, key=lambda each: each.references):
             constraints = tuple(group)
             yield ConversionStep(
                 f"foreign_key:{references}",
                 f"declare the foreign keys to {references} on the partitioned table",
                 tuple(
-                    f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {quote(each.name)} {each.definition}"
+                    statement
                     for each in constraints
+                    for statement in (
+                        f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {quote(each.name)} {each.definition}",
+                        *settings.commented(f"CONSTRAINT {quote(each.name)} ON {self.table.quoted}", each.comment),
+                    )
                 ),
                 lock=f"{_AX} on {references} for an instant, SHARE ROW EXCLUSIVE on {self.table}",
+                # First, as an application that writes both does it: who holds this one needs the table next.
+                locked=() if references is None else (references.quoted,),
                 guarded=True,
             )
 
@@ -300,12 +427,3 @@ def part_sql(key: PartitionKey) -> Iterator[str]:
 def history_name(name: str) -> str:
     """What an index or constraint of the history is called, once the partitioned table bears its name."""
     return join_name(name, "history")
-
-
-def _partition_of(name: QualifiedName, parent: QualifiedName, bound: object, key: PartitionKey, by: str | None) -> str:
-    divided = f" PARTITION BY {by}" if by else ""
-    return f"CREATE TABLE {name.quoted} PARTITION OF {parent.quoted} {for_values(bound, key.types)}{divided}"  # type: ignore[arg-type]
-
-
-def _rename_statistics(schema: str | None, name: str, new: str) -> str:
-    return f"ALTER STATISTICS {QualifiedName(schema, name).quoted} RENAME TO {quote(new)}"

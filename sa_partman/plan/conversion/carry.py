@@ -1,15 +1,14 @@
-"""Statements that make another table what one is: everything of its anatomy but its rows."""
+"""Statements that make another table what one is: its columns, keys, sequences and triggers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.anatomy import HERE, Anatomy, Column, Index, Trigger
+from sa_partman.anatomy import HERE, Anatomy, Column, Index, OwnedSequence, Trigger
 from sa_partman.names import QualifiedName, join_name, quote
-from sa_partman.spec.base import quote_if_needed
+from sa_partman.plan.conversion.settings import commented, granted
 
 _ENABLE = {"D": "DISABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER", "R": "ENABLE REPLICA TRIGGER"}
-_REPLICA = {"f": "FULL", "n": "NOTHING"}
 
 
 def at(definition: str, table: QualifiedName) -> str:
@@ -40,10 +39,11 @@ def create_like(anatomy: Anatomy, new: QualifiedName, partition_by: str | None, 
     )
     yield f"CREATE {unlogged}TABLE {new.quoted} ({like}){by}{options}{space}"
     yield f"ALTER TABLE {new.quoted} OWNER TO {quote(anatomy.owner)}"
-    for check in anatomy.constraints:
-        if check.kind == "c" and check.name != without:
-            yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(check.name)} {check.definition}"
-            yield from _commented(f"CONSTRAINT {quote(check.name)} ON {new.quoted}", check.comment)
+    for each in anatomy.constraints:
+        if each.kind == "c" and each.name != without:
+            yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(each.name)} {each.definition}"
+        if each.kind in ("c", "n") and each.name != without:
+            yield from commented(f"CONSTRAINT {quote(each.name)} ON {new.quoted}", each.comment)
 
 
 def keys(anatomy: Anatomy, new: QualifiedName, primary_key: tuple[str, ...], local: frozenset[str]) -> Iterator[str]:
@@ -55,18 +55,55 @@ def keys(anatomy: Anatomy, new: QualifiedName, primary_key: tuple[str, ...], loc
         local: Names that stay behind.
     """
     if primary_key:
+        present = anatomy.primary_key
         name = temporary(primary_key_name(anatomy))
-        yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(name)} PRIMARY KEY ({columns(primary_key)})"
-    for index in anatomy.indexes:
-        if index.kind == "p" or index.name in local:
-            continue
-        name = quote(temporary(index.name))
+        wanted = f"PRIMARY KEY {key_columns(anatomy, primary_key)}{'' if present is None else _with(present)}"
+        yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(name)} {wanted}"
+        if present is not None:
+            yield from _index_settings(anatomy, present, new, name)
+    for index in carried(anatomy, local):
+        name = temporary(index.name)
         if index.constraint is not None:
             definition = next(each.definition for each in anatomy.constraints if each.name == index.constraint)
-            yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {name} {definition}"
+            yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(name)} {definition}{_with(index)}"
         else:
-            yield f"CREATE {'UNIQUE ' * index.unique}INDEX {name} ON {new.quoted} {index.tail}"
-        yield from _commented(f"INDEX {quote(anatomy.name.schema or '')}.{name}", index.comment)
+            yield f"CREATE {'UNIQUE ' * index.unique}INDEX {quote(name)} ON {new.quoted} {index.tail}"
+        yield from _index_settings(anatomy, index, new, name)
+
+
+def key_columns(anatomy: Anatomy, primary_key: tuple[str, ...]) -> str:
+    """The columns of a primary key, with those that the present one includes beside its own."""
+    present = anatomy.primary_key
+    included = tuple(each for each in present.included if each not in primary_key) if present is not None else ()
+    return f"({columns(primary_key)})" + (f" INCLUDE ({columns(included)})" if included else "")
+
+
+def build_key_index(
+    anatomy: Anatomy, table: QualifiedName, name: str, primary_key: tuple[str, ...], *, concurrently: bool
+) -> str:
+    """CREATE UNIQUE INDEX *name* for a primary key to come, stored as the one of *anatomy* is."""
+    present = anatomy.primary_key
+    stored = "" if present is None else _with(present)
+    if present is not None and present.tablespace is not None:
+        stored += f" TABLESPACE {quote(present.tablespace)}"
+    create = f"CREATE UNIQUE INDEX {'CONCURRENTLY ' * concurrently}{quote(name)}"
+    return f"{create} ON {table.quoted} {key_columns(anatomy, primary_key)}{stored}"
+
+
+def _with(index: Index) -> str:
+    return f" WITH ({', '.join(index.options)})" if index.options else ""
+
+
+def _index_settings(anatomy: Anatomy, index: Index, new: QualifiedName, name: str) -> Iterator[str]:
+    place = new.sibling(name).quoted
+    if index.tablespace is not None:
+        yield f"ALTER INDEX {place} SET TABLESPACE {quote(index.tablespace)}"
+    for number, target in index.targets:
+        yield f"ALTER INDEX {place} ALTER COLUMN {number} SET STATISTICS {target}"
+    yield from commented(f"INDEX {place}", index.comment)
+    for each in anatomy.constraints:
+        if each.name == index.constraint:
+            yield from commented(f"CONSTRAINT {quote(name)} ON {new.quoted}", each.comment)
 
 
 def primary_key_name(anatomy: Anatomy) -> str:
@@ -79,97 +116,40 @@ def columns(names: tuple[str, ...]) -> str:
 
 
 def identities(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
-    """Identity columns, each with a sequence of the same options under a temporary name."""
+    """Identity columns, each with a sequence like the present one under a temporary name."""
     for sequence in anatomy.sequences:
         if sequence.identity:
-            column = anatomy.column(sequence.column)
             name = sequence.name.sibling(temporary(sequence.name.name))
-            yield add_identity(new, column, name, sequence.options)
+            yield from add_identity(new, anatomy.column(sequence.column), sequence, name)
 
 
-def add_identity(table: QualifiedName, column: Column, sequence: QualifiedName, options: str) -> str:
+def add_identity(table: QualifiedName, column: Column, like: OwnedSequence, name: QualifiedName) -> Iterator[str]:
+    """Makes *column* an identity column, with a sequence *name* that is *like* another one."""
     when = "ALWAYS" if column.identity == "a" else "BY DEFAULT"
-    return (
+    yield (
         f"ALTER TABLE {table.quoted} ALTER COLUMN {quote(column.name)} "
-        f"ADD GENERATED {when} AS IDENTITY (SEQUENCE NAME {sequence.quoted} {options})"
+        f"ADD GENERATED {when} AS IDENTITY (SEQUENCE NAME {name.quoted} {like.options})"
     )
+    yield from granted(like.privileges, f"SEQUENCE {name.quoted}")
+    yield from commented(f"SEQUENCE {name.quoted}", like.comment)
 
 
 def continued(new: QualifiedName, old: QualifiedName) -> str:
     """The sequence *new* goes on where *old* stands."""
     literal = new.quoted.replace("'", "''")
-    return f"SELECT setval('{literal}', last_value, is_called) FROM {old.quoted}"
-
-
-def settings(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
-    """Comments, statistics targets, grants, row security and policies."""
-    for comment in anatomy.comments:
-        yield at(comment, new)
-    yield from column_settings(anatomy, new)
-    for grant in anatomy.grants:
-        yield at(grant, new)
-    for _, policy in anatomy.policies:
-        yield at(policy, new)
-    if anatomy.row_security:
-        yield f"ALTER TABLE {new.quoted} ENABLE ROW LEVEL SECURITY"
-    if anatomy.force_row_security:
-        yield f"ALTER TABLE {new.quoted} FORCE ROW LEVEL SECURITY"
-
-
-def column_settings(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
-    for column in anatomy.columns:
-        alter = f"ALTER TABLE {new.quoted} ALTER COLUMN {quote(column.name)}"
-        if column.statistics >= 0:
-            yield f"{alter} SET STATISTICS {column.statistics}"
-        if column.options:
-            yield f"{alter} SET ({', '.join(column.options)})"
-
-
-def extended_statistics(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
-    """CREATE STATISTICS under temporary names."""
-    for name, definition in anatomy.statistics:
-        head, _, tail = at(definition, new).partition(_statistics_name(anatomy, name))
-        yield f"{head}{quote(anatomy.name.schema or '')}.{quote(temporary(name))}{tail}"
-
-
-def _statistics_name(anatomy: Anatomy, name: str) -> str:
-    """As PostgreSQL prints it: quoted only where it must be."""
-    return f"{quote_if_needed(anatomy.name.schema or '')}.{quote_if_needed(name)}"
+    return f"SELECT setval('{literal}', last_value, true) FROM {old.quoted}"
 
 
 def triggers(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
     for trigger in anatomy.triggers:
         yield at(trigger.definition, new)
         yield from _enabled(trigger, new)
-        yield from _commented(f"TRIGGER {quote(trigger.name)} ON {new.quoted}", trigger.comment)
+        yield from commented(f"TRIGGER {quote(trigger.name)} ON {new.quoted}", trigger.comment)
 
 
 def _enabled(trigger: Trigger, table: QualifiedName) -> Iterator[str]:
     if trigger.enabled in _ENABLE:
         yield f"ALTER TABLE {table.quoted} {_ENABLE[trigger.enabled]} {quote(trigger.name)}"
-
-
-def replica_identity(anatomy: Anatomy, table: QualifiedName) -> Iterator[str]:
-    """REPLICA IDENTITY, where it is not that of an index: those are per partition."""
-    if anatomy.replica_identity in _REPLICA:
-        yield f"ALTER TABLE {table.quoted} REPLICA IDENTITY {_REPLICA[anatomy.replica_identity]}"
-
-
-def leaf_settings(anatomy: Anatomy, leaf: QualifiedName) -> Iterator[str]:
-    """What a partition does not take over from its partitioned table by itself."""
-    yield f"ALTER TABLE {leaf.quoted} OWNER TO {quote(anatomy.owner)}"
-    if anatomy.options:
-        yield f"ALTER TABLE {leaf.quoted} SET ({', '.join(anatomy.options)})"
-    yield from column_settings(anatomy, leaf)
-    yield from replica_identity(anatomy, leaf)
-    for grant in anatomy.grants:
-        yield at(grant, leaf)
-    if anatomy.row_security:
-        yield f"ALTER TABLE {leaf.quoted} ENABLE ROW LEVEL SECURITY"
-    if anatomy.force_row_security:
-        yield f"ALTER TABLE {leaf.quoted} FORCE ROW LEVEL SECURITY"
-    for _, policy in anatomy.policies:
-        yield at(policy, leaf)
 
 
 def rename_index(schema: str | None, index: str, name: str) -> str:
@@ -179,10 +159,3 @@ def rename_index(schema: str | None, index: str, name: str) -> str:
 def carried(anatomy: Anatomy, local: frozenset[str]) -> tuple[Index, ...]:
     """The indexes that the partitioned table gets, the primary key left out."""
     return tuple(index for index in anatomy.indexes if index.kind != "p" and index.name not in local)
-
-
-def _commented(target: str, comment: str | None) -> Iterator[str]:
-    if comment is not None:
-        escaped = comment.replace("'", "''")
-        literal = f"E'{escaped}'".replace("\\", "\\\\") if "\\" in escaped else f"'{escaped}'"
-        yield f"COMMENT ON {target} IS {literal}"

@@ -7,11 +7,12 @@ Rows that came into other partitions meanwhile are moved into it, inside the swa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sa_partman.anatomy import Anatomy
+from sa_partman.anatomy import Anatomy, Constraint, InboundKey, Index
 from sa_partman.names import QualifiedName, join_name, quote
-from sa_partman.plan.conversion import carry
+from sa_partman.plan.conversion import carry, settings
+from sa_partman.plan.conversion.refusals import dependent_refusals, table_refusals
 from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep, Refusal
 
 
@@ -20,26 +21,29 @@ class UndoRequest:
     """
     Args:
         anatomy: Of the partitioned table, as it is now.
-        history: The partition that is to be the table.
-        history_key: The name of its primary key, or None.
+        history: Of the partition that is to be the table.
         indexes: Its index for each index of the partitioned table, by name.
-        statistics: Names of its extended statistics.
         primary_key: Column names of the primary key that the plain table had.
         elsewhere: Rows in other partitions.
+        twice: Primary keys of the plain table that more than one row would have, as text; some of them.
         limit: More rows than this are not moved inside the swap.
         afterwards: Statements that take back what the conversion did to the columns.
+        inbound: Foreign keys of other tables, by table and name, and the statements that give each its old form back,
+            the first of which drops it.
+        users: What refers to partitions that are dropped.
         concurrently: Build the index of the primary key without blocking writers.
     """
 
     anatomy: Anatomy
-    history: QualifiedName
-    history_key: str | None
+    history: Anatomy
     indexes: Mapping[str, str]
-    statistics: tuple[str, ...]
     primary_key: tuple[str, ...]
     elsewhere: int
     limit: int
+    twice: tuple[str, ...] = ()
     afterwards: tuple[str, ...] = ()
+    inbound: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    users: tuple[str, ...] = ()
     concurrently: bool = True
 
 
@@ -49,23 +53,41 @@ def detach_in_place(request: UndoRequest) -> ConversionPlan:
     return ConversionPlan((), refusals) if refusals else ConversionPlan(tuple(_Detach(request).steps()))
 
 
+def undo_names(request: UndoRequest) -> frozenset[QualifiedName]:
+    """The names of relations that the way back takes: nobody else may bear them."""
+    return frozenset(_Detach(request).names())
+
+
 def _refusals(request: UndoRequest) -> Iterator[Refusal]:
+    yield from table_refusals(request.anatomy)
     if request.elsewhere > request.limit:
         yield Refusal(
             f"{request.elsewhere} rows are in other partitions, and at most {request.limit} are moved inside the swap",
             "raise the limit in a maintenance window (--max-rows), or wait for the strategy that copies",
         )
+    if request.twice:
+        key = ", ".join(request.primary_key)
+        yield Refusal(
+            f"more than one row has the same ({key}), which was the primary key: {'; '.join(request.twice)}",
+            "give those rows other keys",
+        )
+    for user in request.users:
+        yield Refusal(f"{user} depends on a partition that is to be dropped", "drop it before")
     for inbound in request.anatomy.inbound:
-        yield Refusal(f"{inbound.table} refers to it by {inbound.name}", "drop that foreign key before")
-    for dependent in request.anatomy.dependents:
-        if not dependent.restore:
-            yield Refusal(f"the {dependent.kind} {dependent.identity} depends on the table", "drop it before")
+        if inbound_id(inbound) not in request.inbound:
+            yield Refusal(f"{inbound.table} refers to it by {inbound.name}", "drop that foreign key before")
+    yield from dependent_refusals(request.anatomy)
+
+
+def inbound_id(key: InboundKey) -> str:
+    """As the steps of the conversion call it."""
+    return f"{key.table}.{key.name}"
 
 
 class _Detach:
     def __init__(self, request: UndoRequest) -> None:
         self.request, self.anatomy = request, request.anatomy
-        self.table, self.history = request.anatomy.name, request.history
+        self.table, self.history = request.anatomy.name, request.history.name
         self.parts = self.table.sibling(join_name(self.table.name, "parts"))
         present = self.anatomy.primary_key
         self.swaps_key = (() if present is None else present.columns) != request.primary_key
@@ -74,11 +96,17 @@ class _Detach:
         if self.swaps_key and self.request.primary_key:
             concurrently = "CONCURRENTLY " if self.request.concurrently else ""
             name = self.history.sibling(self._key_index)
-            columns = carry.columns(self.request.primary_key)
+            build = carry.build_key_index(
+                self.request.history,
+                self.history,
+                name.name,
+                self.request.primary_key,
+                concurrently=self.request.concurrently,
+            )
             yield ConversionStep(
                 "unique_index",
                 f"build the unique index of the old primary key ({', '.join(self.request.primary_key)})",
-                (f"CREATE UNIQUE INDEX {concurrently}{quote(name.name)} ON {self.history.quoted} ({columns})",),
+                (build,),
                 (f"DROP INDEX {concurrently}IF EXISTS {name.quoted}",),
                 transaction=not self.request.concurrently,
                 lock=f"SHARE UPDATE EXCLUSIVE on {self.history}: readers and writers go on",
@@ -91,16 +119,55 @@ class _Detach:
             tuple(self._cutover()),
             lock=f"ACCESS EXCLUSIVE on {self.table} and its partitions, while {self.request.elsewhere} rows move",
             scans="the partitions beside the history",
-            locked=(self.table.quoted,),
+            locked=self._locked(),
         )
+        for foreign in self._lost_keys():
+            yield ConversionStep(
+                f"foreign_key:{foreign.name}",
+                f"prove the foreign key {foreign.name}, which PostgreSQL 14 has lost, for the rows that are there",
+                (f"ALTER TABLE {self.table.quoted} VALIDATE CONSTRAINT {quote(foreign.name)}",),
+                lock=f"SHARE UPDATE EXCLUSIVE on {self.table}: readers and writers go on",
+                scans=f"{self.table} once",
+            )
+        for inbound in self.anatomy.inbound:
+            if inbound.validated:
+                yield ConversionStep(
+                    f"inbound:{inbound_id(inbound)}",
+                    f"prove the foreign key {inbound.name} of {inbound.table} for the rows that are there",
+                    (f"ALTER TABLE {inbound.table.quoted} VALIDATE CONSTRAINT {quote(inbound.name)}",),
+                    lock=f"SHARE UPDATE EXCLUSIVE on {inbound.table}: readers and writers go on",
+                    scans=f"{inbound.table} once",
+                )
         yield ConversionStep("analyze", "analyze the table", (f"ANALYZE {self.table.quoted}",))
 
     @property
     def _key_index(self) -> str:
         return join_name(self.table.name, "pkey_old")
 
+    def _lost_keys(self) -> tuple[Constraint, ...]:
+        """PostgreSQL 14 forgets a partition's foreign keys to partitioned tables when it is detached."""
+        lost = self.anatomy.server < 15
+        return tuple(each for each in self.anatomy.foreign_keys if each.to_partitioned) if lost else ()
+
+    def _locked(self) -> tuple[str, ...]:
+        others = [each.table.quoted for each in self.anatomy.inbound]
+        others += [table for dependent in self.anatomy.dependents for table in dependent.locks]
+        # The referenced tables first, as an application that writes both does it.
+        first = [each.references.quoted for each in self.anatomy.foreign_keys if each.references is not None]
+        return tuple(dict.fromkeys((*first, self.table.quoted, *others)))
+
+    def names(self) -> Iterator[QualifiedName]:
+        """Every relation that the way back makes or renames, as it is called then."""
+        yield from (self.parts, self.table.sibling(self._key_index))
+        yield from (self.table.sibling(carry.temporary(index.name)) for index in self.anatomy.indexes)
+        yield from (
+            each.name.sibling(carry.temporary(each.name.name)) for each in self.anatomy.sequences if each.identity
+        )
+
     def _cutover(self) -> Iterator[str]:
         schema = self.table.schema
+        for inbound in self.anatomy.inbound:
+            yield self.request.inbound[inbound_id(inbound)][0]
         for trigger in self.anatomy.triggers:
             yield f"DROP TRIGGER {quote(trigger.name)} ON {self.table.quoted}"
         yield f"ALTER TABLE {self.table.quoted} DETACH PARTITION {self.history.quoted}"
@@ -113,11 +180,19 @@ class _Detach:
         for index in carry.carried(self.anatomy, frozenset()):
             if index.name in self.request.indexes:
                 yield carry.rename_index(schema, self.request.indexes[index.name], index.name)
+                yield from self._index_comments(index)
+        yield from settings.adopted(self.anatomy, self.request.history, self.table)
+        for foreign in self._lost_keys():
+            name = quote(foreign.name)
+            yield f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {name} {foreign.definition} NOT VALID"
+            yield from settings.commented(f"CONSTRAINT {name} ON {self.table.quoted}", foreign.comment)
         yield from self._statistics()
         yield from self._sequences()
         yield from carry.triggers(self.anatomy, self.table)
         for dependent in self.anatomy.dependents:
             yield from dependent.restore
+        for inbound in self.anatomy.inbound:
+            yield from self.request.inbound[inbound_id(inbound)][1:]
         for publication in self.anatomy.publications:
             name = quote(publication.name)
             yield f"ALTER PUBLICATION {name} DROP TABLE {self.parts.quoted}"
@@ -136,35 +211,58 @@ class _Detach:
             f"SELECT {names} FROM {self.table.quoted}"
         )
 
+    def _index_comments(self, index: Index) -> Iterator[str]:
+        own = next(each for each in self.request.history.indexes if each.name == self.request.indexes[index.name])
+        place = self.table.sibling(index.name).quoted
+        yield from settings.recommented(f"INDEX {place}", index.comment, own.comment)
+        if index.constraint is not None:
+            wanted, before = (
+                next(each.comment for each in anatomy.constraints if each.name == name)
+                for anatomy, name in ((self.anatomy, index.constraint), (self.request.history, own.constraint))
+            )
+            target = f"CONSTRAINT {quote(index.constraint)} ON {self.table.quoted}"
+            yield from settings.recommented(target, wanted, before)
+
     def _primary_key(self) -> Iterator[str]:
-        key = self.request.history_key
+        present, own = self.anatomy.primary_key, self.request.history.primary_key
         name = carry.primary_key_name(self.anatomy)
         if not self.swaps_key:
-            if key is not None:
-                yield carry.rename_index(self.table.schema, key, name)
+            if present is not None and own is not None:
+                yield carry.rename_index(self.table.schema, own.name, name)
+                yield from self._index_comments(present)
             return
-        if key is not None:
-            yield f"ALTER TABLE {self.table.quoted} DROP CONSTRAINT {quote(key)}"
+        if own is not None:
+            yield f"ALTER TABLE {self.table.quoted} DROP CONSTRAINT {quote(own.name)}"
         if self.request.primary_key:
             yield (
                 f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {quote(name)} "
                 f"PRIMARY KEY USING INDEX {quote(self._key_index)}"
             )
+            for index in (present,) if present is not None else ():
+                comment = next(each.comment for each in self.anatomy.constraints if each.name == index.name)
+                yield from settings.commented(f"INDEX {self.table.sibling(name).quoted}", index.comment)
+                yield from settings.commented(f"CONSTRAINT {quote(name)} ON {self.table.quoted}", comment)
 
     def _statistics(self) -> Iterator[str]:
-        for name, _ in self.anatomy.statistics:
-            theirs = self.table.sibling(name)
-            yield f"ALTER STATISTICS {theirs.quoted} RENAME TO {quote(carry.temporary(name))}"
-            ours = join_name(name, "history")
-            if ours in self.request.statistics:
-                yield f"ALTER STATISTICS {self.table.sibling(ours).quoted} RENAME TO {quote(name)}"
+        """Those of the history get their names back; what was made on the partitioned table since is made anew."""
+        own = {each.name.name: each for each in self.request.history.statistics}
+        for each in self.anatomy.statistics:
+            yield settings.rename_statistics(each.name, carry.temporary(each.name.name))
+            before = own.get(join_name(each.name.name, "history"))
+            if before is None:
+                yield from settings.create_statistics(each, each.name, self.table, self.anatomy.owner)
+                continue
+            yield settings.rename_statistics(before.name, each.name.name)
+            if each.target != before.target:
+                yield f"ALTER STATISTICS {each.name.quoted} SET STATISTICS {each.target}"
+            yield from settings.recommented(f"STATISTICS {each.name.quoted}", each.comment, before.comment)
 
     def _sequences(self) -> Iterator[str]:
         for sequence in self.anatomy.sequences:
             if sequence.identity:
                 temporary = sequence.name.sibling(carry.temporary(sequence.name.name))
                 column = self.anatomy.column(sequence.column)
-                yield carry.add_identity(self.table, column, temporary, sequence.options)
+                yield from carry.add_identity(self.table, column, sequence, temporary)
                 yield carry.continued(temporary, sequence.name)
             else:
                 owner = f"{self.table.quoted}.{quote(sequence.column)}"

@@ -16,6 +16,10 @@ def fingerprint(anatomy: Anatomy, ignoring: frozenset[str] = frozenset(), keys: 
     """
     columns = tuple(replace(each, not_null=True) if each.name in keys else each for each in anatomy.columns)
     indexes = tuple(replace(each, bytes=0) for each in anatomy.indexes if each.name not in ignoring)
-    constraints = tuple(each for each in anatomy.constraints if each.name not in ignoring)
+    constraints = tuple(
+        each
+        for each in anatomy.constraints
+        if each.name not in ignoring and not (each.kind == "n" and {*each.columns} <= {*keys})
+    )
     still = replace(anatomy, rows=0, bytes=0, index_bytes=0, columns=columns, indexes=indexes, constraints=constraints)
     return hashlib.sha256(repr(still).encode()).hexdigest()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from sa_partman.bounds.bound import ListBound, RangeBound
 from sa_partman.bounds.grid import Position
 from sa_partman.bounds.values import MINVALUE, KeyValue
+from sa_partman.compare.lists import wanted_labels
 from sa_partman.compare.situation import Situation
 from sa_partman.plan.conversion.steps import Refusal
 from sa_partman.spec.axis import TimeAxis
@@ -51,15 +52,17 @@ def range_history(
     return RangeBound((MINVALUE, *rest), (axis.encode(end), *rest))
 
 
-def list_history(level: ListLevel, present: frozenset[KeyValue]) -> ListBound | Refusal:
+def list_history(level: ListLevel, situation: Situation, present: frozenset[KeyValue]) -> ListBound | Refusal:
     """
     The values of the one label that holds every value present.
 
     Args:
         present: The distinct values of the table.
     """
-    for _, values in level.spec.values.labelled:
+    for _, values in wanted_labels(level, situation):
         if present <= frozenset(values):
             return ListBound(frozenset(values))
+    if not present:
+        return Refusal("the declaration has no value yet, so there is no partition to become", "add the first value")
     shown = ", ".join(sorted(map(repr, present))[:5])
-    return Refusal(f"the values present ({shown}) belong to more than one label", _COPY)
+    return Refusal(f"the values present ({shown}) belong to no label, or to more than one", _COPY)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.anatomy import Anatomy, InboundKey, Index
+from sa_partman.anatomy import Anatomy, Index
+from sa_partman.plan.conversion.inbound import inbound_refusals
 from sa_partman.plan.conversion.request import ConversionRequest, Profile
 from sa_partman.plan.conversion.steps import Refusal
-
-_COPY = "a strategy that copies the rows comes in a later release"
 
 
 def refusals_of(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> Iterator[Refusal]:
     """Every reason, in the order of importance."""
-    yield from (_kind(obstacle) for obstacle in anatomy.obstacles)
-    if anatomy.persistence == "u":
-        yield Refusal("the table is UNLOGGED", "ALTER TABLE ... SET LOGGED first, or declare unlogged= leaves anew")
+    yield from table_refusals(anatomy)
+    if anatomy.persistence == "u" and not request.declared.level.spec.unlogged:
+        yield Refusal("the table is UNLOGGED", "ALTER TABLE ... SET LOGGED first, or declare unlogged=True")
     yield from _rows(request, profile)
+    yield from _primary_key(request, anatomy)
     yield from _keys(request, anatomy)
-    yield from (_inbound(each) for each in anatomy.inbound if not settled(each, request))
+    yield from inbound_refusals(request, anatomy, profile)
     yield from _triggers(anatomy)
-    yield from _dependents(anatomy)
+    yield from dependent_refusals(anatomy)
     yield from _constraints(anatomy)
+    yield from _publications(anatomy)
     if anatomy.replica_identity == "i":
         yield Refusal(
             f"the replica identity is the index {anatomy.replica_index}, which each new partition would need anew",
@@ -29,8 +30,18 @@ def refusals_of(request: ConversionRequest, anatomy: Anatomy, profile: Profile) 
         )
 
 
-def _kind(obstacle: str) -> Refusal:
-    return Refusal(obstacle, "change that first; it can't be carried to a partitioned table")
+def table_refusals(anatomy: Anatomy) -> Iterator[Refusal]:
+    """What the table is, and what the connected role may not do."""
+    for obstacle in anatomy.obstacles:
+        yield Refusal(obstacle, "change that first; it can't be carried")
+    for right in anatomy.missing_rights:
+        yield Refusal(right, "connect as a role that may, or have it granted")
+    for sequence in anatomy.sequences:
+        if sequence.identity and sequence.users:
+            yield Refusal(
+                f"the identity sequence {sequence.name} is used by {', '.join(sequence.users)}",
+                "give that a sequence of its own",
+            )
 
 
 def _rows(request: ConversionRequest, profile: Profile) -> Iterator[Refusal]:
@@ -48,43 +59,73 @@ def _rows(request: ConversionRequest, profile: Profile) -> Iterator[Refusal]:
         )
 
 
+def _primary_key(request: ConversionRequest, anatomy: Anatomy) -> Iterator[Refusal]:
+    """The table may lack what the model's primary key needs, or have one that the model does not know."""
+    present = anatomy.primary_key
+    for name in request.primary_key:
+        column = anatomy.find(name)
+        if column is None:
+            yield Refusal(f"the column {name} of the model's primary key does not exist", "migrate that first")
+        elif not column.not_null and name not in request.declared.level.key.columns:
+            yield Refusal(
+                f"{name} is to be in the primary key and may be NULL",
+                f"ALTER TABLE {request.table.quoted} ALTER COLUMN ... SET NOT NULL first",
+            )
+    if present is None:
+        return
+    if not request.primary_key and present.name not in request.choices.unique:
+        yield Refusal(
+            f"the model declares no primary key, and the table has {present.name}",
+            f"declare it, keep it on the history only (--unique {present.name}=local), or drop it "
+            f"(--unique {present.name}=drop)",
+        )
+    included = sorted({*present.included} & {*request.primary_key})
+    if included:
+        yield Refusal(
+            f"{present.name} includes {', '.join(included)}, which is to be one of its columns",
+            "take it out of INCLUDE first",
+        )
+    if request.primary_key and present.name in request.choices.unique:
+        yield Refusal(f"{present.name} is the primary key, which the model declares", "leave --unique for it out")
+    if present.columns != request.primary_key or present.name in request.choices.unique:
+        for user in anatomy.key_users:
+            yield Refusal(
+                f"the {user} groups by the primary key {present.name}, which changes",
+                "let it group by all its columns, or drop it before",
+            )
+
+
 def _keys(request: ConversionRequest, anatomy: Anatomy) -> Iterator[Refusal]:
-    key = set(request.declared.level.key.columns)
-    for level in request.declared.levels():
-        key.update(level.key.columns)
+    key = {column for level in request.declared.levels() for column in level.key.columns}
+    present = {index.name for index in anatomy.indexes if index.unique or index.kind == "x"}
+    for name in request.choices.unique:
+        if name not in present:
+            yield Refusal(f"there is no unique index {name}", f"--unique takes one of {', '.join(sorted(present))}")
     for index in anatomy.indexes:
         if not index.valid:
             yield Refusal(f"the index {index.name} is invalid", "REINDEX INDEX CONCURRENTLY it, or drop it")
+        elif index.name in request.choices.unique:
+            continue
         elif index.kind == "x":
-            yield Refusal(f"the exclusion constraint {index.name}", "drop it, or keep the table plain")
+            yield Refusal(f"the exclusion constraint {index.name}", _choices(index))
         elif not index.immediate:
-            yield Refusal(f"the constraint {index.name} is deferrable", "make it NOT DEFERRABLE")
-        elif index.unique and index.kind != "p" and index.name not in request.choices.unique:
-            missing = sorted(key - set(index.columns))
+            yield Refusal(f"the constraint {index.name} is deferrable", f"make it NOT DEFERRABLE, {_choices(index)}")
+        elif index.unique and index.kind != "p":
+            missing = sorted(key - {*index.columns})
             if missing:
                 yield _unique(index, missing)
 
 
 def _unique(index: Index, missing: list[str]) -> Refusal:
+    shown = ", ".join("(an expression)" if column is None else column for column in index.columns)
     return Refusal(
-        f"{index.name} is unique over ({', '.join(map(str, index.columns))}) and lacks {', '.join(missing)}: "
-        f"a partitioned table can't enforce it",
-        f"extend it in the model and migrate that first, keep it on the history only (--unique {index.name}=local), "
-        f"or drop it (--unique {index.name}=drop)",
+        f"{index.name} is unique over ({shown}) and lacks {', '.join(missing)}: a partitioned table can't enforce it",
+        f"extend it in the model and migrate that first, {_choices(index)}",
     )
 
 
-def settled(inbound: InboundKey, request: ConversionRequest) -> bool:
-    """Whether the foreign key may be dropped, because somebody said so."""
-    return request.choices.inbound == "drop"
-
-
-def _inbound(inbound: InboundKey) -> Refusal:
-    return Refusal(
-        f"{inbound.table} refers to it by {inbound.name} ({', '.join(inbound.columns)}), and a partitioned table's "
-        f"unique keys contain the partition key",
-        "drop that foreign key (--inbound drop), or replace it by one that contains the partition key",
-    )
+def _choices(index: Index) -> str:
+    return f"keep it on the history only (--unique {index.name}=local), or drop it (--unique {index.name}=drop)"
 
 
 def _triggers(anatomy: Anatomy) -> Iterator[Refusal]:
@@ -96,26 +137,35 @@ def _triggers(anatomy: Anatomy) -> Iterator[Refusal]:
             )
 
 
-def _dependents(anatomy: Anatomy) -> Iterator[Refusal]:
+def dependent_refusals(anatomy: Anatomy) -> Iterator[Refusal]:
     for dependent in anatomy.dependents:
         if not dependent.restore:
             yield Refusal(
-                f"the {dependent.kind} {dependent.identity} depends on the table and would stay with its history",
+                f"the {dependent.identity} depends on the table and would stay with its history",
                 "drop it before, and make it again after the conversion",
             )
 
 
+_NOT_PROVEN = {"c": "the CHECK constraint", "f": "the foreign key", "n": "the NOT NULL constraint"}
+
+
 def _constraints(anatomy: Anatomy) -> Iterator[Refusal]:
     for constraint in anatomy.constraints:
-        if constraint.kind == "c" and not constraint.validated:
+        kind = _NOT_PROVEN.get(constraint.kind)
+        if kind is None:
+            continue
+        if not constraint.validated:
+            unproven = "NOT ENFORCED" if constraint.definition.endswith("NOT ENFORCED") else "NOT VALID"
+            yield Refusal(f"{kind} {constraint.name} is {unproven}", "VALIDATE it first, or drop it")
+        if constraint.no_inherit and constraint.kind != "f":
+            yield Refusal(f"{kind} {constraint.name} is NO INHERIT", "make it an ordinary one, or drop it")
+
+
+def _publications(anatomy: Anatomy) -> Iterator[Refusal]:
+    for publication in anatomy.publications:
+        if publication.tail and not publication.via_root:
             yield Refusal(
-                f"the CHECK constraint {constraint.name} is NOT VALID", "ALTER TABLE ... VALIDATE CONSTRAINT it first"
+                f"the publication {publication.name} filters rows or columns of it, which PostgreSQL allows for a "
+                f"partitioned table only with publish_via_partition_root",
+                "ALTER PUBLICATION ... SET (publish_via_partition_root = true), or drop the filter",
             )
-        if constraint.kind == "c" and constraint.no_inherit:
-            yield Refusal(
-                f"the CHECK constraint {constraint.name} is NO INHERIT", "make it an ordinary one, or drop it"
-            )
-        if constraint.kind == "f" and not constraint.validated:
-            yield Refusal(f"the foreign key {constraint.name} is NOT VALID", "VALIDATE it first, or drop it")
-        if constraint.kind == "f" and constraint.references == anatomy.name:
-            yield Refusal(f"the foreign key {constraint.name} refers to the table itself", _COPY)

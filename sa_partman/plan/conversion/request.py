@@ -11,7 +11,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.spec.declared import DeclaredTable
 
-InboundPolicy = Literal["refuse", "drop"]
+InboundPolicy = Literal["refuse", "drop", "composite"]
 UniquePolicy = Literal["local", "drop"]
 
 
@@ -19,7 +19,8 @@ UniquePolicy = Literal["local", "drop"]
 class Choices:
     """
     Args:
-        inbound: What becomes of foreign keys of other tables that can't go on: refused unless told.
+        inbound: What becomes of foreign keys of other tables that can't go on as they are: "refuse"; "drop"; or
+            "composite", where the referencing table has a column of the partition key's name: it refers by that too.
         unique: By constraint or index name: "local" keeps it on the history partition only, "drop" drops it.
     """
 
@@ -36,11 +37,13 @@ class Profile:
         nulls: Rows whose key is NULL (in any column of it).
         outside: Rows that the history's bound does not take.
         sample: Some of those keys, as text.
+        unmatched: By referencing table and foreign key: how many of its rows refer to no row by the composite form.
     """
 
     nulls: int = 0
     outside: int = 0
     sample: tuple[str, ...] = ()
+    unmatched: Mapping[tuple[QualifiedName, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

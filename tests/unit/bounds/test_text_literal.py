@@ -68,7 +68,7 @@ def test_words_stand_bare(value: KeyValue, sql: str, expected: str) -> None:
 def test_a_type_that_may_not_be_on_the_search_path_is_left_out() -> None:
     """A bare literal takes the type of its column; with a schema the type is found anyhow, and is SQL already."""
     assert "'x'" == literal("x", ENUM)
-    assert "'x'::\"My Schema\".\"My Enum\"" == literal("x", KeyType.of('"My Schema"."My Enum"', is_enum=True))
+    assert '\'x\'::"My Schema"."My Enum"' == literal("x", KeyType.of('"My Schema"."My Enum"', is_enum=True))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""
+What becomes of the foreign keys that refer to the table: a partitioned table's unique keys hold its partition key, so
+most of them can't go on as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sa_partman.anatomy import Anatomy, InboundKey
+from sa_partman.names import quote
+from sa_partman.plan.conversion.carry import carried, columns
+from sa_partman.plan.conversion.request import ConversionRequest, Profile
+from sa_partman.plan.conversion.settings import commented
+from sa_partman.plan.conversion.steps import Refusal
+
+_SETS = re.compile(r"ON DELETE SET (NULL|DEFAULT)(?! \()")
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """
+    A foreign key that refers to the partitioned table after the cut-over.
+
+    Args:
+        columns: Of the referencing table.
+        referenced: Of the partitioned table, each for the one of *columns* at its place.
+    """
+
+    key: InboundKey
+    columns: tuple[str, ...]
+    referenced: tuple[str, ...]
+
+    @property
+    def composite(self) -> bool:
+        return self.referenced != self.key.referenced
+
+    def statements(self, request: ConversionRequest) -> Iterator[str]:
+        """Adds it, unproven: only new rows are looked at."""
+        table, name = self.key.table.quoted, quote(self.key.name)
+        # The columns that it had are set, and the partition key beside them stays.
+        tail = _SETS.sub(self._some, self.key.tail) if self.composite else self.key.tail
+        yield (
+            f"ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({columns(self.columns)}) "
+            f"REFERENCES {request.table.quoted} ({columns(self.referenced)}){tail} NOT VALID"
+        )
+        yield from commented(f"CONSTRAINT {name} ON {table}", self.key.comment)
+
+    def _some(self, action: re.Match[str]) -> str:
+        return f"{action.group()} ({columns(self.key.columns)})"
+
+
+def again(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Again | Refusal | None:
+    """How *key* goes on: as it is, in its composite form, or not; None when it is dropped, because somebody said so."""
+    policy = request.choices.inbound
+    if key.table != anatomy.name:
+        found = _as_it_is(key, request, anatomy) or (
+            _composite(key, request, anatomy) if policy == "composite" else None
+        )
+        if found is not None and not (key.acts and anatomy.server < 15):
+            return found
+        if found is not None and policy != "drop":
+            return _acts(key)
+    if policy == "drop":
+        return None
+    return _refused(key, request, anatomy)
+
+
+def inbound_refusals(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> Iterator[Refusal]:
+    for key in anatomy.inbound:
+        found = again(key, request, anatomy)
+        unmatched = profile.unmatched.get((key.table, key.name), 0)
+        if isinstance(found, Refusal):
+            yield found
+        elif isinstance(found, Again) and unmatched:
+            yield Refusal(
+                f"{unmatched} rows of {key.table} refer to no row by {key.name} in its composite form "
+                f"({', '.join(found.columns)})",
+                "fill those columns of it first, or drop that foreign key (--inbound drop)",
+            )
+
+
+def _as_it_is(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Again | None:
+    """Where a unique key that holds the partition key goes on, so does what refers to it."""
+    unique: list[set[str | None]] = [{*request.primary_key}]
+    unique += [
+        {*index.columns}
+        for index in carried(anatomy, frozenset(request.choices.unique))
+        if index.unique and not index.partial and None not in index.columns
+    ]
+    return Again(key, key.columns, key.referenced) if {*key.referenced} in unique else None
+
+
+def _composite(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Again | None:
+    by_referenced = dict(zip(key.referenced, key.columns, strict=True))
+    types = dict(key.types)
+    own = {name: name for name in request.declared.level.key.columns if types.get(name) == anatomy.column(name).type}
+    wanted = {name: by_referenced.get(name) or own.get(name) for name in request.primary_key}
+    if None in wanted.values() or not {*key.referenced} <= {*wanted}:
+        return None
+    return Again(key, tuple(str(wanted[name]) for name in request.primary_key), request.primary_key)
+
+
+def _refused(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Refusal:
+    drop = "drop that foreign key (--inbound drop)"
+    if key.table == anatomy.name:
+        return Refusal(f"the foreign key {key.name} refers to the table itself", drop)
+    composite = ", let it refer by the partition key too (--inbound composite)" * (
+        _composite(key, request, anatomy) is not None
+    )
+    return Refusal(
+        f"{key.table} refers to it by {key.name} ({', '.join(key.columns)}), and a partitioned table's unique keys "
+        f"contain the partition key",
+        f"{drop}{composite}, or replace it by one that contains the partition key",
+    )
+
+
+def _acts(key: InboundKey) -> Refusal:
+    return Refusal(
+        f"{key.table} refers to it by {key.name} with an ON DELETE action, which PostgreSQL 14 also takes when an "
+        f"UPDATE moves a row to another partition",
+        "upgrade to PostgreSQL 15, make it NO ACTION, or drop that foreign key (--inbound drop)",
+    )

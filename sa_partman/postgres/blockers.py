@@ -1,0 +1,108 @@
+"""Who stands in the way: looked for before we queue for a lock, and named when it was not granted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+# The columns that need a privilege come back empty without it.
+_HOLDERS = text("""
+WITH named AS (
+    SELECT CAST(pg_catalog.to_regclass(u.name) AS oid) AS oid FROM unnest(CAST(:tables AS text[])) AS u(name)
+), wanted AS (
+    SELECT oid FROM named
+    UNION SELECT CAST(t.relid AS oid) FROM named, pg_catalog.pg_partition_tree(named.oid) t
+    UNION SELECT k.confrelid FROM named JOIN pg_catalog.pg_constraint k ON k.conrelid = named.oid
+        WHERE :related AND k.contype = 'f'
+)
+SELECT DISTINCT ON (l.pid, l.virtualtransaction)
+    l.pid, l.virtualtransaction, coalesce(a.application_name, ''), coalesce(a.state, ''), l.mode,
+    coalesce(a.backend_type, 'client backend'), p.gid,
+    CAST(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)) AS float8)
+FROM pg_catalog.pg_locks l
+LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+    AND x.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid
+WHERE l.locktype = 'relation' AND l.relation IN (SELECT oid FROM wanted) AND l.granted
+    AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+    AND (:writers IS FALSE OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
+ORDER BY l.pid, l.virtualtransaction, l.mode
+""")
+
+_BLOCKING = text("""
+SELECT a.pid, '', coalesce(a.application_name, ''), coalesce(a.state, ''), '', coalesce(a.backend_type, ''), NULL,
+    CAST(extract(epoch FROM clock_timestamp() - a.xact_start) AS float8)
+FROM unnest(pg_catalog.pg_blocking_pids(:pid)) AS b(pid) LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid
+""")
+
+_WORKER = "autovacuum worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """
+    A transaction that holds a lock.
+
+    Args:
+        pid: None for a prepared transaction, which has no process.
+        transaction: Its virtual transaction id.
+        kind: ``backend_type``.
+        prepared: The name of a prepared transaction, or None.
+        seconds: The age of the transaction, when we may see it.
+    """
+
+    pid: int | None
+    transaction: str
+    application: str
+    state: str
+    mode: str
+    kind: str
+    prepared: str | None
+    seconds: float | None
+
+    @property
+    def key(self) -> tuple[int | None, str]:
+        """The same transaction, seen again."""
+        return self.pid, self.transaction
+
+    @property
+    def gives_way(self) -> bool:
+        """Autovacuum ends when somebody waits for its lock for a ``deadlock_timeout``."""
+        return self.kind == _WORKER
+
+    def __str__(self) -> str:
+        who = f"pid {self.pid}" if self.pid else f"the prepared transaction {self.prepared or self.transaction!r}"
+        named = self.application or (self.kind if self.kind != "client backend" else "")
+        shown = [who, f"({named})" if named else "", self.state]
+        shown += [f"with {self.mode}" if self.mode else "", f"for {self.seconds:.0f} s" if self.seconds else ""]
+        return " ".join(word for word in shown if word)
+
+
+def holders(
+    connection: Connection, tables: Iterable[str], *, related: bool = False, writers: bool = False
+) -> tuple[Holder, ...]:
+    """
+    Other transactions with a lock on *tables* or on partitions of them.
+
+    Args:
+        tables: Quoted names.
+        related: And on the tables that they refer to.
+        writers: Only those with more than a reader's lock.
+    """
+    wanted = {"tables": list(tables), "related": related, "writers": writers}
+    return tuple(Holder(*row) for row in connection.execute(_HOLDERS, wanted))
+
+
+def blocking(connection: Connection, pid: int) -> tuple[Holder, ...]:
+    """For whom the backend *pid* waits now."""
+    return tuple(Holder(*row) for row in connection.execute(_BLOCKING, {"pid": pid}))
+
+
+def lingering(before: Iterable[Holder], after: Iterable[Holder]) -> tuple[Holder, ...]:
+    """The holders of both looks: no short transactions, so whoever queues behind them queues for long."""
+    seen = {each.key for each in before}
+    return tuple(each for each in after if each.key in seen and not each.gives_way)

@@ -1,0 +1,89 @@
+"""Statements that run CONCURRENTLY: each alone, waiting patiently, and what an interrupted one left removed first."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from sa_partman.postgres.blockers import holders, lingering
+from sa_partman.postgres.lock_protocol import CHECK_INTERVAL, LOOK_AGAIN, Need, not_acquired
+from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
+
+PATIENCE = 60
+"""What was built for an hour is not thrown away for one long report: such waits last this many times the budget."""
+
+_VALID = text("SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass(:name)")
+_BUILDER = text("""
+SELECT pid FROM pg_catalog.pg_stat_progress_create_index
+WHERE index_relid = CAST(pg_catalog.to_regclass(:name) AS oid) AND datname = pg_catalog.current_database()
+""")
+_SETTINGS = (
+    "SET search_path = pg_catalog",
+    "SET row_security = off",
+    "SET statement_timeout = 0",
+    "SET idle_session_timeout = 0",
+)
+
+
+def run_alone(engine: Engine, need: Need, policy: LockPolicy) -> None:
+    """
+    Runs the statements of a step outside any transaction. One whose index stands already is done.
+
+    Raises:
+        LockNotAcquired: Long transactions hold the table, or those that the build waits for did not end.
+    """
+    # READ COMMITTED comes with it: no snapshot outlives its statement.
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        try:
+            _settle(connection, policy)
+            _wait_for_writers(engine, connection, need, policy)
+            if _stands(connection, need, policy):
+                return
+            for statement in need.step.statements:
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+        except DBAPIError as error:
+            if sqlstate(error) == LOCK_NOT_AVAILABLE:
+                raise not_acquired(engine, need, policy, 1) from error
+            raise
+        finally:
+            connection.invalidate()  # the settings must not go back into the pool
+
+
+def _settle(connection: Connection, policy: LockPolicy) -> None:
+    for setting in _SETTINGS:
+        connection.exec_driver_sql(setting)
+    connection.exec_driver_sql(f"SET lock_timeout = '{round(PATIENCE * policy.budget * 1000)}ms'")
+    with suppress(DBAPIError):  # the server's platform can't
+        connection.exec_driver_sql(f"SET client_connection_check_interval = '{CHECK_INTERVAL}'")
+
+
+def _wait_for_writers(engine: Engine, connection: Connection, need: Need, policy: LockPolicy) -> None:
+    """A build waits for every transaction that has written; one that does not end is better named before the work."""
+    deadline = time.monotonic() + policy.budget
+    before = holders(connection, (need.table.quoted,), writers=True)
+    while before:
+        time.sleep(min(LOOK_AGAIN, policy.longest_pause))
+        after = holders(connection, (need.table.quoted,), writers=True)
+        if not lingering(before, after):
+            return
+        if time.monotonic() > deadline:
+            raise not_acquired(engine, need, policy, 0)
+        before = after
+
+
+def _stands(connection: Connection, need: Need, policy: LockPolicy) -> bool:
+    """Whether the step's index is there and valid; an invalid one is dropped, once nobody builds it any more."""
+    if need.step.builds is None:
+        return False
+    name = {"name": need.step.builds}
+    deadline = time.monotonic() + PATIENCE * policy.budget
+    while connection.execute(_BUILDER, name).first() and time.monotonic() < deadline:
+        time.sleep(LOOK_AGAIN)  # a process that was killed: the server notices, or finishes for us
+    valid = connection.execute(_VALID, name).scalar()
+    if valid is False:
+        connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY {need.step.builds.replace('%', '%%')}")
+    return bool(valid)

@@ -1,0 +1,62 @@
+"""What a table looked like when its conversion was planned: somebody else's change shows at the cut-over."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from sa_partman.names import QualifiedName, quote
+from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.postgres.anatomy import read_anatomy
+from sa_partman.postgres.conversion_plan import mark_of
+
+_COLUMNS = text("""
+SELECT a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), CAST(CAST(a.attcollation AS regcollation) AS text),
+    a.attstorage, a.attcompression
+FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+""")
+
+# What changes without a lock that a SHARE UPDATE EXCLUSIVE one keeps out: grants, views, functions.
+_LOOSE = text("""
+SELECT CAST(c.relacl AS text), ARRAY(SELECT CAST(attacl AS text) FROM pg_attribute WHERE attrelid = c.oid),
+    (SELECT count(*) FROM pg_depend WHERE refclassid = CAST('pg_class' AS regclass) AND refobjid = c.oid)
+FROM pg_class c WHERE c.oid = to_regclass(:name)
+""")
+
+
+def plan_mark(connection: Connection, table: QualifiedName) -> str | None:
+    """As the plan's author sees it; None when the table is not there."""
+    anatomy = read_anatomy(connection, table)
+    return None if anatomy is None else mark_of(anatomy)
+
+
+def full_mark(connection: Connection, table: QualifiedName, steps: tuple[ConversionStep, ...]) -> str | None:
+    """
+    The fingerprint that is stored, and compared before the swap; None when the table is not there.
+
+    Args:
+        steps: Of the conversion: what they change themselves does not count.
+    """
+    anatomy = read_anatomy(connection, table)
+    if anatomy is None:
+        return None
+    ours = _made_not_null(steps)
+    columns = [_column(row, ours) for row in connection.execute(_COLUMNS, {"oid": anatomy.oid})]
+    return hashlib.sha256(f"{mark_of(anatomy)} {columns}".encode()).hexdigest()
+
+
+def loose_mark(connection: Connection, table: QualifiedName) -> tuple[Any, ...]:
+    """What a lock on the table does not keep others from changing; quick to read."""
+    return tuple(connection.execute(_LOOSE, {"name": table.quoted}).one())
+
+
+def _made_not_null(steps: tuple[ConversionStep, ...]) -> str:
+    return " ".join(statement for step in steps if step.id == "not_null" for statement in step.statements)
+
+
+def _column(row: Row[Any], ours: str) -> tuple[Any, ...]:
+    name = row.attname
+    return (name, row.attnotnull or f"ALTER COLUMN {quote(name)} SET NOT NULL" in ours, *row[2:])

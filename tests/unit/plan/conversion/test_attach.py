@@ -1,0 +1,194 @@
+"""The plan of a conversion in place, from values alone: no server is asked."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sa_partman import PartitionByRange
+from sa_partman.anatomy import Anatomy, Column, Constraint, Dependent, Grant, InboundKey, Index, Privileges
+from sa_partman.bounds.bound import RangeBound
+from sa_partman.bounds.values import MINVALUE
+from sa_partman.compare.situation import Situation
+from sa_partman.key import KeyType
+from sa_partman.names import QualifiedName
+from sa_partman.plan.conversion.attach import attach_in_place, names_of
+from sa_partman.plan.conversion.fingerprint import fingerprint
+from sa_partman.plan.conversion.inbound import Again, again
+from sa_partman.plan.conversion.request import Choices, ConversionRequest, Profile
+from sa_partman.plan.conversion.settings import granted, literal
+from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep, Refusal
+from sa_partman.spec.declared import ColumnType, bind
+
+NOW = datetime(2024, 6, 15, tzinfo=UTC)
+TABLE = QualifiedName("s", "events")
+ID = Index("events_pkey", ("id",), "USING btree (id)", True, True, "events_pkey", "p")
+NOTES = InboundKey(
+    "fk",
+    QualifiedName("s", "notes"),
+    ("event",),
+    ("id",),
+    "FOREIGN KEY (event) REFERENCES s.events(id) ON DELETE SET NULL",
+    " ON DELETE SET NULL",
+    acts=True,
+    types=(("event", "bigint"), ("at", "timestamp with time zone")),
+)
+
+
+def anatomy(**changes: Any) -> Anatomy:
+    found = Anatomy(
+        TABLE,
+        7,
+        18,
+        "r",
+        "p",
+        "me",
+        1.0,
+        8192,
+        8192,
+        (Column("id", "bigint", True), Column("at", "timestamp with time zone", False)),
+        indexes=(ID,),
+        constraints=(Constraint("events_pkey", "p", "PRIMARY KEY (id)", ("id",)),),
+    )
+    return replace(found, **changes)
+
+
+def request(**choices: Any) -> ConversionRequest:
+    spec = PartitionByRange("at", interval="1 month", premake=1)
+    types = {"id": KeyType.of("bigint"), "at": KeyType.of("timestamp with time zone")}
+    declared = bind(TABLE, spec, {name: ColumnType(name, type) for name, type in types.items()})
+    history = RangeBound((MINVALUE,), (datetime(2024, 7, 1, tzinfo=UTC),))
+    return ConversionRequest(declared, ("id", "at"), history, Situation(NOW, {}), Choices(**choices))
+
+
+def plan(found: Anatomy | None = None, profile: Profile | None = None, **choices: Any) -> ConversionPlan:
+    return attach_in_place(request(**choices), found or anatomy(), profile or Profile())
+
+
+def step(of: ConversionPlan, id: str) -> ConversionStep:
+    return next(each for each in of.steps if each.id == id)
+
+
+def test_steps_are_in_order() -> None:
+    """What reads the table comes before what locks it."""
+    steps = plan().steps
+
+    assert ["unique_index", "check", "validate", "not_null", "parent", "cutover", "analyze"] == [s.id for s in steps]
+    assert not any(each.scans for each in steps if each.guarded)
+
+
+def test_everything_before_the_cut_over_can_be_taken_back() -> None:
+    """Validating changes nothing that its CHECK's removal would not undo."""
+    steps = plan().steps
+    before = steps[: [each.id for each in steps].index("cutover")]
+
+    assert ["validate"] == [each.id for each in before if not each.undo]
+
+
+def test_one_check_proves_not_null_and_the_bound() -> None:
+    """In the key's own type."""
+    (statement,) = step(plan(), "check").statements
+
+    assert '"at" IS NOT NULL AND "at" < \'2024-07-01 00:00:00+00\'::timestamp with time zone) NOT VALID' in statement
+
+
+def test_a_step_is_the_same_after_it_was_stored() -> None:
+    """It comes back from JSON, whose lists are no tuples."""
+    for each in plan().steps:
+        stored = {key: list(value) if isinstance(value, tuple) else value for key, value in each.to_dict().items()}
+
+        assert each == ConversionStep.from_dict(stored)
+
+
+def test_a_refused_conversion_has_no_steps() -> None:
+    """So nobody can run them."""
+    refused = plan(profile=Profile(nulls=3, outside=2, sample=("2030-01-01",)))
+
+    assert () == refused.steps
+    assert [
+        "3 rows have NULL in the partition key (at)",
+        "2 rows lie outside the bound of the history partition (2030-01-01)",
+    ] == [refusal.what for refusal in refused.refusals]
+
+
+@pytest.mark.parametrize(("policy", "kind"), [("refuse", Refusal), ("drop", type(None)), ("composite", Again)])
+def test_an_inbound_key_becomes_what_was_chosen(policy: str, kind: type) -> None:
+    """Nothing that nobody chose."""
+    found = again(NOTES, request(inbound=policy), anatomy(inbound=(NOTES,)))
+
+    assert isinstance(found, kind)
+
+
+def test_a_composite_key_sets_only_what_it_did() -> None:
+    """SET NULL without columns would set the partition key as well."""
+    found = plan(anatomy(inbound=(NOTES,)), inbound="composite")
+    added = next(each for each in step(found, "cutover").statements if 'ADD CONSTRAINT "fk"' in each)
+
+    assert (
+        'ALTER TABLE "s"."notes" ADD CONSTRAINT "fk" FOREIGN KEY ("event", "at") REFERENCES "s"."events" ("id", "at") '
+        'ON DELETE SET NULL ("event") NOT VALID'
+    ) == added
+    assert ('ALTER TABLE "s"."notes" VALIDATE CONSTRAINT "fk"',) == step(found, "inbound:s.notes.fk").statements
+
+
+def test_a_composite_key_is_refused_where_its_action_would_run_by_a_move() -> None:
+    """PostgreSQL 14."""
+    found = again(NOTES, request(inbound="composite"), anatomy(inbound=(NOTES,), server=14))
+
+    assert isinstance(found, Refusal)
+    assert "PostgreSQL 14 also takes" in found.what
+
+
+def test_the_tables_of_other_policies_are_locked_with_it() -> None:
+    """All in one statement, so that nobody deadlocks with the swap."""
+    policy = Dependent("policy p on s.other", ("ALTER POLICY p ON s.other USING (true)",), ("s.other",))
+
+    assert ('"s"."events"', '"s"."notes"', "s.other") == step(
+        plan(anatomy(inbound=(NOTES,), dependents=(policy,)), inbound="drop"), "cutover"
+    ).locked
+
+
+def test_every_name_that_is_taken_is_known_before() -> None:
+    """Of tables, indexes and partitions."""
+    assert {
+        "events_pnew",
+        "events_history",
+        "events_history_bound",
+        "events_pkey_new",
+        "events_pkey_pnew",
+        "events_pkey_history",
+        "events_p20240701",
+    } == {name.name for name in names_of(request(), anatomy())}
+
+
+def test_a_fingerprint_does_not_see_what_the_conversion_adds() -> None:
+    """Its own index, its check and the NOT NULL of the key; but everything else."""
+    own = frozenset({"mine"})
+    added = anatomy(
+        columns=(Column("id", "bigint", True), Column("at", "timestamp with time zone", True)),
+        indexes=(ID, replace(ID, name="mine")),
+        constraints=(*anatomy().constraints, Constraint("mine", "c", "", ()), Constraint("n", "n", "", ("at",))),
+        rows=99.0,
+    )
+
+    assert fingerprint(anatomy(), own, ("at",)) == fingerprint(added, own, ("at",))
+    assert fingerprint(anatomy(), own, ("at",)) != fingerprint(anatomy(owner="you"), own, ("at",))
+
+
+def test_untouched_privileges_need_no_statement() -> None:
+    """Unless default privileges would add somebody."""
+    grants = (Grant("me", "SELECT"), Grant("me", "INSERT"))
+
+    assert [] == list(granted(Privileges("me", grants), "TABLE t"))
+    assert [
+        "REVOKE ALL ON TABLE t FROM PUBLIC, me, you",
+        "GRANT SELECT ON TABLE t TO me",
+        "GRANT INSERT ON TABLE t TO me",
+    ] == list(granted(Privileges("me", grants, strangers=("you",)), "TABLE t"))
+
+
+@pytest.mark.parametrize(("value", "written"), [("it's", "'it''s'"), ("a\\b", "E'a\\\\b'")])
+def test_a_literal_means_the_same_in_every_session(value: str, written: str) -> None:
+    """Whatever standard_conforming_strings says."""
+    assert written == literal(value)
