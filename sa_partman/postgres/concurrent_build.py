@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -57,8 +56,11 @@ def _settle(connection: Connection, policy: LockPolicy) -> None:
     for setting in _SETTINGS:
         connection.exec_driver_sql(setting)
     connection.exec_driver_sql(f"SET lock_timeout = '{round(PATIENCE * policy.budget * 1000)}ms'")
-    with suppress(DBAPIError):  # the server's platform can't
+    try:
         connection.exec_driver_sql(f"SET client_connection_check_interval = '{CHECK_INTERVAL}'")
+    except DBAPIError as error:  # the server's platform can't; or the server is gone, which is another matter
+        if error.connection_invalidated:
+            raise
 
 
 def _wait_for_writers(engine: Engine, connection: Connection, need: Need, policy: LockPolicy) -> None:

@@ -18,7 +18,7 @@ from sa_partman.plan.conversion.fingerprint import fingerprint
 from sa_partman.plan.conversion.history import list_history, range_history, unserved
 from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.refusals import table_refusals
-from sa_partman.plan.conversion.request import Choices, ConversionRequest
+from sa_partman.plan.conversion.request import Choices, ConversionRequest, Profile
 from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
 from sa_partman.plan.conversion.types import retyped, type_refusals
 from sa_partman.postgres.anatomy import read_anatomy
@@ -76,11 +76,14 @@ def draw(
     if hopeless:
         return Drawn(declared.name, declaration, ConversionPlan((), hopeless))
     declared = retyped(declared, columns)
-    history = _history(connection, declared, situation, lead, boundary)
+    history, above_all = _history(connection, declared, situation, lead, boundary)
     if isinstance(history, Refusal):
         return Drawn(declared.name, declaration, ConversionPlan((), (history,)))
     request = ConversionRequest(declared, primary_key, history, situation, choices, concurrently)
-    found = profile(connection, declared.name, declared.level.key, history)
+    key = declared.level.key
+    # Where no key is NULL and the bound was put above the highest one, there is nothing to count.
+    fits = above_all and all(anatomy.column(name).not_null for name in key.columns)
+    found = Profile() if fits else profile(connection, declared.name, key, history)
     found = replace(found, unmatched=dict(_unmatched(connection, request, anatomy)))
     plan = attach_in_place(request, anatomy, found)
     if not plan.refusals:
@@ -108,15 +111,18 @@ def _at_once(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None
 
 def _history(
     connection: Connection, declared: DeclaredTable, situation: Situation, lead: timedelta, boundary: Any
-) -> RangeBound | ListBound | Refusal:
+) -> tuple[RangeBound | ListBound | Refusal, bool]:
+    """The bound of the present rows, and whether it is known to lie above the highest key."""
     level = declared.level
     if isinstance(level, RangeLevel):
         highest = highest_key(connection, declared.name, level.key)
         end = None if boundary is None else level.axis.parse(boundary)
-        return range_history(level, situation, highest, lead, end)
+        # An infinite key, or one that the codec can't place, is above every bound.
+        placed = highest is None or level.axis.decode(highest) is not None
+        return range_history(level, situation, highest, lead, end), placed and end is None
     if not isinstance(level, ListLevel):
         raise TypeError(level)
-    return list_history(level, situation, distinct_values(connection, declared.name, level.key))
+    return list_history(level, situation, distinct_values(connection, declared.name, level.key)), False
 
 
 def mark_of(anatomy: Anatomy) -> str:

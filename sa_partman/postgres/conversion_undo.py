@@ -16,6 +16,7 @@ from sa_partman.postgres.conversion_names import name_refusals
 from sa_partman.postgres.conversion_partitions import users
 from sa_partman.postgres.conversion_plan import Drawn, key_columns, mark_of
 from sa_partman.postgres.conversion_state import Conversion
+from sa_partman.postgres.elsewhere import rows_elsewhere
 
 _HISTORY = text("""
 SELECT n.nspname AS schema, c.relname AS name FROM pg_class c
@@ -73,7 +74,7 @@ def _request(
         history,
         _indexes(connection, history),
         conversion.primary_key,
-        _elsewhere(connection, anatomy, history, limit),
+        rows_elsewhere(connection, anatomy.oid, history.oid, limit),
         limit,
         _twice(connection, conversion.primary_key, anatomy, history),
         next((step.undo for step in conversion.steps if step.id == "not_null"), ()),
@@ -91,16 +92,6 @@ def _indexes(connection: Connection, history: Anatomy) -> dict[str, str]:
     present = {index.name for index in history.indexes}
     named = {name: history_name(name) for name in paired}
     return {name: named[name] if named[name] in present else theirs for name, theirs in paired.items()}
-
-
-def _elsewhere(connection: Connection, anatomy: Anatomy, history: Anatomy, limit: int) -> int:
-    found: int = connection.execute(
-        _sql(
-            f"SELECT count(*) FROM (SELECT FROM {anatomy.name.quoted} WHERE tableoid <> {history.oid} "
-            f"LIMIT {limit + 1}) AS other"
-        )
-    ).scalar_one()
-    return found
 
 
 def _twice(connection: Connection, primary_key: tuple[str, ...], anatomy: Anatomy, history: Anatomy) -> tuple[str, ...]:

@@ -137,7 +137,7 @@ def add_identity(table: QualifiedName, column: Column, like: OwnedSequence, name
 def continued(new: QualifiedName, old: QualifiedName) -> str:
     """The sequence *new* goes on where *old* stands."""
     literal = new.quoted.replace("'", "''")
-    return f"SELECT setval('{literal}', last_value, true) FROM {old.quoted}"
+    return f"SELECT setval('{literal}', last_value, is_called) FROM {old.quoted}"
 
 
 def triggers(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:

@@ -83,6 +83,7 @@ def test_a_policy_that_reads_the_table_itself_reads_all_of_it(engine: Engine) ->
     run(engine, "INSERT INTO events (id, created_at) VALUES (1000, '2024-07-01')")
     other = as_role(engine, READER)
     try:
+        sql(other, "INSERT INTO events (id, created_at) VALUES (1001, '2024-07-02')")
         with pytest.raises(ProgrammingError, match="row-level security"):
             sql(other, "INSERT INTO events (id, created_at) VALUES (1000, '2024-07-02')")
     finally:
