@@ -186,12 +186,13 @@ def _state(level: Level, parent: Parent, partition: Partition, situation: Situat
 
 def _range_state(level: RangeLevel, parent: Parent, bound: RangeBound, situation: Situation) -> State:
     axis = level.axis
-    here = (
-        axis.position(situation.now)
-        if isinstance(axis, TimeAxis)
-        else situation.highest.get(parent.oid, current_cell(level, parent, situation).lower)
-    )
-    lower, upper = axis.decode(bound.lower[level.place]), axis.decode(bound.upper[level.place])
+    here: Position = situation.highest.get(parent.oid)
+    if isinstance(axis, TimeAxis):
+        here = axis.position(situation.now)
+    elif here is None:
+        here = current_cell(level, parent, situation).lower
+    lower: Position | None = level.axis.decode(bound.lower[level.place])
+    upper: Position | None = level.axis.decode(bound.upper[level.place])
     if lower is not None and lower > here:
         return State.AHEAD
     if upper is not None and upper <= here:

@@ -29,7 +29,7 @@ def opened(request: Request) -> Iterator[Maintainer]:
     engine = _engine(discovery.url())
     try:
         with Progress() as progress:
-            yield Maintainer(engine, metadata, now=request.at, hooks=[progress])
+            yield Maintainer(engine, metadata, now=request.at, report=progress)
     finally:
         engine.dispose()
 

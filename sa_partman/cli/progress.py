@@ -12,7 +12,7 @@ _CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """A hook of the maintainer; it takes its line away in the end."""
+    """The report of a maintainer; it takes its line away in the end."""
 
     def __init__(self) -> None:
         self._shown = False

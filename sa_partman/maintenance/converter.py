@@ -86,7 +86,8 @@ class Converter:
         Args:
             lead: How long the conversion may take until the cut-over; a large table is given more.
             boundary: Where the history partition ends, instead of the first point of the grid after now + *lead*.
-            inbound: "drop" drops foreign keys of other tables that refer to this one.
+            inbound: What becomes of foreign keys of other tables that refer to this one and lack the partition key:
+                "refuse"; "composite" makes them again with it, where the other table has it too; "drop" drops them.
             unique: What becomes of unique indexes without the key, by name: "local" or "drop".
         """
         return self._drawn(table, lead, boundary, Choices(inbound, unique or {})).plan  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Path
 from sa_partman.errors import DeclarationError, ExecutionError, LockNotAcquired
 from sa_partman.finding import Finding, Severity
-from sa_partman.maintenance.hooks import Hook
+from sa_partman.maintenance.reporting import Report
 from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
 from sa_partman.maintenance.tenants import paths_of, takes_paths, typed
 from sa_partman.names import QualifiedName
@@ -50,7 +50,7 @@ class Maintainer:
         metadata: One MetaData, or several.
         now: A fixed aware instant, or a callable that gives one, instead of the server's clock.
         lock: How long to wait for locks.
-        hooks: Each is called after every step that was tried.
+        report: Called after every step that was tried.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Maintainer:
         *,
         now: datetime | Callable[[], datetime] | None = None,
         lock: LockPolicy | None = None,
-        hooks: Iterable[Hook] = (),
+        report: Report | None = None,
     ) -> None:
         self.engine = engine
         self.metadata = metadata if isinstance(metadata, MetaData) else tuple(metadata)
         self.lock = lock or LockPolicy()
-        self.hooks = tuple(hooks)
+        self.report = report
         self._now = _clock(now)
 
     # -- looking -------------------------------------------------------------------------------------------------
@@ -161,8 +161,8 @@ class Maintainer:
             steps.sort(key=lambda step: step.purpose.removes)
             for result in self._steps(steps, paths):
                 results.append(result)
-                for hook in self.hooks:
-                    hook(result, len(results), len(steps))
+                if self.report is not None:
+                    self.report(result, len(results), len(steps))
         findings = tuple(finding for plan in plans for finding in plan.findings)
         return RunResult(view.now, tuple(results), findings)
 

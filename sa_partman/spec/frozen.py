@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise TypeError("a declaration is immutable; make a new one")
+
+
 class FrozenMapping(dict[Any, Any]):
     """Prints as a plain dict, compares as one, and can't be changed."""
 
@@ -15,7 +19,4 @@ class FrozenMapping(dict[Any, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (dict(self),)
 
-    def _immutable(self, *_: object, **__: object) -> Any:
-        raise TypeError("a declaration is immutable; make a new one")
-
-    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _immutable
+    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _refuse

@@ -1,4 +1,4 @@
-"""Hooks: told of every step of a run, while it runs."""
+"""Who is told of every step of a run, while it runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 from sa_partman.maintenance.results import StepResult
 
 
-class Hook(Protocol):
+class Report(Protocol):
     """
     Args:
         result: How the step went; it is committed, or nothing of it was changed.
