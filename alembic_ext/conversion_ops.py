@@ -12,7 +12,7 @@ from typing import Any
 
 from alembic.operations import Operations
 
-from alembic_ext.ops import DeclarationOp
+from alembic_ext.table_ops import DeclarationOp
 from sa_partman.spec.base import PartitionSpec
 
 

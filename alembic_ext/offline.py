@@ -12,7 +12,7 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 from sqlalchemy import Table, event
 
-from alembic_ext import ops
+from alembic_ext import ops, table_ops
 from alembic_ext.literals import guessed_types, typed
 from alembic_ext.partitions import bound_level
 from sa_partman.bounds.bound import Bound, ListBound
@@ -52,7 +52,7 @@ def columns_in_script(operations: Operations, name: QualifiedName) -> Columns | 
     return {column.name: ColumnType(column.name, key_type(column)) for column in table.columns}
 
 
-def provision(operations: Operations, operation: ops.ProvisionPartitionsOp) -> None:
+def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp) -> None:
     name = QualifiedName(operation.schema, operation.table)
     columns = columns_in_script(operations, name)
     if columns is None:

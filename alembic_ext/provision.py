@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic.operations import Operations
 from alembic.util import CommandError
 
-from alembic_ext import ops
+from alembic_ext import table_ops
 from alembic_ext.partitions import bound_level
 from alembic_ext.session import place
 from sa_partman.compare.shape import shape_finding
@@ -21,7 +21,7 @@ from sa_partman.postgres.sources import highest_of
 from sa_partman.spec.declared import DeclaredTable
 
 
-def provision(operations: Operations, operation: ops.ProvisionPartitionsOp) -> None:
+def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp) -> None:
     what = f"op.{operation.verb}({operation.table!r}, ...)"
     with place(operations, operation.table, operation.schema, what) as here:
         columns = columns_of(here.connection, here.table.oid)

@@ -9,7 +9,7 @@ from typing import Any
 
 from alembic.autogenerate import render as alembic_render
 
-from alembic_ext import conversion_ops, index_ops, ops
+from alembic_ext import conversion_ops, index_ops, ops, table_ops
 from alembic_ext.literals import given
 from sa_partman.bounds.values import Extreme
 from sa_partman.spec.base import PartitionSpec
@@ -25,8 +25,8 @@ def register() -> None:
     renderers.dispatch_for(ops.DropPartitionOp)(_drop)
     renderers.dispatch_for(ops.AttachPartitionOp)(_attach)
     renderers.dispatch_for(ops.DetachPartitionOp)(_detach)
-    renderers.dispatch_for(ops.ProvisionPartitionsOp)(_provision)
-    renderers.dispatch_for(ops.RepartitionTableOp)(_repartition)
+    renderers.dispatch_for(table_ops.ProvisionPartitionsOp)(_provision)
+    renderers.dispatch_for(table_ops.RepartitionTableOp)(_repartition)
     renderers.dispatch_for(conversion_ops.PartitionTableOp)(_conversion)
     renderers.dispatch_for(conversion_ops.UnpartitionTableOp)(_conversion)
     renderers.dispatch_for(index_ops.CreatePartitionedIndexOp)(_create_index)
@@ -55,11 +55,11 @@ def _detach(context: Any, operation: ops.DetachPartitionOp) -> str:
     return _partition(context, operation, {"concurrently": operation.concurrently or None})
 
 
-def _provision(context: Any, operation: ops.ProvisionPartitionsOp) -> str:
+def _provision(context: Any, operation: table_ops.ProvisionPartitionsOp) -> str:
     return _call(context, operation.verb, (operation.table, operation.declaration), {"schema": operation.schema})
 
 
-def _repartition(context: Any, operation: ops.RepartitionTableOp) -> str:
+def _repartition(context: Any, operation: table_ops.RepartitionTableOp) -> str:
     keywords = {"existing": operation.existing, "limit": _limit(operation), "schema": operation.schema}
     return _call(context, operation.verb, (operation.table, operation.declaration), keywords)
 

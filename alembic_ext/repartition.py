@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from alembic.operations import Operations
 from alembic.util import CommandError
 
-from alembic_ext import ops, rows
+from alembic_ext import rows, table_ops
 from alembic_ext.lowest import from_lowest
 from alembic_ext.mirror import mirrored
 from alembic_ext.moves import Change, Move, Target, hash_change, list_change
@@ -40,7 +40,7 @@ from sa_partman.postgres.reflect import reflect
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel
 
 
-def repartition(operations: Operations, operation: ops.RepartitionTableOp) -> None:
+def repartition(operations: Operations, operation: table_ops.RepartitionTableOp) -> None:
     """
     Raises:
         CommandError: Too many rows, rows without a place, triggers or foreign keys that moving would fire; nothing
@@ -77,7 +77,7 @@ class _Repartition:
     level: Level
     found: FoundTable
     change: Change
-    operation: ops.RepartitionTableOp
+    operation: table_ops.RepartitionTableOp
 
     def run(self) -> None:
         change, connection = self.change, self.here.connection

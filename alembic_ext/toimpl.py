@@ -7,7 +7,18 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
 
-from alembic_ext import conversion, conversion_ops, index, index_ops, offline, ops, partitions, provision, repartition
+from alembic_ext import (
+    conversion,
+    conversion_ops,
+    index,
+    index_ops,
+    offline,
+    ops,
+    partitions,
+    provision,
+    repartition,
+    table_ops,
+)
 from alembic_ext.session import is_offline, needs_connection, on_postgresql
 
 Implementation = Callable[[Operations, Any], None]
@@ -18,8 +29,8 @@ def register() -> None:
     _register(ops.DropPartitionOp, partitions.drop, offline.drop)
     _register(ops.AttachPartitionOp, partitions.attach, offline.attach)
     _register(ops.DetachPartitionOp, partitions.detach, offline.detach)
-    _register(ops.ProvisionPartitionsOp, provision.provision, offline.provision)
-    _register(ops.RepartitionTableOp, repartition.repartition, _not_offline)
+    _register(table_ops.ProvisionPartitionsOp, provision.provision, offline.provision)
+    _register(table_ops.RepartitionTableOp, repartition.repartition, _not_offline)
     _register(conversion_ops.PartitionTableOp, conversion.partition, conversion.not_offline)
     _register(conversion_ops.UnpartitionTableOp, conversion.unpartition, conversion.not_offline)
     Operations.implementation_for(index_ops.CreatePartitionedIndexOp)(index.create)
@@ -39,6 +50,6 @@ def _nothing(operations: Operations, operation: ops.Nothing) -> None:
     pass
 
 
-def _not_offline(operations: Operations, operation: ops.RepartitionTableOp) -> None:
+def _not_offline(operations: Operations, operation: table_ops.RepartitionTableOp) -> None:
     what = f"op.{operation.verb}({operation.table!r}, ...)"
     needs_connection(operations, what, "it counts the rows that it moves. Run this migration on a connection.")

@@ -9,7 +9,7 @@ from alembic.operations.ops import MigrateOperation
 from alembic.util import CommandError
 from sqlalchemy import Table
 
-from alembic_ext import ops
+from alembic_ext import ops, table_ops
 from alembic_ext.compare.labels import Wanted, changed, found_lists, found_values, wanted_lists
 from alembic_ext.compare.spec import in_file, schema_argument
 from sa_partman.bounds.bound import DEFAULT, Bound
@@ -61,7 +61,7 @@ def _lists(compared: _Compared, level: ListLevel, parent: Parent) -> Iterator[Mi
     if changed(wanted, found):
         spec = compared.spec[level.depth]
         existing = spec.with_(values=found_values(level, parent, wanted))
-        yield ops.RepartitionTableOp(parent.name.name, spec, existing=existing, schema=compared.schema_of(parent))
+        yield table_ops.RepartitionTableOp(parent.name.name, spec, existing=existing, schema=compared.schema_of(parent))
         return
     held = {partition.bound: partition for partition in found}
     for label in wanted:
@@ -80,7 +80,7 @@ def _modulus(compared: _Compared, level: HashLevel, parent: Parent) -> Iterator[
     if moduli and level.spec.modulus not in moduli:
         spec = compared.spec[level.depth]
         existing = spec.with_(modulus=max(moduli))
-        yield ops.RepartitionTableOp(parent.name.name, spec, existing=existing, schema=compared.schema_of(parent))
+        yield table_ops.RepartitionTableOp(parent.name.name, spec, existing=existing, schema=compared.schema_of(parent))
         return
     for partition in parent.partitions:
         yield from _inside(compared, level, partition)

@@ -10,7 +10,8 @@ from alembic.operations.ops import CreateTableOp, DropTableOp, MigrateOperation,
 from alembic_ext.compare.catalog import Catalog
 from alembic_ext.compare.found import partitions_of
 from alembic_ext.compare.spec import in_file, makes_nothing, partition_by, schema_argument
-from alembic_ext.ops import CreatePartitionOp, Nothing, ProvisionPartitionsOp
+from alembic_ext.ops import CreatePartitionOp, Nothing
+from alembic_ext.table_ops import ProvisionPartitionsOp
 from sa_partman.orm.registry import INFO_KEY, spec_of
 
 _PARTITION_BY = "postgresql_partition_by"

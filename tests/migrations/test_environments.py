@@ -102,7 +102,7 @@ def test_a_rewriter_and_process_revision_directives(tmp_path: Path, database_url
     prelude = """
         from alembic.autogenerate import rewriter
         from alembic.operations import ops
-        from alembic_ext.ops import ProvisionPartitionsOp
+        from alembic_ext.table_ops import ProvisionPartitionsOp
 
         writer = rewriter.Rewriter()
 

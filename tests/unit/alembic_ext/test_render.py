@@ -11,7 +11,7 @@ from alembic.operations import MigrateOperation
 from alembic.runtime.migration import MigrationContext
 
 import alembic_ext.operations  # noqa: F401
-from alembic_ext import MINVALUE, ops
+from alembic_ext import MINVALUE, ops, table_ops
 from sa_partman import KeyExpression, PartitionByHash, PartitionByList, PartitionByRange, Snowflake
 from sa_partman.bounds.bound import DEFAULT, HashBound, ListBound, RangeBound
 from tests.support.bounds import HOSTILE_TEXTS
@@ -30,11 +30,11 @@ OPERATIONS: list[MigrateOperation] = [
     ops.DropPartitionOp("it's", 'a "t"', DEFAULT, rows_to_default=True),
     ops.AttachPartitionOp("p", "t", HashBound(4, 1)),
     ops.DetachPartitionOp("p", "t", None, concurrently=True),
-    ops.ProvisionPartitionsOp("t", BY_TIME, schema="s"),
-    ops.ProvisionPartitionsOp(
+    table_ops.ProvisionPartitionsOp("t", BY_TIME, schema="s"),
+    table_ops.ProvisionPartitionsOp(
         "t", PartitionByRange(KeyExpression("date_trunc('day', at)", "timestamp"), interval="1 day")
     ),
-    ops.RepartitionTableOp("t", BY_TEXT, existing=PartitionByList("k", values=["a"]), limit=7),
+    table_ops.RepartitionTableOp("t", BY_TEXT, existing=PartitionByList("k", values=["a"]), limit=7),
 ]
 
 
@@ -63,8 +63,8 @@ _KINDS: tuple[Any, ...] = (
     ops.DropPartitionOp,
     ops.AttachPartitionOp,
     ops.DetachPartitionOp,
-    ops.ProvisionPartitionsOp,
-    ops.RepartitionTableOp,
+    table_ops.ProvisionPartitionsOp,
+    table_ops.RepartitionTableOp,
 )
 
 
