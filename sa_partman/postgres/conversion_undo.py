@@ -7,8 +7,9 @@ from sqlalchemy import Connection, TextClause, text
 from sa_partman.anatomy import Anatomy
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName, quote
-from sa_partman.plan.conversion.attach import INBOUND, history_name, statistics_of
+from sa_partman.plan.conversion.attach import INBOUND, statistics_of
 from sa_partman.plan.conversion.detach import UndoRequest, detach_in_place, undo_names
+from sa_partman.plan.conversion.parts import history_name
 from sa_partman.plan.conversion.steps import ConversionPlan
 from sa_partman.postgres import conversion_state as state
 from sa_partman.postgres.anatomy import read_anatomy

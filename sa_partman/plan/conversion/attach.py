@@ -8,23 +8,19 @@ cut-over has nothing to scan.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
-from sa_partman.anatomy import Anatomy, Index
-from sa_partman.bounds.bound import Bound, DefaultBound, RangeBound
-from sa_partman.bounds.text import check_predicate, describe, for_values
-from sa_partman.catalog import Partition
-from sa_partman.compare.descend import descend
-from sa_partman.key import PartitionKey
-from sa_partman.names import QualifiedName, join_name, quote
+from sa_partman.anatomy import Anatomy
+from sa_partman.bounds.bound import DefaultBound, RangeBound
+from sa_partman.bounds.text import describe
+from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion import carry, settings
+from sa_partman.plan.conversion.cutover import Cutover
 from sa_partman.plan.conversion.inbound import Again, again
+from sa_partman.plan.conversion.parts import Parts, history_name
 from sa_partman.plan.conversion.refusals import refusals_of
 from sa_partman.plan.conversion.request import ConversionRequest, Profile
 from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
-from sa_partman.plan.naming import partition_name
-from sa_partman.plan.provision import first_partitions, missing_bounds
 
 _AX = "ACCESS EXCLUSIVE"
 _SUX = "SHARE UPDATE EXCLUSIVE"
@@ -84,44 +80,7 @@ def _notes(request: ConversionRequest, anatomy: Anatomy) -> Iterator[str]:
         yield f"the unique index {name} is {'kept on the history only' if policy == 'local' else 'dropped'}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Future:
-    """
-    A partition beside the history.
-
-    Args:
-        top: Of the table itself, and not of another partition.
-    """
-
-    name: QualifiedName
-    parent: QualifiedName
-    bound: Bound
-    key: PartitionKey
-    partition_by: str | None
-    unlogged: bool
-    top: bool = False
-
-    @property
-    def divided(self) -> bool:
-        return self.partition_by is not None
-
-    @property
-    def statement(self) -> str:
-        by = f" PARTITION BY {self.partition_by}" if self.partition_by else ""
-        create = f"CREATE {'UNLOGGED ' * self.unlogged}TABLE {self.name.quoted}"
-        return f"{create} PARTITION OF {self.parent.quoted} {for_values(self.bound, self.key.types)}{by}"
-
-
-class _Attach:
-    def __init__(self, request: ConversionRequest, anatomy: Anatomy) -> None:
-        self.request, self.anatomy = request, anatomy
-        self.table, self.new, self.old = request.table, request.new, request.old
-        self.key: PartitionKey = request.declared.level.key
-        self.local = frozenset(request.choices.unique)
-        present = anatomy.primary_key
-        self.swaps_key = bool(request.primary_key) and (present is None or present.columns != request.primary_key)
-        self.again = [each for key in anatomy.inbound if isinstance(each := again(key, request, anatomy), Again)]
-
+class _Attach(Parts):
     def steps(self) -> tuple[ConversionStep, ...]:
         return (
             *self._unique_index(),
@@ -129,7 +88,7 @@ class _Attach:
             self._validate(),
             *self._not_null(),
             self._parent(),
-            self._cutover(),
+            Cutover(self.request, self.anatomy).step(),
             *self._inbound(),
             *self._foreign_keys(),
             self._finish(),
@@ -137,8 +96,8 @@ class _Attach:
 
     def names(self) -> Iterator[QualifiedName]:
         """Every relation that the conversion makes or renames, as it is called then."""
-        yield from (self.new, self.old, self.table.sibling(self._key_index), self.table.sibling(self.request.check))
-        yield from (each.name for each in self._future_partitions())
+        yield from (self.new, self.old, self.table.sibling(self.key_index), self.table.sibling(self.request.check))
+        yield from (each.name for each in self.future_partitions())
         keys = [*carry.carried(self.anatomy, self.local)]
         named = [self.table.sibling(index.name) for index in keys]
         if self.request.primary_key:
@@ -154,19 +113,15 @@ class _Attach:
 
     # -- before the cut-over ---------------------------------------------------------------------------------------
 
-    @property
-    def _key_index(self) -> str:
-        return join_name(self.table.name, "pkey_new")
-
     def _unique_index(self) -> Iterator[ConversionStep]:
         if not self.swaps_key:
             return
-        name = self.table.sibling(self._key_index)
+        name = self.table.sibling(self.key_index)
         concurrently = "CONCURRENTLY " if self.request.concurrently else ""
         build = carry.build_key_index(
             self.anatomy,
             self.table,
-            self._key_index,
+            self.key_index,
             self.request.primary_key,
             concurrently=self.request.concurrently,
         )
@@ -182,7 +137,7 @@ class _Attach:
         )
 
     def _check(self) -> ConversionStep:
-        name, predicate = quote(self.request.check), self._predicate
+        name, predicate = quote(self.request.check), self.predicate
         return ConversionStep(
             "check",
             f"promise {describe(self.request.history)} for new rows",
@@ -234,7 +189,7 @@ class _Attach:
         yield from carry.identities(self.anatomy, self.new)
         yield from settings.extended_statistics(self.anatomy, self.new)
         yield from settings.table_settings(self.anatomy, self.new)
-        for each in self._future_partitions():
+        for each in self.future_partitions():
             yield each.statement
             yield from settings.leaf_settings(self.anatomy, each.name, divided=each.divided)
             if each.top:
@@ -242,129 +197,9 @@ class _Attach:
                     yield f"ALTER TABLE {each.name.quoted} ADD CONSTRAINT {quote(foreign.name)} {foreign.definition}"
             if isinstance(each.bound, DefaultBound):
                 # Otherwise ATTACH would look into it for rows of the history.
-                excluded = f"ADD CONSTRAINT {quote(self.request.check)} CHECK (NOT ({self._predicate}))"
+                excluded = f"ADD CONSTRAINT {quote(self.request.check)} CHECK (NOT ({self.predicate}))"
                 yield f"ALTER TABLE {each.name.quoted} {excluded}"
         yield from carry.triggers(self.anatomy, self.new)
-
-    @property
-    def _predicate(self) -> str:
-        return str(check_predicate(self.request.history, tuple(part_sql(self.key)), self.key.types))
-
-    def _future_partitions(self) -> Iterator[_Future]:
-        """Every partition beside the history, named after the table and not after its temporary name."""
-        level = self.request.declared.level
-        beside = Partition(self.table, 0, self.request.history, "p", partitions=(self._history(),))
-        for bound, label in missing_bounds(level, beside, self.request.situation):
-            name = partition_name(level, self.table, bound, label)
-            below = None if isinstance(bound, DefaultBound) else level.below
-            inner = (
-                () if below is None else first_partitions(below, name, descend(level, bound, self.request.situation))
-            )
-            by = None if below is None else below.partition_by
-            yield _Future(name, self.new, bound, self.key, by, level.spec.unlogged and below is None, top=True)
-            for each in inner:
-                yield _Future(each.name, each.parent, each.bound, each.key, each.partition_by, each.unlogged)
-
-    def _history(self) -> Partition:
-        return Partition(self.old, 0, self.request.history, "r")
-
-    # -- the cut-over ----------------------------------------------------------------------------------------------
-
-    def _cutover(self) -> ConversionStep:
-        others = [each.table.quoted for each in self.anatomy.inbound]
-        others += [table for dependent in self.anatomy.dependents for table in dependent.locks]
-        locked = tuple(dict.fromkeys((self.table.quoted, *others)))
-        return ConversionStep(
-            "cutover",
-            f"swap: {self.table} becomes the partition {self.old.name} of the partitioned table",
-            tuple(self._cutover_statements()),
-            lock=f"{_AX} on {', '.join(locked)} for milliseconds",
-            locked=locked,
-            guarded=True,
-        )
-
-    def _cutover_statements(self) -> Iterator[str]:
-        for inbound in self.anatomy.inbound:
-            yield f"ALTER TABLE {inbound.table.quoted} DROP CONSTRAINT {quote(inbound.name)}"
-        for trigger in self.anatomy.triggers:
-            yield f"DROP TRIGGER {quote(trigger.name)} ON {self.table.quoted}"
-        yield from self._history_names()
-        yield from self._sequences_out()
-        yield f"ALTER TABLE {self.table.quoted} RENAME TO {quote(self.old.name)}"
-        yield f"ALTER TABLE {self.new.quoted} RENAME TO {quote(self.table.name)}"
-        yield from self._new_names()
-        bound = for_values(self.request.history, self.key.types)
-        yield f"ALTER TABLE {self.table.quoted} ATTACH PARTITION {self.old.quoted} {bound}"
-        yield f"ALTER TABLE {self.old.quoted} DROP CONSTRAINT {quote(self.request.check)}"
-        for each in self._future_partitions():
-            if isinstance(each.bound, DefaultBound):
-                yield f"ALTER TABLE {each.name.quoted} DROP CONSTRAINT {quote(self.request.check)}"
-        yield from self._sequences_in()
-        yield from self._dependents()
-        for publication in self.anatomy.publications:
-            name = quote(publication.name)
-            yield f"ALTER PUBLICATION {name} DROP TABLE {self.old.quoted}"
-            yield f"ALTER PUBLICATION {name} ADD TABLE {self.table.quoted}{publication.tail}"
-
-    def _dependents(self) -> Iterator[str]:
-        """What referred to the table by its oid refers to the one that bears its name now."""
-        for dependent in self.anatomy.dependents:
-            yield from dependent.restore
-        for member in (self.table, *(each.name for each in self._future_partitions())):
-            yield from settings.late_policies(self.anatomy, member)
-        for each in self.again:
-            yield from each.statements(self.request)
-
-    def _history_names(self) -> Iterator[str]:
-        """The history's keys and indexes let go of their names; the primary key takes its new columns."""
-        schema = self.table.schema
-        name = carry.primary_key_name(self.anatomy)
-        if self.swaps_key:
-            if self.anatomy.primary_key is not None:
-                yield f"ALTER TABLE {self.table.quoted} DROP CONSTRAINT {quote(name)}"
-            yield (
-                f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {quote(history_name(name))} "
-                f"PRIMARY KEY USING INDEX {quote(self._key_index)}"
-            )
-        elif self.request.primary_key:
-            yield carry.rename_index(schema, name, history_name(name))
-        for name in sorted(self.local):
-            if self.request.choices.unique[name] == "drop":
-                yield self._dropped(next(index for index in self.anatomy.indexes if index.name == name))
-        for index in carry.carried(self.anatomy, self.local):
-            yield carry.rename_index(schema, index.name, history_name(index.name))
-        for each in self.anatomy.statistics:
-            yield settings.rename_statistics(each.name, history_name(each.name.name))
-
-    def _dropped(self, index: Index) -> str:
-        if index.constraint is not None:
-            return f"ALTER TABLE {self.table.quoted} DROP CONSTRAINT {quote(index.constraint)}"
-        return f"DROP INDEX {self.table.sibling(index.name).quoted}"
-
-    def _new_names(self) -> Iterator[str]:
-        schema = self.table.schema
-        if self.request.primary_key:
-            name = carry.primary_key_name(self.anatomy)
-            yield carry.rename_index(schema, carry.temporary(name), name)
-        for index in carry.carried(self.anatomy, self.local):
-            yield carry.rename_index(schema, carry.temporary(index.name), index.name)
-        for each in self.anatomy.statistics:
-            yield settings.rename_statistics(each.name.sibling(carry.temporary(each.name.name)), each.name.name)
-
-    def _sequences_out(self) -> Iterator[str]:
-        """The next value goes on where the old sequence stands."""
-        for sequence in self.anatomy.sequences:
-            if sequence.identity:
-                new = sequence.name.sibling(carry.temporary(sequence.name.name))
-                yield carry.continued(new, sequence.name)
-                yield f"ALTER TABLE {self.table.quoted} ALTER COLUMN {quote(sequence.column)} DROP IDENTITY"
-                yield f"ALTER SEQUENCE {new.quoted} RENAME TO {quote(sequence.name.name)}"
-
-    def _sequences_in(self) -> Iterator[str]:
-        for sequence in self.anatomy.sequences:
-            if not sequence.identity:
-                owner = f"{self.table.quoted}.{quote(sequence.column)}"
-                yield f"ALTER SEQUENCE {sequence.name.quoted} OWNED BY {owner}"
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 
@@ -416,14 +251,3 @@ class _Attach:
             lock=f"{_SUX} on {self.table}",
             scans="a sample",
         )
-
-
-def part_sql(key: PartitionKey) -> Iterator[str]:
-    """Each part of *key*, as it stands in a condition."""
-    for part in key.parts:
-        yield quote(part.column) if part.column is not None else f"({part.expression})"
-
-
-def history_name(name: str) -> str:
-    """What an index or constraint of the history is called, once the partitioned table bears its name."""
-    return join_name(name, "history")
