@@ -7,7 +7,8 @@ from typing import Any
 
 from alembic.operations import Operations
 from alembic.operations.ops import CreateIndexOp, DropIndexOp
-from sqlalchemy import Index
+from alembic.util import CommandError
+from sqlalchemy import Index, text
 from sqlalchemy.schema import CreateIndex
 
 from alembic_ext.index_ops import CreatePartitionedIndexOp, DropPartitionedIndexOp
@@ -15,7 +16,15 @@ from alembic_ext.ownership import owns_transaction
 from alembic_ext.session import is_offline, on_postgresql, translated, translated_name
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.columns import oid_of, relation_of
-from sa_partman.postgres.partitioned_index import build_partitioned_index, drop_partitioned_index
+from sa_partman.postgres.partitioned_index import (
+    build_partitioned_index,
+    drop_partitioned_index,
+    own_timeout,
+    patiently,
+)
+from sa_partman.postgres.retry import LockPolicy
+
+_TABLE = text("SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = CAST(to_regclass(:name) AS oid)")
 
 
 def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
@@ -30,9 +39,12 @@ def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
         oid = oid_of(connection, translated_name(connection, QualifiedName(operation.schema, operation.table_name)))
         assert oid is not None
         name = relation_of(connection, oid).name.sibling(str(operation.index_name))
-        if oid_of(connection, name) is None:
-            connection.exec_driver_sql(_only(index, connection.dialect))
-        build_partitioned_index(connection, name)
+        with own_timeout(connection):
+            if oid_of(connection, name) is None:
+                patiently(connection, _only(index, connection.dialect), str(operation.table_name), LockPolicy())
+            elif connection.execute(_TABLE, {"name": name.quoted}).scalar() != oid:
+                raise CommandError(f"{name} is no index of {operation.table_name}; rename one of the two")
+            build_partitioned_index(connection, name)
 
 
 def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
@@ -47,7 +59,8 @@ def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
         if oid is None and operation.if_exists:
             return
         name = QualifiedName(operation.schema, operation.index_name)
-        drop_partitioned_index(connection, name if oid is None else relation_of(connection, oid).name)
+        with own_timeout(connection):
+            drop_partitioned_index(connection, name if oid is None else relation_of(connection, oid).name)
 
 
 def _is_ours(operations: Operations, operation: CreateIndexOp | DropIndexOp) -> bool:
@@ -70,7 +83,7 @@ def _is_ours(operations: Operations, operation: CreateIndexOp | DropIndexOp) -> 
 
 def _only(index: Index, dialect: Any) -> str:
     """CREATE INDEX ... ON ONLY, which SQLAlchemy has no word for."""
-    sql = str(CreateIndex(index).compile(dialect=dialect))
+    sql = str(CreateIndex(index).compile(dialect=dialect)).replace("%%", "%")
     assert index.table is not None
     table = dialect.identifier_preparer.format_table(index.table)
     before, found, after = sql.partition(f" ON {table} ")

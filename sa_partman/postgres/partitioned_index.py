@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -90,7 +91,7 @@ def _complete(connection: Connection, node: _Node, policy: LockPolicy) -> None:
             oid = connection.exec_driver_sql(f"SELECT {_regclass(name)}").scalar_one()
             _complete(connection, _below(node, oid, name, child.oid), policy)
         attach = f"ALTER INDEX {node.name.quoted} ATTACH PARTITION {name.quoted}"
-        _patiently(connection, attach, str(table), policy)
+        patiently(connection, attach, str(table), policy)
 
 
 def _below(node: _Node, index: int, name: QualifiedName, table: int) -> _Node:
@@ -123,10 +124,21 @@ def _build(
         connection.exec_driver_sql(_driver(sql))
     else:
         sql = f"{node.head} {quote(name.name)} ON ONLY {table.quoted} {node.tail}"
-        _patiently(connection, sql, str(table), policy)
+        patiently(connection, sql, str(table), policy)
 
 
-def _patiently(connection: Connection, sql: str, table: str, policy: LockPolicy) -> None:
+@contextmanager
+def own_timeout(connection: Connection) -> Iterator[None]:
+    """The caller's ``lock_timeout`` is put back at the end: the connection is his."""
+    before = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            connection.exec_driver_sql(f"SET lock_timeout = '{before}'")
+
+
+def patiently(connection: Connection, sql: str, table: str, policy: LockPolicy) -> None:
     """One statement that needs a short lock: again and again, each try under a short timeout."""
     began = time.monotonic()
     connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.lock_timeout * 1000)}ms'")
@@ -151,7 +163,7 @@ def drop_partitioned_index(connection: Connection, index: QualifiedName, policy:
     Args:
         connection: In autocommit.
     """
-    _patiently(connection, f"DROP INDEX {index.quoted}", str(index), policy or LockPolicy())
+    patiently(connection, f"DROP INDEX {index.quoted}", str(index), policy or LockPolicy())
 
 
 def invalid_leaves(connection: Connection, index: QualifiedName) -> Iterator[QualifiedName]:

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.util import CommandError
 
 import alembic_ext.operations
 from tests.migrations.project import EVENTS, Project
@@ -87,3 +88,37 @@ def test_the_plain_form_is_used_where_the_caller_owns_the_transaction(project: P
         made = connection.exec_driver_sql("SELECT to_regclass('ix_events_note') IS NOT NULL").scalar()
 
     assert made
+
+
+def test_a_writer_is_not_queued_behind(project: Project, engine: sa.Engine) -> None:
+    """The short lock on the table is asked for under a timeout of ours; the session's own comes back afterwards."""
+    project.migrate(NOTED)
+    seen: list[str] = []
+
+    @sa.event.listens_for(sa.Engine, "before_cursor_execute")
+    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    try:
+        project.migrate(INDEXED)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+    only = next(place for place, sql in enumerate(seen) if " ON ONLY " in sql)
+    timeouts = [sql for sql in seen if sql.startswith("SET lock_timeout")]
+    assert "SET lock_timeout = '200ms'" in seen[:only]
+    assert "SET lock_timeout = '0'" == timeouts[-1]
+
+
+def test_an_index_of_that_name_on_another_table_is_refused(project: Project) -> None:
+    project.migrate(NOTED)
+    project.execute("CREATE TABLE other (note text)")
+    project.execute("CREATE INDEX ix_events_note ON other (note)")
+    project.models(INDEXED)
+    project.written(
+        "op.create_partitioned_index('ix_events_note', 'events', ['note'])",
+        imports="import alembic_ext.operations  # noqa: F401",
+    )
+
+    with pytest.raises(CommandError, match="is no index of events"):
+        project.upgrade()
