@@ -16,6 +16,7 @@ Every exception of the package, one tree::
     |   `-- MissingPrivilege      the role may not do what the plan needs
     |-- MaintainerBusy            another maintainer holds the lock; try later
     `-- ExecutionError            a step failed in the database; the message says what was done
+        |-- ExclusionLost         we are no longer the only maintainer; the run ended before its next step
         |-- LockNotAcquired       the lock was not granted within the budget
         `-- VerificationFailed    the catalog does not show what was just created
 """
@@ -106,6 +107,10 @@ class MaintainerBusy(PartmanError):
 
 class ExecutionError(PartmanError):
     """A database step failed; what was committed before it stays."""
+
+
+class ExclusionLost(ExecutionError):
+    """The right to be the only maintainer was lost, and the run ended before its next step."""
 
 
 class LockNotAcquired(ExecutionError):

@@ -54,4 +54,4 @@ def perform(request: Request, change: Change) -> int:
 
 def _at(maintainer: Maintainer, now: datetime) -> Maintainer:
     """The same at the plan's instant: what was agreed to is what happens, however long the answer took."""
-    return Maintainer(maintainer.engine, maintainer.metadata, now=now, lock=maintainer.lock, report=maintainer.report)
+    return maintainer.at(now)

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
 from sa_partman.errors import MaintainerBusy
+from sa_partman.ports.waiting import Waiting
 from sa_partman.postgres.connect import connected
+from sa_partman.postgres.retry import LockPolicy
 
 LOCK_KEY = int.from_bytes(b"sapartmn")
 """The advisory lock's key; the same for every release, so that releases exclude each other."""
 
 
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """The right to be the only maintainer, for as long as it lasts."""
+
+    def verify(self, connection: Connection) -> None:
+        """
+        To be called in the transaction of each step, before it changes anything.
+
+        Raises:
+            ExclusionLost: The lock is gone; nothing was changed.
+        """
+
+
 @contextmanager
-def only_maintainer(engine: Engine) -> Iterator[None]:
+def only_maintainer(
+    engine: Engine, policy: LockPolicy | None = None, waiting: Waiting | None = None
+) -> Iterator[Exclusion]:
     """
     Holds a transaction-level advisory lock on a connection of its own until the block ends.
 
@@ -25,10 +43,11 @@ def only_maintainer(engine: Engine) -> Iterator[None]:
     Raises:
         MaintainerBusy: Another maintainer holds it.
     """
+    del policy, waiting
     with connected(engine) as connection:
         if not hold_lock(connection, str(LOCK_KEY)):
             raise MaintainerBusy("another maintainer is at work in this database; nothing was changed, try later")
-        yield
+        yield Exclusion()
 
 
 def hold_lock(connection: Connection, key: str) -> bool:

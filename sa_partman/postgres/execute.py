@@ -16,7 +16,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, DetachPartition
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.queries import BOUNDS, HOLDERS, NAME_HELD_BY
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.running import Running
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import first_line, overtaken, worth_retrying
 
@@ -33,22 +33,24 @@ class Attempted:
     attempts: int
 
 
-def execute_step(engine: Engine, step: Step, policy: LockPolicy) -> Attempted:
+def execute_step(running: Running, step: Step) -> Attempted:
     """
     Raises:
+        ExclusionLost: We are not the only maintainer any more; nothing was changed.
         LockNotAcquired: Not granted within the budgets; nothing was changed.
         Overtaken: A name or bound was taken meanwhile; nothing was changed.
         ExecutionError: The server refused the step for another reason; nothing was changed.
     """
+    engine, policy = running.engine, running.policy
     began = time.monotonic()
     attempts = 0
     for pause in policy.pauses():
         if attempts and (attempts >= policy.attempts or time.monotonic() + pause - began > policy.budget):
             break
-        time.sleep(pause)
+        running.waiting.sleep(pause)
         attempts += 1
         try:
-            _attempt(engine, step, policy)
+            _attempt(running, step)
         except DBAPIError as error:
             if not worth_retrying(error):
                 raise translated(step, error) from error
@@ -59,10 +61,12 @@ def execute_step(engine: Engine, step: Step, policy: LockPolicy) -> Attempted:
     )
 
 
-def _attempt(engine: Engine, step: Step, policy: LockPolicy) -> None:
+def _attempt(running: Running, step: Step) -> None:
+    engine, policy = running.engine, running.policy
     if step.in_transaction:
         with engine.begin() as connection:
             pin(connection, policy.lock_timeout)
+            running.exclusion.verify(connection)
             apply_actions(connection, step.actions)
         return
     # CONCURRENTLY waits for other transactions with nobody behind it, so it may wait as long as the step may take.

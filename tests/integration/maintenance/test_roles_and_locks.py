@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, MetaData, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from sa_partman import LockPolicy, Maintainer, PartitionByHash, PartitionByRange, Retention
+from sa_partman import LockPolicy, PartitionByHash, PartitionByRange, Retention
 from sa_partman.errors import MaintainerBusy, PartmanError, ReadOnlyServer, ServerUnavailable
+from sa_partman.maintenance import acting
+from sa_partman.maintenance.looking import looked
 from sa_partman.maintenance.results import Outcome
 from sa_partman.postgres.exclusion import only_maintainer
+from sa_partman.postgres.view import View
 from tests.support.database import (
     HASTY,
     another,
@@ -196,24 +200,23 @@ def test_eight_maintainers_at_once(engine: Engine) -> None:
     assert not upkeep(engine, table, LATER).plan()
 
 
-def test_somebody_made_it_meanwhile(engine: Engine) -> None:
+def test_somebody_made_it_meanwhile(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between plan and step: superseded, and no error."""
     table = new_table(MONTHLY)
     sql(engine, "CREATE TABLE events (id bigint, created_at timestamptz) PARTITION BY RANGE (created_at)")
 
-    class Meanwhile(Maintainer):
-        def _look(self, *arguments: object) -> object:  # type: ignore[override]
-            view = super()._look(*arguments)  # type: ignore[arg-type]
-            sql(
-                engine,
-                "CREATE TABLE IF NOT EXISTS theirs PARTITION OF events "
-                "FOR VALUES FROM ('2031-01-01+00') TO ('2031-02-01+00')",
-            )
-            return view
+    def meanwhile(*arguments: Any) -> View:
+        view = looked(*arguments)
+        sql(
+            engine,
+            "CREATE TABLE IF NOT EXISTS theirs PARTITION OF events "
+            "FOR VALUES FROM ('2031-01-01+00') TO ('2031-02-01+00')",
+        )
+        return view
 
-    from tests.support.builders import at
+    monkeypatch.setattr(acting, "looked", meanwhile)
 
-    result = Meanwhile(engine, table.metadata, now=at(LATER)).run()
+    result = upkeep(engine, table, LATER).run()
 
     assert ["superseded", "done"] == outcomes(result)
     assert result.ok

@@ -1,0 +1,36 @@
+"""A step is about to be tried, or was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sa_partman.bounds.bound import Bound
+from sa_partman.names import QualifiedName
+
+
+class When(StrEnum):
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """
+    Args:
+        when: BEFORE: nothing was changed yet, and a hook may veto it. AFTER: it is committed.
+        purpose: "heal", "provision", "detach", "archive" or "drop".
+        table: The declared table.
+        partition: What the step is about.
+        bound: Its bound, when that matters.
+        sql: The statements, in order.
+        run: The name of the run.
+    """
+
+    when: When
+    purpose: str
+    table: QualifiedName
+    partition: QualifiedName
+    bound: Bound | None
+    sql: tuple[str, ...]
+    run: str

@@ -1,0 +1,70 @@
+"""Looking: one look at the database, and what it comes to as plans and statuses. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sa_partman.catalog import FoundTable
+from sa_partman.checks.privileges import privilege_finding
+from sa_partman.checks.status import TableStatus, status_of
+from sa_partman.compare.situation import Path
+from sa_partman.errors import DeclarationError
+from sa_partman.finding import Finding, Severity
+from sa_partman.maintenance.settings import Settings
+from sa_partman.maintenance.tenants import takes_paths, typed
+from sa_partman.orm.registry import declared_tables
+from sa_partman.plan.steps import TablePlan
+from sa_partman.plan.table import plan_table
+from sa_partman.postgres.view import TableView, View, look
+from sa_partman.spec.declared import DeclaredTable
+
+Tables = Iterable[str] | None
+
+
+def declared(settings: Settings, tables: Tables) -> tuple[DeclaredTable, ...]:
+    return tuple(table for _, table in declared_tables(settings.metadata, tables))
+
+
+def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = ()) -> View:
+    """
+    Args:
+        paths: Branches asked for at run time.
+    """
+    wanted = declared(settings, tables)
+    branches = {table.name: typed(table, paths) for table in wanted if paths and takes_paths(table)}
+    if paths and not branches:
+        raise DeclarationError("tenants= were given, and none of the tables has a level of tenants or list values")
+    return look(settings.engine, wanted, settings.now, branches)
+
+
+def planned(view: TableView) -> TablePlan:
+    """What one table needs; nothing when it could not be looked at, or the role may not do it."""
+    if view.unread is not None:
+        return TablePlan(view.declared.name, (), (view.unread,))
+    try:
+        plan = plan_table(view.declared, view.found, view.situation)
+    except (DeclarationError, ValueError) as error:
+        return TablePlan(view.declared.name, (), (undecided(view.declared, error),))
+    lacking = _lacking(view.found, plan)
+    return plan if lacking is None else TablePlan(plan.table, (), (*plan.findings, lacking))
+
+
+def status(view: TableView) -> TableStatus:
+    found = status_of(view.declared, view.found, view.situation)
+    return found if view.unread is None else replace(found, problem=view.unread.message)
+
+
+def undecided(table: DeclaredTable, error: Exception) -> Finding:
+    return Finding(
+        "declaration",
+        Severity.ERROR,
+        str(table.name),
+        f"{table.name} can't be planned: {error}; nothing was changed",
+        "put the declaration right; the other tables were not affected",
+    )
+
+
+def _lacking(found: FoundTable | None, plan: TablePlan) -> Finding | None:
+    """What the connected role may not do, if the plan needs it."""
+    return None if found is None or not plan.steps else privilege_finding(found)

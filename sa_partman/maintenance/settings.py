@@ -1,0 +1,35 @@
+"""How a maintainer was made: what its rooms need to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, MetaData
+
+from sa_partman.maintenance.clock import Clock
+from sa_partman.maintenance.reporting import Report
+from sa_partman.ports.hook import Hook
+from sa_partman.ports.waiting import Waiting
+from sa_partman.postgres.retry import LockPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    Args:
+        engine: Its synchronous face, also of an asynchronous one.
+        now: Instead of the server's clock.
+        hook_timeout: Seconds that one hook may take.
+        limit: Partitions that one run removes at most.
+    """
+
+    engine: Engine
+    metadata: MetaData | tuple[MetaData, ...]
+    now: Clock | None
+    lock: LockPolicy
+    report: Report | None
+    hooks: tuple[Hook, ...]
+    hook_timeout: float
+    audit: bool
+    limit: int | None
+    waiting: Waiting
