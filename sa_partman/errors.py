@@ -14,6 +14,7 @@ Every exception of the package, one tree::
     |   |   `-- ConversionPending a migration found a large table that is not converted yet
     |   |-- ReadOnlyServer        a standby, or default_transaction_read_only
     |   `-- MissingPrivilege      the role may not do what the plan needs
+    |-- Veto                      raised by a user's hook: the step is not done
     |-- MaintainerBusy            another maintainer holds the lock; try later
     `-- ExecutionError            a step failed in the database; the message says what was done
         |-- ExclusionLost         we are no longer the only maintainer; the run ended before its next step
@@ -99,6 +100,10 @@ class ReadOnlyServer(Refused):
 
 class MissingPrivilege(Refused):
     """The connected role does not own the table or may not create in its schema."""
+
+
+class Veto(PartmanError):
+    """For hooks to raise before a step: the step is not done, and the reason is reported."""
 
 
 class MaintainerBusy(PartmanError):

@@ -10,6 +10,8 @@ from sa_partman.names import QualifiedName
 
 
 class When(StrEnum):
+    """Before a step, or after it."""
+
     BEFORE = "before"
     AFTER = "after"
 

@@ -7,10 +7,6 @@ from typing import Any, Protocol
 from sa_partman.events.step import StepEvent
 
 
-class Veto(Exception):
-    """Raised by a hook before a step: the step is not done, and the reason is reported."""
-
-
 class Hook(Protocol):
     """
     Any callable of one event, synchronous or asynchronous.
