@@ -14,8 +14,10 @@ _COLORS = {"+": "green", "-": "red", "~": "yellow"}
 _SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 _PAST = {
     Purpose.HEAL: "healed",
+    Purpose.REPAIR: "repaired",
     Purpose.PROVISION: "created",
     Purpose.DETACH: "detached",
+    Purpose.ARCHIVE: "archived",
     Purpose.DROP: "dropped",
 }
 

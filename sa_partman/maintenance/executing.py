@@ -59,12 +59,12 @@ class Executor:
         except ExclusionLost:
             raise
         except LockNotAcquired as error:
-            return StepResult(step, Outcome.DEFERRED, self.running.policy.budget, str(error))
+            return StepResult(step, Outcome.DEFERRED, self.running.policy.budget, str(error), blockers=error.blockers)
         except Overtaken as error:
             return self._overtaken(step, error)
         except ExecutionError as error:
             return StepResult(step, Outcome.FAILED, 0.0, str(error))
-        return StepResult(step, Outcome.DONE, attempted.seconds)
+        return StepResult(step, Outcome.DONE, attempted.seconds, rows=attempted.rows)
 
     def _overtaken(self, step: Step, error: Overtaken) -> StepResult:
         """Looks again: when the step is not needed any more, somebody else did it; else its name is taken."""

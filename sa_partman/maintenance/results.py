@@ -68,12 +68,16 @@ class StepResult:
         outcome: How it went; on everything but DONE, nothing of it was changed.
         seconds: How long it took, pauses included.
         error: One line; empty when there was none.
+        rows: That were moved, deleted or archived, when that says something.
+        blockers: Who held the locks that were not granted, one line each.
     """
 
     step: Step
     outcome: Outcome
     seconds: float
     error: str = ""
+    rows: int | None = None
+    blockers: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -85,6 +89,8 @@ class StepResult:
             "outcome": self.outcome.value,
             "seconds": round(self.seconds, 4),
             "error": self.error,
+            "rows": self.rows,
+            "blockers": list(self.blockers),
         }
 
 

@@ -18,14 +18,16 @@ class Purpose(StrEnum):
     """Why a step exists; steps run in this order."""
 
     HEAL = "heal"
+    REPAIR = "repair"
     PROVISION = "provision"
     DETACH = "detach"
+    ARCHIVE = "archive"
     DROP = "drop"
 
     @property
     def removes(self) -> bool:
-        """Whether rows leave the partitioned table."""
-        return self in (Purpose.DETACH, Purpose.DROP)
+        """Whether rows leave the partitioned table, or a table that left it goes."""
+        return self in (Purpose.DETACH, Purpose.ARCHIVE, Purpose.DROP)
 
 
 @dataclass(frozen=True, slots=True)

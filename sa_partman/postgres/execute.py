@@ -15,6 +15,7 @@ from sa_partman.errors import ExecutionError, LockNotAcquired, NameTaken, Verifi
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, DetachPartition
 from sa_partman.plan.steps import Step
+from sa_partman.postgres.perform import worker_of
 from sa_partman.postgres.queries import BOUNDS, HOLDERS, NAME_HELD_BY
 from sa_partman.postgres.running import Running
 from sa_partman.postgres.session import pin
@@ -27,10 +28,17 @@ class Overtaken(ExecutionError):
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """How a step went: seconds in all, and attempts."""
+    """
+    How a step went.
+
+    Args:
+        seconds: In all, pauses included.
+        rows: That it moved, deleted or archived, when that says something.
+    """
 
     seconds: float
     attempts: int
+    rows: int | None = None
 
 
 def execute_step(running: Running, step: Step) -> Attempted:
@@ -43,6 +51,10 @@ def execute_step(running: Running, step: Step) -> Attempted:
     """
     engine, policy = running.engine, running.policy
     began = time.monotonic()
+    worker = worker_of(step)
+    if worker is not None:
+        rows = worker(running, step, step.actions[0])
+        return Attempted(time.monotonic() - began, 1, rows)
     attempts = 0
     for pause in policy.pauses():
         if attempts and (attempts >= policy.attempts or time.monotonic() + pause - began > policy.budget):

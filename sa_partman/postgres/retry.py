@@ -18,6 +18,7 @@ class LockPolicy:
         pause: Seconds between two attempts at first; it doubles, jittered, up to *longest_pause*.
         longest_pause: Seconds.
         stall: Seconds that all attempts of a step may have waited in the queue, together.
+        turn: Seconds to wait for another maintainer to finish, before `MaintainerBusy`.
     """
 
     lock_timeout: float = 0.2
@@ -25,6 +26,7 @@ class LockPolicy:
     pause: float = 0.1
     longest_pause: float = 1.0
     stall: float = 2.0
+    turn: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.lock_timeout <= self.stall:
