@@ -244,10 +244,12 @@ class _Attach(Parts):
             )
 
     def _finish(self) -> ConversionStep:
+        # The history keeps the statistics that it had; before 18 there is no way to leave it out.
+        only = "ONLY " if self.anatomy.server >= 18 else ""
         return ConversionStep(
             "analyze",
             "analyze the partitioned table",
-            (f"ANALYZE {self.table.quoted}",),
+            (f"ANALYZE {only}{self.table.quoted}",),
             lock=f"{_SUX} on {self.table}",
             scans="a sample",
         )
