@@ -18,6 +18,7 @@ Every exception of the package, one tree::
     |-- MaintainerBusy            another maintainer holds the lock; try later
     `-- ExecutionError            a step failed in the database; the message says what was done
         |-- ExclusionLost         we are no longer the only maintainer; the run ended before its next step
+        |   `-- OthersTurn        behind a pooler: another maintainer is in the middle of a step
         |-- LockNotAcquired       the lock was not granted within the budget
         `-- VerificationFailed    the catalog does not show what was just created
 """
@@ -118,15 +119,29 @@ class ExclusionLost(ExecutionError):
     """The right to be the only maintainer was lost, and the run ended before its next step."""
 
 
+class OthersTurn(ExclusionLost):
+    """Behind a pooler, where maintainers take turns step by step: another one is at work; nothing was changed."""
+
+
 class LockNotAcquired(ExecutionError):
     """The lock on the partitioned table was not granted in time; nothing was changed."""
 
-    def __init__(self, table: str, *, lock_timeout: float, attempts: int, blockers: Iterable[str] = ()) -> None:
-        self.table, self.lock_timeout, self.attempts = table, lock_timeout, attempts
+    def __init__(
+        self,
+        table: str,
+        *,
+        lock_timeout: float,
+        attempts: int,
+        blockers: Iterable[str] = (),
+        wanted: str = "",
+        reason: str = "",
+    ) -> None:
+        self.table, self.lock_timeout, self.attempts, self.wanted = table, lock_timeout, attempts, wanted
         self.blockers = tuple(blockers)
         held = f" Held by: {'; '.join(self.blockers)}." if self.blockers else ""
+        why = reason or f"no lock within {lock_timeout:g} s in {attempts} attempts"
         super().__init__(
-            f"{table}: no lock within {lock_timeout:g} s in {attempts} attempts; nothing was changed.{held} "
+            f"{table}: {why}{f' ({wanted})' if wanted else ''}; nothing was changed.{held} "
             f"A long transaction holds the table: look in pg_stat_activity, or raise LockPolicy(budget=...)."
         )
 

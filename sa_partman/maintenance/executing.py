@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sa_partman.compare.situation import Path
-from sa_partman.errors import ExclusionLost, ExecutionError, LockNotAcquired
+from sa_partman.errors import ExclusionLost, ExecutionError, LockNotAcquired, ServerUnavailable
 from sa_partman.maintenance.hooks import Hooks
 from sa_partman.maintenance.looking import declared, looked, planned
 from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
+from sa_partman.plan.batches import batches, gathered, groups, is_light, most_of, parent_of
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.execute import Overtaken, execute_step, name_taken
+from sa_partman.postgres.execute import (
+    Attempted,
+    Overtaken,
+    execute_at_once,
+    execute_step,
+    execute_together,
+    name_taken,
+)
+from sa_partman.postgres.in_step import NotAtOnce
+from sa_partman.postgres.perform import worker_of
 from sa_partman.postgres.running import Running
+from sa_partman.postgres.session import pin
+from sa_partman.postgres.step_locks import crowd_of
 from sa_partman.spec.declared import DeclaredTable
 
 
@@ -36,35 +49,93 @@ class Executor:
             ExclusionLost: The right to be the only maintainer is gone; the steps so far were done.
         """
         failed: set[QualifiedName] = set()
-        for step in steps:
-            if step.partition in failed:
-                continue  # the second half of something whose first half failed
-            result = self._guarded(step)
-            if result.failed:
-                failed.add(step.partition)
-            yield result
+        for several in gathered(groups(steps)):
+            for batch in (several,) if is_light(several) else self._batches(several):
+                # Not the second half of something whose first half failed.
+                for result in self._guarded(tuple(step for step in batch if step.partition not in failed)):
+                    if result.failed or result.outcome is Outcome.VETOED:
+                        failed.add(result.step.partition)
+                    yield result
 
-    def _guarded(self, step: Step) -> StepResult:
-        """The step with its hooks."""
+    def _batches(self, group: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+        """A table of thousands of partitions is changed in few transactions, any other one a step at a time."""
+        parent = parent_of(group[0])
+        if len(group) == 1 or parent is None or any(worker_of(step) for step in group):
+            return ((step,) for step in group)
+        with connected(self.settings.engine) as connection:
+            pin(connection, self.settings.lock.lock_timeout)
+            partitions, indexes = crowd_of(connection, parent)
+        return batches(group, most_of(group, partitions, self.running.limits.lock_slots, indexes))
+
+    def _guarded(self, batch: tuple[Step, ...]) -> Iterator[StepResult]:
+        """The steps with their hooks."""
         hooks = Hooks(self.settings, self.running.name)
-        refusal = hooks.before(step)
-        if refusal is not None:
-            return refusal
-        result = self._execute(step)
-        return result if result.failed else hooks.after(result)
+        agreed = []
+        for step in batch:
+            refusal = hooks.before(step)
+            if refusal is None:
+                agreed.append(step)
+            else:
+                yield refusal
+        together = self._lightly if is_light(batch) else self._together
+        for result in together(tuple(agreed)):
+            yield result if result.failed else hooks.after(result)
+
+    def _lightly(self, batch: tuple[Step, ...]) -> Iterator[StepResult]:
+        """In one transaction, if that is possible at once; else by parents, and with patience."""
+        try:
+            attempted = execute_at_once(self.running, batch)
+        except ExclusionLost:
+            raise
+        except (NotAtOnce, ExecutionError, ServerUnavailable):
+            for group in groups(batch):
+                for part in self._batches(group):
+                    yield from self._together(part)
+        else:
+            yield from _shared(batch, attempted)
+
+    def _together(self, batch: tuple[Step, ...]) -> Iterator[StepResult]:
+        """In one transaction; when that fails, each step by itself."""
+        if len(batch) > 1:
+            try:
+                attempted = execute_together(self.running, batch)
+            except ExclusionLost:
+                raise
+            except LockNotAcquired as error:
+                yield from (_deferred(step, error, 0.0) for step in batch)
+                return
+            except (ExecutionError, ServerUnavailable):
+                pass
+            else:
+                yield from _shared(batch, attempted)
+                return
+        for step in batch:
+            yield self._execute(step)
 
     def _execute(self, step: Step) -> StepResult:
+        began = time.monotonic()
         try:
             attempted = execute_step(self.running, step)
         except ExclusionLost:
             raise
         except LockNotAcquired as error:
-            return StepResult(step, Outcome.DEFERRED, self.running.policy.budget, str(error), blockers=error.blockers)
+            return _deferred(step, error, time.monotonic() - began)
         except Overtaken as error:
             return self._overtaken(step, error)
+        except ServerUnavailable as error:
+            self._reach(error)
+            return StepResult(step, Outcome.FAILED, time.monotonic() - began, str(error))
         except ExecutionError as error:
-            return StepResult(step, Outcome.FAILED, 0.0, str(error))
-        return StepResult(step, Outcome.DONE, attempted.seconds, rows=attempted.rows)
+            return StepResult(step, Outcome.FAILED, time.monotonic() - began, str(error))
+        return StepResult(step, Outcome.DONE, attempted.seconds, rows=attempted.rows, note=attempted.note)
+
+    def _reach(self, error: ServerUnavailable) -> None:
+        """Every further step would wait for a server that is away as long as this one did."""
+        try:
+            with connected(self.settings.engine):
+                pass
+        except ServerUnavailable:
+            raise ExclusionLost(f"{error}. The run ended before its next step; what it did stays.") from error
 
     def _overtaken(self, step: Step, error: Overtaken) -> StepResult:
         """Looks again: when the step is not needed any more, somebody else did it; else its name is taken."""
@@ -74,9 +145,20 @@ class Executor:
         if (step.partition, step.bound) not in wanted:
             return StepResult(step, Outcome.SUPERSEDED, 0.0)
         with connected(self.settings.engine) as connection:
+            pin(connection, self.settings.lock.lock_timeout)
             taken = name_taken(connection, step.partition)
         return StepResult(step, Outcome.FAILED, 0.0, str(taken or error))
 
 
+def _shared(batch: tuple[Step, ...], attempted: Attempted) -> Iterator[StepResult]:
+    """The results of steps that went together."""
+    return (StepResult(step, Outcome.DONE, attempted.seconds / len(batch)) for step in batch)
+
+
+def _deferred(step: Step, error: LockNotAcquired, seconds: float) -> StepResult:
+    return StepResult(step, Outcome.DEFERRED, seconds, str(error), blockers=error.blockers)
+
+
 def _is(table: DeclaredTable, name: QualifiedName) -> bool:
-    return table.name.name == name.name and table.name.schema in (None, name.schema)
+    # Its schema may be one that schemas= or a schema_translate_map put in the place of the declared one.
+    return table.name.name == name.name

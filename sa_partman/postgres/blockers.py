@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-# The columns that need a privilege come back empty without it.
-_HOLDERS = text("""
+Key = tuple[int | None, str]
+"""A transaction: the pid, None for a prepared one, and its virtual transaction id; needs no privilege to be seen."""
+
+# The columns that need a privilege come back empty without it. Only autovacuum has a process without a user.
+_HOLDER = """
+    l.pid, l.virtualtransaction, coalesce(a.application_name, ''), coalesce(a.state, ''), l.mode,
+    coalesce(a.backend_type, CASE WHEN a.pid IS NOT NULL AND a.usesysid IS NULL THEN 'autovacuum worker' END,
+        'client backend'), p.gid,
+    CAST(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)) AS float8),
+    coalesce(a.query LIKE 'autovacuum:%(to prevent wraparound)', false)
+FROM pg_catalog.pg_locks l
+LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+    AND x.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid
+"""
+
+_HOLDERS = text(f"""
 WITH named AS (
     SELECT CAST(pg_catalog.to_regclass(u.name) AS oid) AS oid FROM unnest(CAST(:tables AS text[])) AS u(name)
 ), wanted AS (
@@ -17,19 +33,19 @@ WITH named AS (
     UNION SELECT k.confrelid FROM named JOIN pg_catalog.pg_constraint k ON k.conrelid = named.oid
         WHERE :related AND k.contype = 'f'
 )
-SELECT DISTINCT ON (l.pid, l.virtualtransaction)
-    l.pid, l.virtualtransaction, coalesce(a.application_name, ''), coalesce(a.state, ''), l.mode,
-    coalesce(a.backend_type, 'client backend'), p.gid,
-    CAST(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)) AS float8)
-FROM pg_catalog.pg_locks l
-LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
-    AND x.virtualtransaction = l.virtualtransaction
-LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid
+SELECT DISTINCT ON (l.pid, l.virtualtransaction) {_HOLDER}
 WHERE l.locktype = 'relation' AND l.relation IN (SELECT oid FROM wanted) AND l.granted
     AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
     AND (:writers IS FALSE OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
+ORDER BY l.pid, l.virtualtransaction, l.mode
+""")
+
+_TRANSACTIONS = text(f"""
+SELECT DISTINCT ON (l.pid, l.virtualtransaction) {_HOLDER}
+JOIN unnest(CAST(:pids AS int[]), CAST(:transactions AS text[])) AS u(pid, id)
+    ON u.id = l.virtualtransaction AND u.pid IS NOT DISTINCT FROM l.pid
+WHERE l.locktype = 'relation' AND l.granted
 ORDER BY l.pid, l.virtualtransaction, l.mode
 """)
 
@@ -53,6 +69,7 @@ class Holder:
         kind: ``backend_type``.
         prepared: The name of a prepared transaction, or None.
         seconds: The age of the transaction, when we may see it.
+        stubborn: Autovacuum that prevents wraparound: it ends for nobody.
     """
 
     pid: int | None
@@ -63,23 +80,56 @@ class Holder:
     kind: str
     prepared: str | None
     seconds: float | None
+    stubborn: bool = False
 
     @property
-    def key(self) -> tuple[int | None, str]:
+    def key(self) -> Key:
         """The same transaction, seen again."""
         return self.pid, self.transaction
 
     @property
     def gives_way(self) -> bool:
         """Autovacuum ends when somebody waits for its lock for a ``deadlock_timeout``."""
-        return self.kind == _WORKER
+        return self.kind == _WORKER and not self.stubborn
 
     def __str__(self) -> str:
         who = f"pid {self.pid}" if self.pid else f"the prepared transaction {self.prepared or self.transaction!r}"
         named = self.application or (self.kind if self.kind != "client backend" else "")
+        named += " to prevent wraparound" * self.stubborn
         shown = [who, f"({named})" if named else "", self.state]
         shown += [f"with {self.mode}" if self.mode else "", f"for {self.seconds:.0f} s" if self.seconds else ""]
         return " ".join(word for word in shown if word)
+
+
+@dataclass(slots=True)
+class Watch:
+    """
+    The looks of one step: who was there at the last one, and which autovacuum did not give way when it was asked.
+
+    Args:
+        before: At the last look; None before the first one.
+        last: Those that the last look found in the way.
+        anchored: Compare with the first look and not with the last one: it only matters who was there already.
+    """
+
+    before: frozenset[Key] | None = None
+    last: tuple[Holder, ...] = ()
+    asked: set[Key] = field(default_factory=set)
+    anchored: bool = False
+
+    def lingering(self, found: tuple[Holder, ...]) -> tuple[Holder, ...]:
+        """
+        Those to wait for without a request of ours: who is there at two looks holds his locks for long, and so will
+        whoever queues behind him. After the first look that is everybody, until the second one tells.
+        """
+        seen, self.last = self.before, found
+        if seen is None or not self.anchored:
+            self.before = frozenset(each.key for each in found)
+        here = found if seen is None else tuple(each for each in found if each.key in seen)
+        stay = tuple(each for each in here if not each.gives_way or each.key in self.asked)
+        if not stay:
+            self.asked.update(each.key for each in found if each.gives_way)
+        return stay
 
 
 def holders(
@@ -95,6 +145,15 @@ def holders(
     """
     wanted = {"tables": list(tables), "related": related, "writers": writers}
     return tuple(Holder(*row) for row in connection.execute(_HOLDERS, wanted))
+
+
+def described(connection: Connection, keys: Iterable[Key]) -> tuple[Holder, ...]:
+    """Who these transactions are; those that ended meanwhile are left out."""
+    wanted = tuple(keys)
+    if not wanted:
+        return ()
+    parameters = {"pids": [pid for pid, _ in wanted], "transactions": [transaction for _, transaction in wanted]}
+    return tuple(Holder(*row) for row in connection.execute(_TRANSACTIONS, parameters))
 
 
 def blocking(connection: Connection, pid: int) -> tuple[Holder, ...]:

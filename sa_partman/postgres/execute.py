@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.text import describe, parse_bound
 from sa_partman.ddl.render import render
-from sa_partman.errors import ExecutionError, LockNotAcquired, NameTaken, VerificationFailed
+from sa_partman.errors import ExecutionError, NameTaken, VerificationFailed
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, DetachPartition
-from sa_partman.plan.steps import Step
+from sa_partman.plan.batches import MOST, pieces
+from sa_partman.plan.steps import Purpose, Step
+from sa_partman.postgres.branches import TooMany, fitting, remove_in_batches
+from sa_partman.postgres.detach import detach_concurrently, plain_instead
+from sa_partman.postgres.in_step import at_once, in_step
 from sa_partman.postgres.perform import worker_of
-from sa_partman.postgres.queries import BOUNDS, HOLDERS, NAME_HELD_BY
+from sa_partman.postgres.queries import BOUNDS, NAME_HELD_BY
 from sa_partman.postgres.running import Running
-from sa_partman.postgres.session import pin
-from sa_partman.postgres.sqlstate import first_line, overtaken, worth_retrying
+from sa_partman.postgres.sqlstate import FOREIGN_KEY_VIOLATION, first_line, overtaken, sqlstate
+from sa_partman.postgres.unchanged import Overtaken, require_unchanged
 
-
-class Overtaken(ExecutionError):
-    """Somebody else changed the catalog since it was read; nothing was changed by us. Plan again."""
+__all__ = [
+    "Attempted",
+    "Overtaken",
+    "apply_actions",
+    "execute_at_once",
+    "execute_step",
+    "execute_together",
+    "name_taken",
+    "translated",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +46,13 @@ class Attempted:
     Args:
         seconds: In all, pauses included.
         rows: That it moved, deleted or archived, when that says something.
+        note: What was done otherwise than planned, and why.
     """
 
     seconds: float
     attempts: int
     rows: int | None = None
+    note: str = ""
 
 
 def execute_step(running: Running, step: Step) -> Attempted:
@@ -46,80 +60,125 @@ def execute_step(running: Running, step: Step) -> Attempted:
     Raises:
         ExclusionLost: We are not the only maintainer any more; nothing was changed.
         LockNotAcquired: Not granted within the budgets; nothing was changed.
-        Overtaken: A name or bound was taken meanwhile; nothing was changed.
+        Overtaken: A name or bound was taken meanwhile, or the partition is gone; nothing was changed.
         ExecutionError: The server refused the step for another reason; nothing was changed.
     """
-    engine, policy = running.engine, running.policy
     began = time.monotonic()
     worker = worker_of(step)
     if worker is not None:
         rows = worker(running, step, step.actions[0])
         return Attempted(time.monotonic() - began, 1, rows)
-    attempts = 0
-    for pause in policy.pauses():
-        if attempts and (attempts >= policy.attempts or time.monotonic() + pause - began > policy.budget):
-            break
-        running.waiting.sleep(pause)
-        attempts += 1
-        try:
-            _attempt(running, step)
-        except DBAPIError as error:
-            if not worth_retrying(error):
-                raise translated(step, error) from error
-        else:
-            return Attempted(time.monotonic() - began, attempts)
-    raise LockNotAcquired(
-        str(step.table), lock_timeout=policy.lock_timeout, attempts=attempts, blockers=_holders(engine, step)
-    )
+    with translating(step):
+        done = _transaction(running, (step,)) if step.in_transaction else _alone(running, step)
+    return replace(done, seconds=time.monotonic() - began)
 
 
-def _attempt(running: Running, step: Step) -> None:
-    engine, policy = running.engine, running.policy
-    if step.in_transaction:
-        with engine.begin() as connection:
-            pin(connection, policy.lock_timeout)
-            running.exclusion.verify(connection)
-            apply_actions(connection, step.actions)
-        return
-    # CONCURRENTLY waits for other transactions with nobody behind it, so it may wait as long as the step may take.
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.budget * 1000)}ms'")
-        try:
-            for action in step.actions:
-                for statement in render(action):
-                    connection.execute(statement)
-        finally:
-            connection.invalidate()  # the setting must not go back into the pool
+def execute_together(running: Running, steps: tuple[Step, ...]) -> Attempted:
+    """
+    *steps* of one table in one transaction: all of them, or none.
+
+    Raises:
+        ExecutionError: See `execute_step`.
+    """
+    began = time.monotonic()
+    with translating(steps[0]):
+        done = _transaction(running, steps)
+    return replace(done, seconds=time.monotonic() - began)
 
 
-def apply_actions(connection: Connection, actions: Iterable[Action]) -> None:
+def execute_at_once(running: Running, steps: tuple[Step, ...]) -> Attempted:
+    """
+    *steps* that make partitions of any tables, in one transaction, while nobody has to be waited for.
+
+    Raises:
+        NotAtOnce: Somebody is in the way, or a lock would stop readers or writers; nothing was changed.
+        ExecutionError: See `execute_step`.
+    """
+    began = time.monotonic()
+    actions = tuple(action for step in steps for action in step.actions)
+    with translating(steps[0]):
+        at_once(running, steps, lambda connection: apply_actions(connection, actions))
+    return Attempted(time.monotonic() - began, 1)
+
+
+@contextmanager
+def translating(step: Step) -> Iterator[None]:
+    """Our errors for the server's."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise translated(step, error) from error
+
+
+def _transaction(running: Running, steps: tuple[Step, ...]) -> Attempted:
+    """One transaction, or several when the server has no room for so many locks."""
+    parts = tuple(pieces(steps[0].actions, MOST)) if len(steps) == 1 else ()
+    if len(parts) > 1:
+        return [_transaction(running, (replace(steps[0], actions=part),)) for part in parts][-1]
+    actions = tuple(action for step in steps for action in step.actions)
+
+    def work(connection: Connection) -> None:
+        require_unchanged(connection, actions)
+        apply_actions(connection, actions, steps[0].role if steps[0].purpose is Purpose.PROVISION else None)
+
+    try:
+        held = in_step(running, steps, work, inspect=fitting(running, actions))
+    except TooMany as error:
+        return _in_batches(running, steps, error)
+    return Attempted(0.0, held.attempts)
+
+
+def _in_batches(running: Running, steps: tuple[Step, ...], error: TooMany) -> Attempted:
+    if len(steps) > 1:
+        return [_transaction(running, (step,)) for step in steps][-1]
+    done: Attempted = remove_in_batches(running, steps[0], error, _transaction)
+    return done
+
+
+def _alone(running: Running, step: Step) -> Attempted:
+    action = step.actions[0]
+    if not isinstance(action, DetachPartition):
+        raise NotImplementedError(type(action))
+    plain, why = plain_instead(running, step, action)
+    if plain is not None:
+        return replace(_transaction(running, (plain,)), note=why)
+    detach_concurrently(running, step, action)
+    return Attempted(0.0, 1)
+
+
+def apply_actions(connection: Connection, actions: Iterable[Action], owner: str | None = None) -> None:
     """
     Executes *actions* in the caller's pinned transaction and reads back every bound that they make.
 
+    Args:
+        owner: To whom what they make has to belong; None: to whomever.
+
     Raises:
-        VerificationFailed: The catalog shows another bound; the caller's transaction should be rolled back.
+        VerificationFailed: The catalog shows another bound or owner; the caller's transaction should be rolled back.
     """
     done = tuple(actions)
     for action in done:
         for statement in render(action):
             connection.execute(statement)
-    _verify(connection, done)
+    _verify(connection, done, owner)
 
 
-def _verify(connection: Connection, actions: tuple[Action, ...]) -> None:
+def _verify(connection: Connection, actions: tuple[Action, ...], owner: str | None) -> None:
     made = {_partition(action): action for action in actions if isinstance(action, AttachPartition | CreatePartition)}
     if not made:
         return
     parameters = {"schemas": [name.schema for name in made], "names": [name.name for name in made]}
-    seen = {QualifiedName(row[0], row[1]): row[2] for row in connection.execute(BOUNDS, parameters)}
+    seen = {QualifiedName(row[0], row[1]): (row[2], row[3]) for row in connection.execute(BOUNDS, parameters)}
     for name, action in made.items():
-        text = seen.get(name)
+        text, belongs = seen.get(name, (None, None))
         found = None if text is None else parse_bound(text, action.key.types)
         if found != action.bound:
             shown = "nothing" if found is None else describe(found)
             raise VerificationFailed(
                 f"{name}: {describe(action.bound)} was asked for and the catalog shows {shown}; it was rolled back"
             )
+        if owner is not None and belongs != owner:
+            raise VerificationFailed(f"{name} belongs to {belongs}, and its table to {owner}; it was rolled back")
 
 
 def _partition(action: AttachPartition | CreatePartition) -> QualifiedName:
@@ -130,6 +189,11 @@ def translated(step: Step, error: DBAPIError) -> ExecutionError:
     """Our error for the server's; the driver's own stays as its cause."""
     if overtaken(error):
         return Overtaken(f"{step.partition}: {first_line(error)}; nothing was changed")
+    if sqlstate(error) == FOREIGN_KEY_VIOLATION:
+        return ExecutionError(
+            f"{step.partition} stays, because its rows are referenced: {first_line(error)}; this step was rolled back. "
+            f"Remove the rows that refer to it first, or name their table in Retention(satellites=...)."
+        )
     return ExecutionError(f"{step.partition}: {first_line(error)}; this step was rolled back")
 
 
@@ -137,19 +201,3 @@ def name_taken(connection: Connection, name: QualifiedName) -> NameTaken | None:
     """The error that says who bears *name*; None when nobody does."""
     held = connection.execute(NAME_HELD_BY, {"schema": name.schema, "name": name.name}).scalar()
     return None if held is None else NameTaken(str(name), held_by=held)
-
-
-def _holders(engine: Engine, step: Step) -> list[str]:
-    """Who held locks on the parent when we gave up; nobody when they have gone since."""
-    parent = next(
-        (action.parent for action in step.actions if isinstance(action, AttachPartition | DetachPartition)), step.table
-    )
-    with engine.connect() as connection:
-        rows = connection.execute(HOLDERS, {"name": parent.quoted}).all()
-    return [_holder(row[0], row[1], row[2], row[3]) for row in rows]
-
-
-def _holder(pid: int | None, application: str, state: str, mode: str) -> str:
-    who = "a prepared transaction" if pid is None else f"pid {pid}"
-    named = f" ({application})" if application else ""
-    return f"{who}{named} {state}".rstrip() + f" with {mode}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from sa_partman.plan.steps import Step
@@ -26,4 +27,5 @@ def performs(action: type) -> Callable[[Worker], Worker]:
 
 def worker_of(step: Step) -> Worker | None:
     """Who performs *step*; None when its actions are statements."""
+    import_module("sa_partman.postgres.workers")  # they import this module, and register here
     return _WORKERS.get(type(step.actions[0]))

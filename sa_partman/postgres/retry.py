@@ -17,7 +17,11 @@ class LockPolicy:
         budget: Seconds that one step may take in all, pauses included.
         pause: Seconds between two attempts at first; it doubles, jittered, up to *longest_pause*.
         longest_pause: Seconds.
-        stall: Seconds that all attempts of a step may have waited in the queue, together.
+        stall: Seconds that requests for locks which stop readers or writers may wait in a queue, all those of one run
+            together. When they are used up, the run's other steps that need such locks are deferred to the next run.
+        table_budget: Seconds that all steps of one table may wait for locks; at least *budget*.
+        run_budget: Seconds that all steps of a run may wait for locks; at least *table_budget*. When one of the budgets
+            of time is used up, a step still takes one look, and is done if nobody is in its way.
         turn: Seconds to wait for another maintainer to finish, before `MaintainerBusy`.
     """
 
@@ -27,10 +31,14 @@ class LockPolicy:
     longest_pause: float = 1.0
     stall: float = 2.0
     turn: float = 0.0
+    table_budget: float = 120.0
+    run_budget: float = 300.0
 
     def __post_init__(self) -> None:
         if not 0 < self.lock_timeout <= self.stall:
             raise ValueError(f"lock_timeout={self.lock_timeout} must be above 0 and at most stall={self.stall}")
+        if min(self.table_budget, self.run_budget) <= 0:
+            raise ValueError("table_budget and run_budget are above 0")
         if self.budget <= 0 or self.pause <= 0 or self.longest_pause < self.pause:
             raise ValueError("budget and pause are above 0, and longest_pause is at least pause")
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from sa_partman.ports.waiting import Waiting
-from sa_partman.postgres.exclusion import Exclusion
+from sa_partman.postgres.exclusion import APPLICATION, Exclusion
+from sa_partman.postgres.limits import Limits, limits_of
 from sa_partman.postgres.retry import LockPolicy
-
-APPLICATION = "sa_partman:"
-"""How ``application_name`` begins on every connection of a run; the run's name follows."""
+from sa_partman.postgres.spending import Spending
 
 
 def new_name() -> str:
@@ -29,7 +28,7 @@ class Running:
         waiting: How to sleep.
         exclusion: Our right to be the only maintainer, to be verified before each step.
         name: Of this run.
-        stalled: Seconds that attempts of this run have waited in a queue so far.
+        spending: What its steps have waited so far.
     """
 
     engine: Engine
@@ -37,7 +36,23 @@ class Running:
     waiting: Waiting
     exclusion: Exclusion
     name: str = field(default_factory=new_name)
-    stalled: float = 0.0
+    spending: Spending = field(init=False)
+    _limits: Limits | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.spending = Spending(self.policy)
+
+    @property
+    def stalled(self) -> float:
+        """Seconds that attempts of this run have waited in a queue, with others behind them."""
+        return self.spending.stalled
+
+    @property
+    def limits(self) -> Limits:
+        """What the server allows; asked when the first step needs it."""
+        if self._limits is None:
+            self._limits = limits_of(self.engine)
+        return self._limits
 
     @property
     def application(self) -> str:

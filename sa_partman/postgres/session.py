@@ -4,12 +4,13 @@ The session: pinned settings, so that nothing depends on who connects from where
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from sa_partman.errors import ReadOnlyServer
 
@@ -31,6 +32,7 @@ _OPEN = text(
     "pg_catalog.current_setting('transaction_read_only'), current_user, "
     f"pg_catalog.set_config('lock_timeout', :lock_timeout, true), {_SET}"
 )
+_ACT_AS = text("SELECT pg_catalog.set_config('role', :role, CAST(:local AS boolean))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,33 @@ def pin(connection: Connection, lock_timeout: float) -> Session:
     """
     row = connection.execute(_OPEN, {"lock_timeout": f"{round(lock_timeout * 1000)}ms"}).one()
     return Session(row[0], row[1], row[2], row[3] == "on", row[4])
+
+
+def settle(connection: Connection, lock_timeout: float, settings: Mapping[str, str]) -> None:
+    """
+    As `pin`, and *settings* too, in as little time as possible: the server's answer is not looked at.
+
+    Args:
+        lock_timeout: In seconds.
+    """
+    values = {"lock_timeout": f"{round(lock_timeout * 1000)}ms", **settings}
+    connection.execute(_settling(tuple(values)), values)
+
+
+@cache
+def _settling(names: tuple[str, ...]) -> TextClause:
+    given = ", ".join(f"pg_catalog.set_config('{name}', :{name}, true)" for name in names)
+    return text(f"SELECT pg_catalog.concat({_SET}, {given})")
+
+
+def act_as(connection: Connection, role: str | None, *, local: bool = True) -> None:
+    """
+    From here on *role* is at work, to the end of the transaction (of the session, unless *local*); None: as before.
+
+    What is created belongs to it.
+    """
+    if role is not None:
+        connection.execute(_ACT_AS, {"role": role, "local": local})
 
 
 @contextmanager

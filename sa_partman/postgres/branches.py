@@ -1,0 +1,76 @@
+"""Removing a branch with so many partitions that one transaction could not lock them all: its leaves go first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from sa_partman.ddl.render import render
+from sa_partman.errors import PartmanError
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import Action, DetachPartition, DropPartition, DropTable, MarkDetached
+from sa_partman.plan.batches import MOST_REMOVED, room
+from sa_partman.plan.steps import Step
+from sa_partman.postgres.in_step import Inspect, in_step
+from sa_partman.postgres.running import Running
+from sa_partman.postgres.step_locks import Surroundings, crowd_of
+
+
+class TooMany(PartmanError):
+    """
+    Args:
+        branch: What is to go.
+        below: Its partitions of all levels, the lowest first.
+    """
+
+    def __init__(self, branch: QualifiedName, below: tuple[QualifiedName, ...]) -> None:
+        self.branch, self.below = branch, below
+        super().__init__(branch)
+
+
+def fitting(running: Running, actions: tuple[Action, ...]) -> Inspect:
+    """An inspection that raises `TooMany` for a branch whose locks do not fit."""
+    dropped = [action.name for action in actions if isinstance(action, DropTable | DropPartition)]
+
+    def inspect(connection: Connection, around: Surroundings) -> None:
+        for name in dropped:
+            below = around.relatives[name].below if name in around.relatives else ()
+            if below and len(below) + 1 > room(running.limits.lock_slots, crowd_of(connection, name)[1]):
+                raise TooMany(name, below)
+
+    return inspect
+
+
+def remove_in_batches(
+    running: Running, step: Step, found: TooMany, transaction: Callable[[Running, tuple[Step, ...]], Any]
+) -> Any:
+    """
+    Does *step* in several transactions, each under the lock protocol; when it is cut off, the next run goes on.
+
+    Args:
+        transaction: Does a step that fits.
+    """
+    detach = [action for action in step.actions if isinstance(action, DetachPartition)]
+    if detach:
+        # The mark tells the next run that the table is ours to remove.
+        first: tuple[Action, ...] = (*detach, MarkDetached(detach[0].partition, detach[0].parent))
+        transaction(running, (replace(step, actions=first),))
+    for start in range(0, len(found.below), MOST_REMOVED):
+        leaves = found.below[start : start + MOST_REMOVED]
+        _drop(running, step, tuple(DropTable(name, name) for name in leaves))
+    rest = tuple(action for action in step.actions if action not in detach)
+    return transaction(running, (replace(step, actions=rest),))
+
+
+def _drop(running: Running, step: Step, actions: tuple[DropTable, ...]) -> None:
+    part = replace(step, actions=actions)
+
+    def work(connection: Connection) -> None:
+        for action in actions:
+            for statement in render(action):
+                connection.execute(statement)
+
+    in_step(running, part, work)

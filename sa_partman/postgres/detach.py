@@ -1,0 +1,131 @@
+"""
+DETACH ... CONCURRENTLY: it waits for all who use the table, with nobody behind it, and can't be in a transaction.
+
+When it is cut off after its first half, the partition is "detach pending": nobody sees its rows any more, and FINALIZE
+has to end it. So it waits for long, no other timeout applies to it, and afterwards the catalog tells what it did.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from sa_partman.ddl.render import render
+from sa_partman.errors import ExecutionError, LockNotAcquired, ServerUnavailable
+from sa_partman.plan.actions import DetachPartition
+from sa_partman.plan.locks import Lock, LockMode, Place
+from sa_partman.plan.steps import Step
+from sa_partman.postgres.connect import connected, isolated
+from sa_partman.postgres.in_step import until_free
+from sa_partman.postgres.persevere import queued
+from sa_partman.postgres.running import Running
+from sa_partman.postgres.session import act_as, pin
+from sa_partman.postgres.sqlstate import first_line
+
+_PENDING = text("""
+SELECT i.inhdetachpending FROM pg_catalog.pg_inherits i
+JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = :schema AND c.relname = :name
+""")
+
+NO_DEFAULT = "detached without CONCURRENTLY, because the table has a default partition"
+POOLED = "detached without CONCURRENTLY, because its settings can't be given through a pooler"
+
+
+def plain_instead(running: Running, step: Step, action: DetachPartition) -> tuple[Step | None, str]:
+    """
+    The step without CONCURRENTLY and the reason, where that is impossible; else None, as soon as nobody is in the way.
+
+    Raises:
+        LockNotAcquired: Somebody was to the end of the budget; nothing was changed.
+    """
+    plain = replace(step, actions=(replace(action, concurrently=False),))
+    if running.exclusion.pooled:
+        return plain, POOLED
+    # It would wait for whoever has used the parent at all.
+    lock = Lock(action.parent, LockMode.ACCESS_EXCLUSIVE, Place.PARENT)
+    around = until_free(running, step, (lock,))
+    relatives = around.relatives.get(action.parent)
+    return (plain, NO_DEFAULT) if relatives is not None and relatives.default is not None else (None, "")
+
+
+def detach_concurrently(running: Running, step: Step, action: DetachPartition) -> None:
+    """
+    Raises:
+        LockNotAcquired: It was cut off by its deadline; the message says what it had done.
+        ExecutionError: It failed; the message says what it had done.
+    """
+    began = time.monotonic()
+    try:
+        with _alone(running) as connection:
+            running.exclusion.verify(connection)
+            act_as(connection, step.role, local=False)  # the connection is not given back
+            for statement in render(action):
+                connection.execute(statement)
+    except DBAPIError as error:
+        end = _end(running, action)
+        if end is End.DONE:
+            return  # only then the connection failed
+        if end is End.NOTHING and queued(error):
+            raise LockNotAcquired(
+                str(step.table),
+                lock_timeout=time.monotonic() - began,
+                attempts=1,
+                wanted=f"ALTER TABLE {action.parent} DETACH PARTITION {action.partition} CONCURRENTLY",
+            ) from error
+        raise ExecutionError(f"{step.partition}: {first_line(error)}; {_said(action, end)}") from error
+
+
+class End(Enum):
+    """What a detach that failed has done."""
+
+    NOTHING = "nothing"
+    PENDING = "pending"
+    DONE = "done"
+    UNKNOWN = "unknown"
+
+
+def _said(action: DetachPartition, end: End) -> str:
+    if end is End.NOTHING:
+        return "it is attached as before"
+    if end is End.UNKNOWN:
+        return "and what it had done can't be read; the next run looks, and ends what is half done"
+    return (
+        f"it is half detached: queries on {action.parent} don't see its rows any more. The next run ends it, or: "
+        f"ALTER TABLE {action.parent.quoted} DETACH PARTITION {action.partition.quoted} FINALIZE"
+    )
+
+
+@contextmanager
+def _alone(running: Running) -> Iterator[Connection]:
+    """A connection outside any transaction, which holds nothing else and goes back as it came, or not at all."""
+    engine, seconds = running.engine, max(1.0, running.policy.budget)
+    settings = {
+        **running.limits.settings(running.application, 0),
+        "lock_timeout": f"{round(seconds * 1000)}ms",
+        "idle_in_transaction_session_timeout": "0",
+    }
+    with isolated(engine, "AUTOCOMMIT") as connection:
+        try:
+            wanted = ", ".join(f"pg_catalog.set_config('{name}', :{name}, false)" for name in settings)
+            connection.execute(text(f"SELECT {wanted}"), settings)
+            yield connection
+        finally:
+            connection.invalidate()  # the settings must not go back into the pool
+
+
+def _end(running: Running, action: DetachPartition) -> End:
+    wanted = {"schema": action.partition.schema, "name": action.partition.name}
+    try:
+        with connected(running.engine) as connection:
+            pin(connection, running.policy.lock_timeout)
+            pending = connection.execute(_PENDING, wanted).scalar_one_or_none()
+    except (SQLAlchemyError, ServerUnavailable):
+        return End.UNKNOWN
+    return End.DONE if pending is None else End.PENDING if pending else End.NOTHING

@@ -1,0 +1,245 @@
+"""
+A step's transaction: settings of its own, the right to be the only maintainer, a look at who is there, and every lock
+in order, before anything is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sa_partman.errors import LockNotAcquired, PartmanError
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import FinalizeDetach
+from sa_partman.plan.locks import Lock, locks_of, subjects_of
+from sa_partman.plan.steps import Step
+from sa_partman.postgres.blockers import Holder, Watch, described
+from sa_partman.postgres.connect import isolated
+from sa_partman.postgres.persevere import (
+    InTheWay,
+    NotGranted,
+    Patience,
+    StallSpent,
+    Target,
+    persevere,
+    queued,
+    take,
+)
+from sa_partman.postgres.running import Running
+from sa_partman.postgres.session import act_as, pin, settle
+from sa_partman.postgres.sqlstate import worth_retrying
+from sa_partman.postgres.step_locks import Surroundings, look_around
+
+T = TypeVar("T")
+Inspect = Callable[[Connection, Surroundings], None]
+"""Called with what is there, before any lock is asked for; may raise to leave it at that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[T]):
+    """
+    Args:
+        value: What the work gave.
+        attempts: How often locks were asked for.
+    """
+
+    value: T
+    attempts: int
+
+
+def in_step(
+    running: Running,
+    step: Step | tuple[Step, ...],
+    work: Callable[[Connection], T],
+    *,
+    locks: tuple[Lock, ...] | None = None,
+    inspect: Inspect | None = None,
+    seconds: float | None = None,
+) -> Held[T]:
+    """
+    Runs *work* in a transaction that holds the locks of *step*; again, whole, while they are refused.
+
+    Args:
+        step: Or several ones of one table, for one transaction.
+        work: It may be called several times; only the last one's changes are committed.
+        locks: Instead of those that the step's actions tell.
+        seconds: That one statement may take, 0: no limit; by default the budget of a step.
+
+    Raises:
+        ExclusionLost: We are not the only maintainer any more; nothing was changed.
+        LockNotAcquired: Not granted within the budgets; nothing was changed.
+        DBAPIError: The server refused the work; nothing was changed.
+    """
+    steps = step if isinstance(step, tuple) else (step,)
+    undertaking = _Undertaking(running, steps, locks, inspect, seconds)
+    found: list[T] = []
+
+    def once() -> None:
+        with undertaking.transaction() as connection:
+            undertaking.enter(connection)
+            found[:] = [undertaking.working(connection, work)]
+
+    attempts = undertaking.persevere(once)
+    return Held(found[0], attempts)
+
+
+def until_free(running: Running, step: Step, locks: tuple[Lock, ...]) -> Surroundings:
+    """
+    Waits until all are gone who hold a lock that conflicts with *locks*, whoever comes after them; asks for none.
+
+    Raises:
+        LockNotAcquired: Somebody stays to the end of the budget.
+    """
+    undertaking = _Undertaking(running, (step,), locks, None, None, Watch(anchored=True))
+    found: list[Surroundings] = []
+
+    def once() -> None:
+        with undertaking.transaction() as connection:
+            found[:] = [undertaking.look(connection)[0]]
+
+    undertaking.persevere(once)
+    return found[0]
+
+
+class NotAtOnce(PartmanError):
+    """Leaves a transaction before anything was changed: it would have to wait, or others for it."""
+
+
+def at_once(running: Running, steps: tuple[Step, ...], work: Callable[[Connection], T]) -> T:
+    """
+    Runs *work* in a transaction that holds the locks of *steps*, if they stop no reader and no writer.
+
+    Args:
+        steps: Of several tables; one role does them all.
+
+    Raises:
+        ExclusionLost: We are not the only maintainer any more; nothing was changed.
+        NotAtOnce: A lock is held by somebody, or is of another kind; nothing was changed.
+        DBAPIError: The server refused the work; nothing was changed.
+    """
+    undertaking = _Undertaking(running, steps, None, None, None, hurried=True)
+    try:
+        with undertaking.transaction() as connection:
+            undertaking.enter(connection)
+            return work(connection)
+    except (InTheWay, StallSpent) as error:
+        raise NotAtOnce from error
+    except DBAPIError as error:
+        if worth_retrying(error):
+            raise NotAtOnce from error
+        raise
+
+
+@dataclass(slots=True)
+class _Undertaking:
+    running: Running
+    steps: tuple[Step, ...]
+    locks: tuple[Lock, ...] | None
+    inspect: Inspect | None
+    seconds: float | None
+    watch: Watch = field(default_factory=Watch)
+    wanted: tuple[Lock, ...] = ()
+    strong: bool = False
+    hurried: bool = False
+
+    @property
+    def table(self) -> str:
+        return str(self.steps[0].table)
+
+    @property
+    def patience(self) -> Patience:
+        patience = Patience.of(self.running.policy.lock_timeout, self.running.limits.deadlock_timeout)
+        return Patience(patience.strong, patience.strong) if self.hurried else patience
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        _ = self.running.limits  # now: a pool of one has no second connection for the question
+        # READ COMMITTED, whatever the engine's default is: every look has to see what is there now.
+        with isolated(self.running.engine, "READ COMMITTED") as connection, connection.begin():
+            yield connection
+
+    def subjects(self) -> Mapping[QualifiedName, bool]:
+        if self.locks is not None:
+            return {lock.table: lock.tree for lock in self.locks}
+        return subjects_of(chain.from_iterable(step.actions for step in self.steps))
+
+    def look(self, connection: Connection) -> tuple[Surroundings, tuple[Lock, ...]]:
+        """Leaves the transaction when somebody who holds on is in the way."""
+        running = self.running
+        seconds = running.policy.budget if self.seconds is None else self.seconds
+        settle(connection, self.patience.gentle, running.limits.settings(running.application, seconds))
+        around = look_around(connection, self.subjects(), running.exclusion.condition(), self.steps[0].role)
+        if not around.holds:
+            running.exclusion.verify(connection)
+        locks = self.locks
+        if locks is None:
+            locks = locks_of(chain.from_iterable(step.actions for step in self.steps), around.relatives)
+        way = around.in_the_way(locks)
+        self.wanted = tuple(dict.fromkeys(lock for lock, _ in way.values())) or locks
+        found = tuple(replace(holder, mode=way[holder.key][1].catalog) for holder in described(connection, way))
+        if self.watch.lingering(found):
+            raise InTheWay
+        return around, locks
+
+    def enter(self, connection: Connection) -> None:
+        around, locks = self.look(connection)
+        if self.inspect is not None:
+            self.inspect(connection, around)
+        self.strong = any(not lock.mode.gentle for lock in locks)
+        if self.strong and self.hurried:
+            raise NotAtOnce
+        act_as(connection, self.steps[0].role)
+        lockable = [lock for lock in locks if lock.table in around.lockable]
+        take(connection, [_target(lock) for lock in lockable], self.patience, self.running.spending)
+
+    def working(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        if any(isinstance(action, FinalizeDetach) for step in self.steps for action in step.actions):
+            # It waits for old snapshots, with nobody behind it.
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(self.patience.gentle * 1000)}ms'")
+            return work(connection)
+        try:
+            return work(connection)
+        except DBAPIError as error:
+            if queued(error) and self.strong:
+                self.running.spending.stall(self.patience.strong)
+            raise
+
+    def persevere(self, once: Callable[[], None]) -> int:
+        running = self.running
+        try:
+            return persevere(running.spending, self.table, running.waiting, once)
+        except NotGranted as error:
+            raise self._refused(error.attempts, "") from error
+        except StallSpent as error:
+            reason = (
+                f"this run's requests have stood in queues for {running.stalled:.1f} s, and others behind them; "
+                f"LockPolicy(stall={running.policy.stall:g}) allows no more, so this is left to the next run"
+            )
+            raise self._refused(0, reason) from error
+
+    def _refused(self, attempts: int, reason: str) -> LockNotAcquired:
+        found = self.watch.last or self._holders_now()
+        return LockNotAcquired(
+            self.table,
+            lock_timeout=self.running.policy.lock_timeout,
+            attempts=attempts,
+            blockers=map(str, found[:5]),
+            wanted=", ".join(map(str, self.wanted[:5])),
+            reason=reason,
+        )
+
+    def _holders_now(self) -> tuple[Holder, ...]:
+        with self.transaction() as connection:
+            pin(connection, self.patience.strong)
+            way = look_around(connection, self.subjects()).in_the_way(self.wanted)
+            return described(connection, way)
+
+
+def _target(lock: Lock) -> Target:
+    return Target(f"{'' if lock.tree else 'ONLY '}{lock.table.quoted}", lock.mode)
