@@ -1,4 +1,9 @@
-"""``op.drop_table`` refuses an attached partition: what autogenerate without our filters writes loses all rows."""
+"""
+Alembic's own operations where they would do harm to partitions.
+
+``op.drop_table`` refuses an attached partition: what autogenerate without our filters writes loses all rows. What
+changes columns refuses a table with a pending detach, which PostgreSQL 18 then could not end any more.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 from alembic.operations import Operations
-from alembic.operations.ops import DropTableOp
+from alembic.operations.ops import AddColumnOp, AddConstraintOp, AlterColumnOp, CreateCheckConstraintOp, DropTableOp
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from alembic_ext.session import on_postgresql, translated_name
+from alembic_ext.session import is_offline, on_postgresql, refuse_pending, translated_name
 from sa_partman.names import QualifiedName
+from sa_partman.postgres.columns import oid_of
+from sa_partman.postgres.residues import CAN_T_FINALIZE
 
 _PARENT = text("""
 SELECT CAST(CAST(i.inhparent AS regclass) AS text)
@@ -19,12 +26,39 @@ FROM pg_catalog.pg_class c JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid
 WHERE c.oid = CAST(pg_catalog.to_regclass(:name) AS oid) AND c.relispartition
 """)
 
+_CHANGES: dict[type, str] = {
+    AddColumnOp: "add_column",
+    AlterColumnOp: "alter_column",
+    CreateCheckConstraintOp: "create_check_constraint",
+}
+
 
 def register() -> None:
     # The registry is private; replace=True, which is public, came with 1.17.2.
     registry: dict[Any, Any] = Operations._to_impl._registry
     original = registry[(DropTableOp, "default")]
     registry[(DropTableOp, "default")] = _guarded(original)
+    for kind in _CHANGES:
+        base = AddConstraintOp if kind is CreateCheckConstraintOp else kind  # where Alembic registers it
+        registry[(kind, "default")] = _careful(registry[(base, "default")])
+
+
+def _careful(original: Callable[[Operations, Any], Any]) -> Callable[[Operations, Any], Any]:
+    def change(operations: Operations, operation: Any) -> Any:
+        connection = operations.migration_context.connection
+        if on_postgresql(operations) and not is_offline(operations) and isinstance(connection, Connection):
+            _refuse_pending(connection, operation)
+        return original(operations, operation)
+
+    return change
+
+
+def _refuse_pending(connection: Connection, operation: Any) -> None:
+    if (connection.dialect.server_version_info or ()) < (CAN_T_FINALIZE,):
+        return
+    oid = oid_of(connection, translated_name(connection, QualifiedName(operation.schema, operation.table_name)))
+    if oid is not None:
+        refuse_pending(connection, oid, f"op.{_CHANGES[type(operation)]}(...) on {operation.table_name}")
 
 
 def _guarded(original: Callable[[Operations, DropTableOp], Any]) -> Callable[[Operations, DropTableOp], Any]:

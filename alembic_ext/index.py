@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateIndex
 
 from alembic_ext.index_ops import CreatePartitionedIndexOp, DropPartitionedIndexOp
 from alembic_ext.ownership import owns_transaction
-from alembic_ext.session import is_offline, on_postgresql, translated, translated_name
+from alembic_ext.session import is_offline, on_postgresql, refuse_pending, translated, translated_name
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.columns import oid_of, relation_of
 from sa_partman.postgres.partitioned_index import (
@@ -38,6 +38,7 @@ def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
         index = operation.to_index(context)
         oid = oid_of(connection, translated_name(connection, QualifiedName(operation.schema, operation.table_name)))
         assert oid is not None
+        refuse_pending(connection, oid, f"op.create_partitioned_index({operation.index_name!r}, ...)")
         name = relation_of(connection, oid).name.sibling(str(operation.index_name))
         with own_timeout(connection):
             if oid_of(connection, name) is None:

@@ -17,6 +17,7 @@ from sa_partman.errors import PartmanError
 from sa_partman.names import QualifiedName
 from sa_partman.ports.clock import appointed
 from sa_partman.postgres.columns import Relation, oid_of, relation_of
+from sa_partman.postgres.residues import pending_around
 from sa_partman.postgres.session import pinned
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, first_line, sqlstate
 
@@ -76,7 +77,22 @@ def place(operations: Operations, table: str, schema: str | None, what: str) -> 
             found = relation_of(connection, oid)
             if found.key is None:
                 raise CommandError(f"{what}: {found.name} is not partitioned; nothing was changed")
+            refuse_pending(connection, oid, what)
             yield Place(connection, found, appointed() or session.now)
+
+
+def refuse_pending(connection: Connection, oid: int, what: str) -> None:
+    """
+    Raises:
+        CommandError: In the partition tree of the relation *oid* a detach is pending: what is changed meanwhile does
+            not reach that partition, and from PostgreSQL 18 on can keep the detach from being ended.
+    """
+    for parent, partition in pending_around(connection, oid):
+        raise CommandError(
+            f"{what}: the concurrent detach of {partition} from {parent} was interrupted and is pending; nothing was "
+            f"changed. End it first: sa-partman run, or "
+            f"ALTER TABLE {parent.quoted} DETACH PARTITION {partition.quoted} FINALIZE"
+        )
 
 
 def lock_timeout(connection: Connection) -> float:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from alembic_ext.compare.ghosts import RealKey, real_keys_of
+
 Key = tuple[str | None, str]
 """A table as Alembic calls it: the schema is None for what the search path finds."""
 
@@ -18,21 +20,6 @@ WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname <> 'pg_catalog' AND (c.relispar
     SELECT FROM pg_catalog.pg_description d
     WHERE d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = CAST('pg_catalog.pg_class' AS regclass)
         AND d.description LIKE 'sa_partman: detached from %'))
-""")
-
-# A foreign key to a partitioned table has one more row in pg_constraint for each of its partitions. What is read is the
-# few that are no such ghosts, of the tables that have ghosts.
-_REAL_KEYS = text("""
-SELECT n.nspname, c.relname, pg_catalog.pg_table_is_visible(c.oid),
-    coalesce(array_agg(CAST(f.conname AS text)) FILTER (WHERE NOT f.ghost), '{}')
-FROM (
-    SELECT f.conrelid, f.conname, f.conparentid <> 0 AND (NOT c.relispartition OR r.relispartition) AS ghost
-    FROM pg_catalog.pg_constraint f
-    JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_class r ON r.oid = f.confrelid
-    WHERE f.contype = 'f'
-) f
-JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-GROUP BY n.nspname, c.relname, c.oid HAVING bool_or(f.ghost)
 """)
 
 
@@ -49,11 +36,11 @@ class Catalog:
     hidden: frozenset[Key]
     partitions: frozenset[Key]
     partitioned: dict[Key, str]
-    real_keys: dict[Key, frozenset[str]]
+    real_keys: dict[Key, tuple[RealKey, ...]]
 
     def is_ghost(self, schema: str | None, table: str, name: object) -> bool:
         known = self.real_keys.get((schema, table))
-        return known is not None and name not in known
+        return known is not None and all(each.name != name for each in known)
 
 
 def read_catalog(connection: Connection) -> Catalog:
@@ -69,9 +56,7 @@ def read_catalog(connection: Connection) -> Catalog:
             if attached:
                 partitions.add(key)
     real_keys = {
-        key: frozenset(names)
-        for schema, name, visible, names in connection.execute(_REAL_KEYS)
-        for key in _keys(schema, name, visible)
+        key: keys for schema, name, visible, keys in real_keys_of(connection) for key in _keys(schema, name, visible)
     }
     return Catalog(frozenset(hidden), frozenset(partitions), partitioned, real_keys)
 

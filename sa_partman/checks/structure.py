@@ -10,6 +10,7 @@ from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.lists import is_active
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
+from sa_partman.marks import is_marked
 from sa_partman.spec.declared import DeclaredTable, Level
 
 MANY = 1_000
@@ -52,13 +53,14 @@ def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> I
 def _pending(table: str, parent: Parent) -> Iterator[Finding]:
     for partition in parent.partitions:
         if partition.detach_pending:
+            finalize = f"ALTER TABLE {parent.name.quoted} DETACH PARTITION {partition.name.quoted} FINALIZE"
             yield Finding(
                 "detach-pending",
                 Severity.ERROR,
                 table,
                 f"the concurrent detach of {partition.name} was interrupted: its rows are invisible and new ones "
                 f"of its range are refused; a dump would restore it attached",
-                f"ALTER TABLE {parent.name.quoted} DETACH PARTITION {partition.name.quoted} FINALIZE",
+                f"run: sa-partman run, or {finalize}" if is_marked(partition.comment) else finalize,
             )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from sa_partman.catalog import FoundTable, Parent
+from sa_partman.catalog import FoundTable
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
-from sa_partman.marks import is_marked
-from sa_partman.plan.actions import FinalizeDetach
+from sa_partman.plan.aftermath import aftermath_steps
+from sa_partman.plan.heal import heal_steps
 from sa_partman.plan.provision import provision_steps
 from sa_partman.plan.prune import prune_steps
-from sa_partman.plan.steps import Purpose, Step, TablePlan
+from sa_partman.plan.steps import Step, TablePlan
 from sa_partman.spec.declared import DeclaredTable
 
 
@@ -29,18 +27,13 @@ def plan_table(declared: DeclaredTable, found: FoundTable | None, situation: Sit
     if misfit is not None or found is None:
         return TablePlan(declared.name, (), (misfit,) if misfit else ())
     made = tuple(provision_steps(declared, found, situation))
+    gone = tuple(prune_steps(declared, found, situation))
+    creations = tuple(each for each in made if isinstance(each, Step))
     steps = (
-        *_heal(found),
-        *(each for each in made if isinstance(each, Step)),
-        *prune_steps(declared, found, situation),
+        *heal_steps(declared, found, situation),
+        *creations,
+        *aftermath_steps(declared, found, situation, frozenset(step.partition for step in creations)),
+        *(each for each in gone if isinstance(each, Step)),
     )
-    return TablePlan(found.name, steps, tuple(each for each in made if isinstance(each, Finding)))
-
-
-def _heal(found: FoundTable) -> Iterator[Step]:
-    parents: tuple[Parent, ...] = (found, *found.walk())
-    for parent in parents:
-        for partition in parent.partitions:
-            if partition.detach_pending and is_marked(partition.comment):
-                action = FinalizeDetach(parent.name, partition.name)
-                yield Step(Purpose.HEAL, found.name, partition.name, partition.bound, (action,))
+    findings = dict.fromkeys(each for each in (*made, *gone) if isinstance(each, Finding))
+    return TablePlan(found.name, steps, tuple(findings))

@@ -1,25 +1,88 @@
-"""One maintainer at a time in a database."""
+"""One maintainer at a time in a database; behind a pooler, one step at a time."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from sa_partman.errors import MaintainerBusy
-from sa_partman.ports.waiting import Waiting
-from sa_partman.postgres.connect import connected
+from sa_partman.errors import ExclusionLost, MaintainerBusy, OthersTurn
+from sa_partman.ports.waiting import Sleeping, Waiting
+from sa_partman.postgres.connect import apart
+from sa_partman.postgres.pooler import behind_pooler, dependable
 from sa_partman.postgres.retry import LockPolicy
 
 LOCK_KEY = int.from_bytes(b"sapartmn")
 """The advisory lock's key; the same for every release, so that releases exclude each other."""
 
+APPLICATION = "sa_partman:"
+"""How ``application_name`` begins on every connection of a run; the run's name follows."""
+
+_TRY = f"pg_catalog.pg_try_advisory_xact_lock({LOCK_KEY})"
+_IS = "OPERATOR(pg_catalog.=)"  # whoever asks may have a search path on which another = stands first
+# How pg_locks shows a key of one bigint.
+_LOCK = (
+    f"l.locktype {_IS} 'advisory' AND l.classid {_IS} CAST({LOCK_KEY >> 32} AS oid) "
+    f"AND l.objid {_IS} CAST({LOCK_KEY & 0xFFFFFFFF} AS oid) AND l.objsubid {_IS} CAST(1 AS int2) AND l.granted "
+    f"AND l.database {_IS} (SELECT d.oid FROM pg_catalog.pg_database d "
+    f"WHERE d.datname {_IS} pg_catalog.current_database())"
+)
+# A target list holds no operator, so nothing can be put in its place; what follows it is pinned.
+_TAKE = f"SELECT {_TRY}, pg_catalog.pg_backend_pid(), pg_catalog.set_config('search_path', 'pg_catalog', true)"
+# Others of our name cannot be at work while we hold the lock: who is, was killed, and its last statement goes on.
+_HELD = f"""
+SELECT l.pid, l.virtualtransaction, ARRAY(
+    SELECT a.pid FROM pg_catalog.pg_stat_activity a
+    WHERE a.datname = pg_catalog.current_database() AND a.pid <> l.pid
+        AND pg_catalog.starts_with(a.application_name, '{APPLICATION}')
+)
+FROM pg_catalog.pg_locks l WHERE {_LOCK} AND l.pid = pg_catalog.pg_backend_pid()
+"""
+_HOLDER = f"""
+SELECT l.pid, coalesce(a.application_name, '')
+FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {_LOCK}
+"""
+_KEEPALIVES = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
+
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """The right to be the only maintainer, for as long as it lasts."""
+    """
+    The right to be the only maintainer, for as long as it lasts.
+
+    Args:
+        pid: The backend that holds the lock; None behind a pooler, where every step takes it for itself.
+        transaction: Its virtual transaction, so that a later backend of that pid is not taken for it.
+        others: Backends that bear the name of a run, and it is not ours: what is left of killed ones.
+    """
+
+    pid: int | None
+    transaction: str = ""
+    others: tuple[int, ...] = ()
+    policy: LockPolicy = field(default_factory=LockPolicy, repr=False)
+    waiting: Waiting = field(default_factory=Sleeping, repr=False)
+
+    @property
+    def pooled(self) -> bool:
+        """Behind a pooler: nothing is held between two steps, and nothing that belongs to a session may be used."""
+        return self.pid is None
+
+    def condition(self) -> str:
+        """
+        An SQL expression, true while the right is ours; behind a pooler it takes the lock until the transaction ends.
+
+        When it is false, `verify` says what that means.
+        """
+        if self.pid is None:
+            return _TRY
+        return (
+            f"EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE {_LOCK} AND l.pid {_IS} {self.pid} "
+            f"AND l.virtualtransaction {_IS} '{self.transaction}')"
+        )
 
     def verify(self, connection: Connection) -> None:
         """
@@ -27,27 +90,96 @@ class Exclusion:
 
         Raises:
             ExclusionLost: The lock is gone; nothing was changed.
+            OthersTurn: Behind a pooler, another maintainer is in the middle of a step. Give the connection back, and
+                try again later.
         """
+        if connection.exec_driver_sql(f"SELECT {self.condition()}").scalar_one():
+            return
+        if self.pid is None:
+            raise OthersTurn("another maintainer is at work in this database; nothing was changed, try later")
+        raise ExclusionLost(
+            f"the connection that held our right to be the only maintainer (pid {self.pid}) is gone: it was ended by "
+            f"the server, by an administrator or by the network. The run ended before its next step; what it did stays."
+        )
 
 
 @contextmanager
 def only_maintainer(
-    engine: Engine, policy: LockPolicy | None = None, waiting: Waiting | None = None
+    engine: Engine, policy: LockPolicy | None = None, waiting: Waiting | None = None, application: str = APPLICATION
 ) -> Iterator[Exclusion]:
     """
     Holds a transaction-level advisory lock on a connection of its own until the block ends.
 
     A session-level lock would outlive us behind a transaction pooler; this one ends with its transaction, whatever
-    happens. The connection is taken out of the pool, so that a pool of one does not starve.
+    happens. The connection is taken out of the pool, so that a pool of one does not starve. Behind a pooler nothing is
+    held, because that could be the only server connection: there every step takes the lock in its own transaction.
+
+    Args:
+        policy: Its *turn* is how long to wait for another maintainer; asked again and again, never waiting in the
+            server, where a waiter's snapshot would stop the other one.
+        application: For ``application_name``.
 
     Raises:
         MaintainerBusy: Another maintainer holds it.
     """
-    del policy, waiting
-    with connected(engine) as connection:
-        if not hold_lock(connection, str(LOCK_KEY)):
-            raise MaintainerBusy("another maintainer is at work in this database; nothing was changed, try later")
-        yield Exclusion()
+    policy, waiting = policy or LockPolicy(), waiting or Sleeping()
+    began = time.monotonic()
+    with ExitStack() as holding:
+        for pause in policy.pauses():
+            waiting.sleep(min(pause, policy.turn))
+            taken = _try(engine, holding, policy, waiting, application)
+            if isinstance(taken, Exclusion):
+                break
+            if time.monotonic() - began >= policy.turn:
+                raise MaintainerBusy(
+                    f"another maintainer{taken} is at work in this database; nothing was changed, try later"
+                )
+        else:
+            raise AssertionError("pauses are endless")
+        yield taken
+
+
+def _try(engine: Engine, holding: ExitStack, policy: LockPolicy, waiting: Waiting, application: str) -> Exclusion | str:
+    """The exclusion, whose connection *holding* closes in the end; or who has it."""
+    with ExitStack() as stack:
+        connection = stack.enter_context(_closed_in_the_end(engine))
+        ours, pid, _ = connection.exec_driver_sql(_TAKE).one()
+        if not ours:
+            holder = connection.exec_driver_sql(_HOLDER).first()
+            return "" if holder is None else f" (pid {holder[0]}{', ' * bool(holder[1])}{holder[1]})"
+        if behind_pooler(connection, pid):
+            return Exclusion(None, policy=policy, waiting=waiting)
+        _, transaction, others = connection.exec_driver_sql(_HELD).one()
+        _stay(connection, application)
+        holding.push(stack.pop_all())
+        return Exclusion(pid, transaction, tuple(others), policy, waiting)
+
+
+@contextmanager
+def _closed_in_the_end(engine: Engine) -> Iterator[Connection]:
+    holding = ExitStack()
+    connection = holding.enter_context(apart(dependable(engine)))
+    try:
+        yield connection
+    finally:
+        with suppress(SQLAlchemyError):  # when the connection is gone, so is the lock
+            holding.close()
+
+
+def _stay(connection: Connection, application: str) -> None:
+    """
+    A run takes longer than a server may allow an idle transaction to stay; and a host that died must not hold it long.
+
+    SET comes last: asyncpg knows the extended protocol only, whose portal keeps the snapshot of a SELECT until the next
+    statement, and CREATE INDEX CONCURRENTLY and DETACH ... FINALIZE wait for it.
+    """
+    settings = {**_KEEPALIVES, "idle_in_transaction_session_timeout": 0}
+    if (connection.dialect.server_version_info or ()) >= (17,):
+        settings["transaction_timeout"] = 0
+    given = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items())
+    connection.exec_driver_sql(f"SELECT {given}")
+    named = application.replace("'", "").replace("%", "")
+    connection.exec_driver_sql(f"SET LOCAL application_name = '{named}'")
 
 
 def hold_lock(connection: Connection, key: str) -> bool:

@@ -1,0 +1,54 @@
+"""Residues: invalid indexes, constraints NOT VALID, and detaches that can't be finalized, each with what heals it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from sa_partman.catalog import FoundTable
+from sa_partman.compare.residues import Change, InvalidIndex, Residues, explained
+from sa_partman.finding import Finding, Severity
+from sa_partman.names import QualifiedName, quote
+
+Changed = Mapping[tuple[QualifiedName, QualifiedName], tuple[Change, ...]]
+"""Parents with a partition whose detach is pending: what was changed on the parent since."""
+
+
+def residue_findings(found: FoundTable, residues: Residues, changed: Changed) -> Iterator[Finding]:
+    """Those of *found* and of its partitions; a table that is not partitioned has none."""
+    if found.strategy is None:
+        return
+    table, names = str(found.name), {found.name, *(each.name for each in found.walk())}
+    oids = {found.oid, *(each.oid for each in found.walk())}
+    for index in residues.indexes:
+        if index.relation in oids:
+            yield _invalid(table, index)
+    for constraint in residues.constraints:
+        if constraint.relation in oids:
+            yield Finding(
+                "not-valid",
+                Severity.INFO,
+                table,
+                f"the constraint {constraint.name} of {constraint.table} is NOT VALID: older rows may break it",
+                f"ALTER TABLE {constraint.table.quoted} VALIDATE CONSTRAINT {quote(constraint.name)}",
+            )
+    for (parent, partition), changes in changed.items():
+        if parent in names:
+            why = explained(parent, partition, changes)
+            yield Finding("detach-blocked", Severity.ERROR, table, why, "run the statements of the message, in order")
+
+
+def _invalid(table: str, index: InvalidIndex) -> Finding:
+    if index.built:
+        message = f"{index.name} on {index.table} is being built"
+        return Finding("invalid-index", Severity.INFO, table, message)
+    if index.partitioned:
+        message = f"{index.name} on {index.table} is invalid: a partition lacks its index, so no query uses it"
+        remedy = (
+            f"run op.create_partitioned_index again, which goes on with what is there; or build the missing ones "
+            f"CONCURRENTLY and ALTER INDEX {index.name.quoted} ATTACH PARTITION each; or DROP INDEX {index.name.quoted}"
+        )
+        return Finding("invalid-index", Severity.WARNING, table, message, remedy)
+    message = f"{index.name} on {index.table} is invalid, its build was cut off: writes keep it up, no query uses it"
+    drop = f"DROP INDEX CONCURRENTLY {index.name.quoted}"
+    remedy = f"run: sa-partman run, or {drop}" if index.ours else drop
+    return Finding("invalid-index", Severity.WARNING, table, message, remedy)

@@ -1,0 +1,160 @@
+"""Residues: what interrupted work of ours or of others left behind, as values; and which of it is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sa_partman.names import QualifiedName, join_name, quote
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidIndex:
+    """
+    An index that no query uses, and that every write keeps up nevertheless.
+
+    Args:
+        relation: The oid of *table*.
+        partitioned: Over a partitioned table: it lacks the index of a partition.
+        built: Somebody builds it right now.
+        above: The names of the indexes of the table's parent.
+    """
+
+    name: QualifiedName
+    table: QualifiedName
+    relation: int
+    partitioned: bool = False
+    built: bool = False
+    above: tuple[str, ...] = ()
+
+    @property
+    def ours(self) -> bool:
+        """Whether ``op.create_partitioned_index`` began it for a partition: it bears the name that only we give."""
+        named = (join_name(self.table.name, index) for index in self.above)
+        return not self.partitioned and self.name.name in named
+
+
+@dataclass(frozen=True, slots=True)
+class Unvalidated:
+    """A constraint that was not proved for the rows that were there before it; *relation* is the table's oid."""
+
+    name: str
+    table: QualifiedName
+    relation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Residues:
+    """All of a database; that of tables which are not ours too."""
+
+    indexes: tuple[InvalidIndex, ...] = ()
+    constraints: tuple[Unvalidated, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    A column, as it must agree between a parent and its partition.
+
+    Args:
+        type: As SQL.
+        filled: As SQL, what follows the type of a column that fills itself, such as ``DEFAULT 5``.
+    """
+
+    name: str
+    type: str
+    not_null: bool = False
+    filled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """
+    What must agree between a parent and its partition.
+
+    Args:
+        columns: In their order.
+        checks: Definitions of CHECK constraints, by name.
+    """
+
+    columns: tuple[Column, ...]
+    checks: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    What was changed on the parent since a detach is pending.
+
+    Args:
+        what: As people say it.
+        undo: The statement that takes it back.
+        redo: The statement that makes it again afterwards.
+        loses: Whether *undo* loses what the partitions have in that column.
+    """
+
+    what: str
+    undo: str
+    redo: str
+    loses: bool = False
+
+
+def changes_of(name: QualifiedName, parent: Anatomy, partition: Anatomy) -> Iterator[Change]:
+    """
+    What of *parent*, called *name*, the pending partition lacks: PostgreSQL 18 can't finalize the detach then.
+
+    Source: PostgreSQL 18, ``ALTER TABLE ... DETACH PARTITION ... FINALIZE`` copies constraints of the parent.
+    """
+    table = f"ALTER TABLE {name.quoted}"
+    theirs = {column.name: column for column in partition.columns}
+    ours = {column.name for column in parent.columns}
+    gone = [column for column in partition.columns if column.name not in ours]
+    for column in parent.columns:
+        quoted, twin = quote(column.name), theirs.get(column.name)
+        if twin is None:
+            before = next((each for each in gone if each.type == column.type), None)
+            if before is None:
+                words = (column.type, column.filled, "NOT NULL" if column.not_null else "")
+                add = f"{table} ADD COLUMN {quoted} {' '.join(word for word in words if word)}"
+                yield Change(f"the column {column.name} was added", f"{table} DROP COLUMN {quoted}", add, loses=True)
+                continue
+            gone.remove(before)
+            old = quote(before.name)
+            yield Change(
+                f"the column {before.name} was renamed to {column.name}",
+                f"{table} RENAME COLUMN {quoted} TO {old}",
+                f"{table} RENAME COLUMN {old} TO {quoted}",
+            )
+            twin = before
+        alter = f"{table} ALTER COLUMN {quoted}"
+        if twin.type != column.type:
+            yield Change(
+                f"the type of {column.name} was changed from {twin.type} to {column.type}",
+                f"{alter} TYPE {twin.type}",
+                f"{alter} TYPE {column.type}",
+            )
+        if column.not_null and not twin.not_null:
+            yield Change(f"{column.name} was made NOT NULL", f"{alter} DROP NOT NULL", f"{alter} SET NOT NULL")
+    known = dict(partition.checks)
+    for check, definition in parent.checks:
+        if check not in known:
+            yield Change(
+                f"the constraint {check} was added",
+                f"{table} DROP CONSTRAINT {quote(check)}",
+                f"{table} ADD CONSTRAINT {quote(check)} {definition}",
+            )
+
+
+def explained(parent: QualifiedName, partition: QualifiedName, changes: tuple[Change, ...]) -> str:
+    """Why FINALIZE fails on PostgreSQL 18, and the statements that heal it, in order; empty without *changes*."""
+    if not changes:
+        return ""
+    finalize = f"ALTER TABLE {parent.quoted} DETACH PARTITION {partition.quoted} FINALIZE"
+    # What was done last is taken back first: a constraint may need the column that was added before it.
+    statements = [*(each.undo for each in reversed(changes)), finalize, *(each.redo for each in changes)]
+    lost = " (what is in the dropped column is lost; save it first)" if any(each.loses for each in changes) else ""
+    return (
+        f"{'; '.join(each.what for each in changes)} on {parent} while the detach of {partition} was pending, and "
+        f"PostgreSQL 18 can't end it then. Take that back, end the detach and do it again{lost}: "
+        f"{'; '.join(statements)}. Or, when its rows are not needed: DROP TABLE {partition.quoted}"
+    )

@@ -1,0 +1,84 @@
+"""Healing in a run and residues in a check: what is read of the server for them, one quick query when all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, text
+
+from sa_partman.catalog import FoundTable, Parent
+from sa_partman.checks.residues import residue_findings
+from sa_partman.compare.residues import Residues, explained
+from sa_partman.finding import Finding, Severity
+from sa_partman.maintenance.results import StepResult
+from sa_partman.maintenance.settings import Settings
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import FinalizeDetach
+from sa_partman.plan.heal import index_steps
+from sa_partman.plan.steps import TablePlan
+from sa_partman.postgres import invalid_index
+from sa_partman.postgres.connect import connected
+from sa_partman.postgres.pooler import behind_pooler
+from sa_partman.postgres.residues import changed_meanwhile, invalid_indexes, unvalidated
+from sa_partman.postgres.session import pin
+from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View
+
+WORKERS = (invalid_index,)
+"""Rooms that register how an action is performed; named, so that they are there."""
+
+_PID = text("SELECT pg_catalog.pg_backend_pid()")
+
+
+def healed(settings: Settings, views: Sequence[TableView], plans: Sequence[TablePlan]) -> tuple[TablePlan, ...]:
+    """
+    *plans*, with what is left of interrupted index builds removed first.
+
+    Args:
+        views: One for each of *plans*, in the same order.
+    """
+    with connected(settings.engine) as connection:
+        pin(connection, CATALOG_LOCK_TIMEOUT)
+        indexes = invalid_indexes(connection)
+    if not indexes:
+        return tuple(plans)
+    return tuple(
+        plan if view.found is None else replace(plan, steps=(*index_steps(view.found, indexes), *plan.steps))
+        for view, plan in zip(views, plans, strict=True)
+    )
+
+
+def with_reason(settings: Settings, result: StepResult) -> StepResult:
+    """*result*; when its FINALIZE failed because the parent was changed meanwhile, with the statements that heal it."""
+    action = result.step.actions[0]
+    if not result.failed or not isinstance(action, FinalizeDetach):
+        return result
+    with connected(settings.engine) as connection:
+        pin(connection, CATALOG_LOCK_TIMEOUT)
+        changed = changed_meanwhile(connection, [(action.parent, action.partition)])
+    why = [explained(parent, partition, changes) for (parent, partition), changes in changed.items()]
+    return replace(result, error="; ".join((result.error, *why)))
+
+
+def left_behind(connection: Connection, view: View) -> Iterator[Finding]:
+    """What a check finds of residues, in its pinned transaction; and the pooler that stands before the server."""
+    found = tuple(each.found for each in view.tables if each.found is not None)
+    residues = Residues(invalid_indexes(connection), unvalidated(connection))
+    changed = changed_meanwhile(connection, (pair for table in found for pair in _pending(table)))
+    for table in found:
+        yield from residue_findings(table, residues, changed)
+    if behind_pooler(connection, connection.execute(_PID).scalar_one()):
+        yield Finding(
+            "pooler",
+            Severity.INFO,
+            "",
+            "a pooler stands before the server: maintainers take turns step by step, nothing is detached CONCURRENTLY, "
+            "and the server can't tell when a client died",
+            "give the maintainer the server's own address",
+        )
+
+
+def _pending(table: FoundTable) -> Iterator[tuple[QualifiedName, QualifiedName]]:
+    parents: tuple[Parent, ...] = (table, *table.walk())
+    for parent in parents:
+        yield from ((parent.name, each.name) for each in parent.partitions if each.detach_pending)

@@ -1,0 +1,123 @@
+"""Indexes whose build was cut off, constraints NOT VALID: ours are removed, others' are reported with the statement."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine, Table, event
+
+from sa_partman import PartitionByRange
+from sa_partman.finding import Finding, Severity
+from tests.support.database import new_table, sql, upkeep
+from tests.support.residues import building, invalid, leave_invalid
+
+MONTHLY = PartitionByRange("created_at", interval="1 month", premake=0)
+NOW = "2031-03-15"
+PARTITION = "events_p20310301"
+
+
+@pytest.fixture
+def table(engine: Engine) -> Table:
+    """With one partition, and an index that is begun: ON ONLY the parent, as op.create_partitioned_index does it."""
+    sql(
+        engine,
+        "CREATE TABLE events (id bigint NOT NULL, created_at timestamptz NOT NULL, note text) "
+        "PARTITION BY RANGE (created_at)",
+    )
+    table = new_table(MONTHLY)
+    upkeep(engine, table, NOW).run()
+    sql(engine, "CREATE INDEX by_note ON ONLY events (note)")
+    return table
+
+
+def _index_findings(engine: Engine, table: Table) -> list[Finding]:
+    return [each for each in upkeep(engine, table, NOW).check() if each.code == "invalid-index"]
+
+
+def test_ours_is_removed(engine: Engine, table: Table) -> None:
+    """It bears the name that only we give; the parent's stays, and is reported, for the migration to complete it."""
+    leave_invalid(engine, f"CREATE INDEX CONCURRENTLY {PARTITION}_by_note ON {PARTITION} (note)")
+    before = _index_findings(engine, table)
+    result = upkeep(engine, table, NOW).run()
+
+    assert [f"public.{PARTITION}_by_note", "public.by_note"] == [
+        each.message.split(" ")[0] for each in sorted(before, key=lambda each: each.message, reverse=True)
+    ]
+    assert any("sa-partman run" in each.remedy for each in before)
+    assert result.ok, str(result)
+    assert ["heal"] == [str(each.step.purpose) for each in result.steps]
+    assert ["by_note"] == invalid(engine)
+    assert () == upkeep(engine, table, NOW).run().steps
+
+
+def test_others_are_reported(engine: Engine, table: Table) -> None:
+    """One of another name, and what REINDEX CONCURRENTLY leaves: each with its statement."""
+    sql(engine, "DROP INDEX by_note")
+    sql(engine, "CREATE INDEX by_id ON events (id)")
+    leave_invalid(engine, f"CREATE INDEX CONCURRENTLY mine ON {PARTITION} (note)")
+    leave_invalid(engine, f"REINDEX INDEX CONCURRENTLY {PARTITION}_id_idx")
+    result = upkeep(engine, table, NOW).run()
+    found = _index_findings(engine, table)
+
+    assert () == result.steps
+    assert [f"{PARTITION}_id_idx_ccnew", "mine"] == invalid(engine)
+    assert {
+        f'DROP INDEX CONCURRENTLY "public"."{PARTITION}_id_idx_ccnew"',
+        'DROP INDEX CONCURRENTLY "public"."mine"',
+    } == {each.remedy for each in found}
+    assert {Severity.WARNING} == {each.severity for each in found}
+
+
+def test_the_index_of_a_parent(engine: Engine, table: Table) -> None:
+    """Incomplete: no query uses it; the ways to complete it are named."""
+    (found,) = _index_findings(engine, table)
+
+    assert "a partition lacks its index" in found.message
+    assert "op.create_partitioned_index" in found.remedy
+
+
+def test_one_that_is_being_built(engine: Engine, table: Table) -> None:
+    """A migration is at work: left alone, and said."""
+    leave_invalid(engine, f"CREATE INDEX CONCURRENTLY {PARTITION}_by_note ON {PARTITION} (note)")
+    sql(engine, f"DROP INDEX {PARTITION}_by_note")
+    with building(engine, f"CREATE INDEX CONCURRENTLY {PARTITION}_by_note ON {PARTITION} (note)"):
+        result = upkeep(engine, table, NOW).run()
+        found = [each for each in _index_findings(engine, table) if each.severity is Severity.INFO]
+
+        assert () == result.steps
+        assert [f"public.{PARTITION}_by_note on public.{PARTITION} is being built"] == [each.message for each in found]
+
+
+def test_indexes_of_other_tables(engine: Engine, table: Table) -> None:
+    """Not our business."""
+    sql(engine, "DROP INDEX by_note")
+    sql(engine, "CREATE TABLE alien (id bigint)")
+    leave_invalid(engine, "CREATE INDEX CONCURRENTLY alien_id ON alien (id)")
+
+    assert [] == _index_findings(engine, table)
+    assert () == upkeep(engine, table, NOW).run().steps
+    assert ["alien_id"] == invalid(engine)
+
+
+def test_a_constraint_that_is_not_valid(engine: Engine, table: Table) -> None:
+    """Worth knowing, with the statement; one that is proved, or that an other table has, is not mentioned."""
+    sql(engine, f"ALTER TABLE {PARTITION} ADD CONSTRAINT positive CHECK (id > 0) NOT VALID, ADD CHECK (id > 1)")
+    sql(engine, "CREATE TABLE alien (id bigint); ALTER TABLE alien ADD CHECK (id > 0) NOT VALID")
+    (found,) = (each for each in upkeep(engine, table, NOW).check() if each.code == "not-valid")
+
+    assert Severity.INFO is found.severity
+    assert f'ALTER TABLE "public"."{PARTITION}" VALIDATE CONSTRAINT "positive"' == found.remedy
+
+
+def test_one_more_query_when_all_is_well(engine: Engine, table: Table) -> None:
+    """A converged run reads the tables in one query and the residues in another one."""
+    sql(engine, "DROP INDEX by_note")
+    sent: list[str] = []
+    maintainer = upkeep(engine, table, NOW)
+    maintainer.run()
+    event.listen(engine, "before_cursor_execute", lambda *given: sent.append(given[2]))
+    result = maintainer.run()
+
+    assert () == result.steps
+    assert 1 == len([each for each in sent if "pg_get_expr" in each])
+    assert 1 == len([each for each in sent if "indisvalid" in each])
+    assert not [each for each in sent if "convalidated" in each]
