@@ -1,0 +1,93 @@
+"""Partitions that are no full members of their table: one finding for all that differ alike."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sa_partman.compare.membership import Difference, Member, Membership, differences
+from sa_partman.finding import Finding, Severity
+from sa_partman.names import QualifiedName, quote
+
+NAMED = 5
+"""Partitions that one finding names; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """
+    A partition that differs from its table.
+
+    Args:
+        have: What it has.
+    """
+
+    oid: int
+    name: QualifiedName
+    have: Member
+    want: Member
+    differences: tuple[Difference, ...]
+
+    @classmethod
+    def judged(cls, oid: int, name: QualifiedName, have: Member, membership: Membership) -> Differing:
+        want = membership.wanted(divided=have.divided)
+        return cls(oid, name, have, want, tuple(differences(have, want)))
+
+
+def membership_findings(
+    table: QualifiedName, differing: Iterable[Differing], *, unmended: bool = False
+) -> Iterator[Finding]:
+    """
+    Args:
+        unmended: Only what a repair leaves as it is.
+    """
+    folded: dict[tuple[bool, bool, bool, str], list[Differing]] = defaultdict(list)
+    for each in differing:
+        stays = [one for one in each.differences if not unmended or one.moves or not each.have.reachable]
+        for moves in (False, True):
+            alike = [one for one in stays if one.moves is moves]
+            if alike:
+                exposes = any(one.exposes for one in alike)
+                said = ", ".join(one.what for one in alike)
+                folded[(moves, exposes, each.have.reachable, said)].append(each)
+    for (moves, exposes, reachable, said), alike_ones in folded.items():
+        yield _finding(table, alike_ones, said, moves=moves, exposes=exposes, reachable=reachable)
+
+
+def unmakeable(table: QualifiedName, lacking: Iterable[str]) -> Finding:
+    """No full member can be made, for want of privileges."""
+    return Finding(
+        "missing-privilege",
+        Severity.ERROR,
+        str(table),
+        f"a new partition of {table} would lack something that its table or the other partitions have; "
+        f"nothing was changed",
+        "; ".join(lacking),
+    )
+
+
+def _finding(
+    table: QualifiedName, alike: list[Differing], said: str, *, moves: bool, exposes: bool, reachable: bool
+) -> Finding:
+    more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
+    names = ", ".join(str(each.name) for each in alike[:NAMED]) + more
+    severity = Severity.INFO if moves else Severity.ERROR if exposes else Severity.WARNING
+    leak = "; rows can be reached through it that its table guards" if exposes else ""
+    return Finding("membership", severity, str(table), f"{names}: {said}{leak}", _remedy(alike[0], moves, reachable))
+
+
+def _remedy(one: Differing, moves: bool, reachable: bool) -> str:
+    if moves:
+        return "; ".join(_moving(one)) + ", which rewrites it under ACCESS EXCLUSIVE; or leave it, if it was meant so"
+    if not reachable:
+        return f"ALTER TABLE {one.name.quoted} OWNER TO {quote(one.want.owner)}, as {one.have.owner} or a superuser"
+    return "run with --repair (Maintainer.run(repair=True)), or mend the table if the partitions are right"
+
+
+def _moving(one: Differing) -> Iterator[str]:
+    if one.have.tablespace != one.want.tablespace:
+        place = "pg_default" if one.want.tablespace is None else quote(one.want.tablespace)
+        yield f"ALTER TABLE {one.name.quoted} SET TABLESPACE {place}"
+    if one.want.access_method is not None and one.have.access_method != one.want.access_method:
+        yield f"ALTER TABLE {one.name.quoted} SET ACCESS METHOD {quote(one.want.access_method)}"

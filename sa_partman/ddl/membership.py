@@ -1,0 +1,161 @@
+"""The statements that make a partition a full member of its table, and those that say who is at work."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import DDLCompiler
+
+from sa_partman.anatomy import NAME
+from sa_partman.compare.membership import REPLICA, Policy
+from sa_partman.ddl.elements import PartitionDDL, raw, relation, text_literal
+from sa_partman.names import QualifiedName, quote
+from sa_partman.plan.member_actions import (
+    ChangeOwner,
+    CreatePolicy,
+    DropPolicy,
+    GrantPrivileges,
+    MemberAction,
+    Publish,
+    RevokePrivileges,
+    SetReplicaIdentity,
+    SetRowSecurity,
+    SetStorage,
+    Unpublish,
+)
+
+
+class MemberDDL(PartitionDDL):
+    """One change of what a table has for itself."""
+
+
+class RoleDDL(PartitionDDL):
+    """
+    Who is at work from here on: a role, or None for the one that connected.
+
+    In a transaction SET LOCAL ends with it, so that nothing of it goes back into a pool.
+    """
+
+    def __init__(self, role: str | None, *, local: bool = True) -> None:
+        super().__init__(role)
+        self.local = local
+
+
+@compiles(RoleDDL, "postgresql")
+def _role(element: RoleDDL, compiler: DDLCompiler, **_: Any) -> str:
+    name = "NONE" if element.action is None else raw(compiler, quote(element.action))
+    return f"SET {'LOCAL ' * element.local}ROLE {name}"
+
+
+@compiles(MemberDDL, "postgresql")
+def _member(element: MemberDDL, compiler: DDLCompiler, **_: Any) -> str:
+    return _sql(element.action, compiler)
+
+
+def statements(action: MemberAction) -> tuple[PartitionDDL, ...]:
+    """The statements of *action*, in order."""
+    change = MemberDDL(action)
+    as_connected = isinstance(action, Publish | Unpublish) and action.as_connected
+    return (RoleDDL(None), change) if as_connected else (change,)
+
+
+@singledispatch
+def _sql(action: MemberAction, compiler: DDLCompiler) -> str:
+    raise NotImplementedError(type(action))
+
+
+@_sql.register
+def _(action: ChangeOwner, compiler: DDLCompiler) -> str:
+    return f"{_alter(compiler, action.table)} OWNER TO {raw(compiler, quote(action.owner))}"
+
+
+@_sql.register
+def _(action: GrantPrivileges, compiler: DDLCompiler) -> str:
+    option = " WITH GRANT OPTION" if action.grantable else ""
+    return f"GRANT {_privileges(action, compiler)} TO {raw(compiler, action.grantee)}{option}"
+
+
+@_sql.register
+def _(action: RevokePrivileges, compiler: DDLCompiler) -> str:
+    cascade = " CASCADE" if action.grantable else ""
+    return f"REVOKE {_privileges(action, compiler)} FROM {raw(compiler, action.grantee)}{cascade}"
+
+
+def _privileges(action: GrantPrivileges | RevokePrivileges, compiler: DDLCompiler) -> str:
+    column = "" if action.column is None else f" ({raw(compiler, quote(action.column))})"
+    listed = ", ".join(privilege + column for privilege in action.privileges)
+    return f"{listed} ON TABLE {relation(compiler, action.table)}"
+
+
+@_sql.register
+def _(action: SetRowSecurity, compiler: DDLCompiler) -> str:
+    verb = ("FORCE" if action.on else "NO FORCE") if action.forced else ("ENABLE" if action.on else "DISABLE")
+    return f"{_alter(compiler, action.table)} {verb} ROW LEVEL SECURITY"
+
+
+@_sql.register
+def _(action: CreatePolicy, compiler: DDLCompiler) -> str:
+    policy = action.policy
+    kind = "PERMISSIVE" if policy.permissive else "RESTRICTIVE"
+    using = "" if policy.using is None else f" USING ({_here(policy.using, action.table)})"
+    check = "" if policy.check is None else f" WITH CHECK ({_here(policy.check, action.table)})"
+    return (
+        f"CREATE POLICY {raw(compiler, quote(policy.name))} ON {relation(compiler, action.table)} AS {kind} "
+        f"FOR {policy.command} TO {raw(compiler, ', '.join(policy.roles))}{raw(compiler, using + check)}"
+    )
+
+
+def _here(expression: str, table: QualifiedName) -> str:
+    return expression.replace(NAME, quote(table.name))
+
+
+@_sql.register
+def _(action: DropPolicy, compiler: DDLCompiler) -> str:
+    policy: Policy = action.policy
+    return f"DROP POLICY {raw(compiler, quote(policy.name))} ON {relation(compiler, action.table)}"
+
+
+@_sql.register
+def _(action: SetReplicaIdentity, compiler: DDLCompiler) -> str:
+    alter = f"{_alter(compiler, action.table)} REPLICA IDENTITY"
+    if action.index is None:
+        return f"{alter} {REPLICA[action.identity]}"
+    # The partition's part of the index is named by the server when it is attached.
+    part = (
+        f"SELECT {text_literal(f'{alter} USING INDEX ')} || pg_catalog.quote_ident(c.relname) "
+        f"FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid "
+        f"WHERE x.indrelid = {_regclass(relation(compiler, action.table))} "
+        f"AND pg_catalog.pg_partition_root(x.indexrelid) = {_regclass(relation(compiler, action.index))}"
+    )
+    return f"DO {text_literal(f'BEGIN EXECUTE ({part}); END')}"
+
+
+def _regclass(printed: str) -> str:
+    return f"{text_literal(printed)}::pg_catalog.regclass"
+
+
+@_sql.register
+def _(action: SetStorage, compiler: DDLCompiler) -> str:
+    verb = "RESET" if action.unset else "SET"
+    named = (option.partition("=")[0] if action.unset else option for option in action.options)
+    return f"{_alter(compiler, action.table)} {verb} ({raw(compiler, ', '.join(named))})"
+
+
+@_sql.register
+def _(action: Publish, compiler: DDLCompiler) -> str:
+    name = raw(compiler, quote(action.publication.name))
+    return (
+        f"ALTER PUBLICATION {name} ADD TABLE {relation(compiler, action.table)}{raw(compiler, action.publication.tail)}"
+    )
+
+
+@_sql.register
+def _(action: Unpublish, compiler: DDLCompiler) -> str:
+    name = raw(compiler, quote(action.publication.name))
+    return f"ALTER PUBLICATION {name} DROP TABLE {relation(compiler, action.table)}"
+
+
+def _alter(compiler: DDLCompiler, table: QualifiedName) -> str:
+    return f"ALTER TABLE {relation(compiler, table)}"

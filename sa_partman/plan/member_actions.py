@@ -1,0 +1,196 @@
+"""Actions that make a partition a full member of its table; each is about one table, attached or still to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sa_partman.compare.membership import Policy, Publication
+from sa_partman.names import QualifiedName
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOwner:
+    """Give *table* to *owner*. Locks it: ACCESS EXCLUSIVE."""
+
+    table: QualifiedName
+    owner: str
+    before: str
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> ChangeOwner:
+        return ChangeOwner(self.table, self.before, self.owner)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantPrivileges:
+    """
+    Grant *privileges* on *table*. Locks nothing but the catalog's own row: ACCESS SHARE.
+
+    Args:
+        grantee: Quoted, or PUBLIC.
+        column: None: on the whole table.
+        grantable: WITH GRANT OPTION.
+    """
+
+    table: QualifiedName
+    grantee: str
+    privileges: tuple[str, ...]
+    column: str | None = None
+    grantable: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> RevokePrivileges:
+        return RevokePrivileges(self.table, self.grantee, self.privileges, self.column, self.grantable)
+
+
+@dataclass(frozen=True, slots=True)
+class RevokePrivileges:
+    """
+    Take *privileges* on *table* away, and what the grantee passed on of them. Locks as `GrantPrivileges`: ACCESS SHARE.
+    """
+
+    table: QualifiedName
+    grantee: str
+    privileges: tuple[str, ...]
+    column: str | None = None
+    grantable: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> GrantPrivileges:
+        return GrantPrivileges(self.table, self.grantee, self.privileges, self.column, self.grantable)
+
+
+@dataclass(frozen=True, slots=True)
+class SetRowSecurity:
+    """
+    ENABLE or DISABLE ROW LEVEL SECURITY; *forced*: FORCE or NO FORCE, for the owner. Locks *table*: ACCESS EXCLUSIVE.
+    """
+
+    table: QualifiedName
+    on: bool
+    forced: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> SetRowSecurity:
+        return SetRowSecurity(self.table, not self.on, self.forced)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePolicy:
+    """Give *table* a policy of its own. Locks it: ACCESS EXCLUSIVE."""
+
+    table: QualifiedName
+    policy: Policy
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> DropPolicy:
+        return DropPolicy(self.table, self.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class DropPolicy:
+    """Take a policy from *table*. Locks it: ACCESS EXCLUSIVE."""
+
+    table: QualifiedName
+    policy: Policy
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> CreatePolicy:
+        return CreatePolicy(self.table, self.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class SetReplicaIdentity:
+    """
+    REPLICA IDENTITY of *table*. Locks it: ACCESS EXCLUSIVE.
+
+    Args:
+        identity: "d", "f", "n", or "i" with *index*.
+        index: A partitioned index of the table at the top; the partition's own part of it is taken.
+        before: What it was.
+    """
+
+    table: QualifiedName
+    identity: str
+    index: QualifiedName | None = None
+    before: str = "d"
+    index_before: QualifiedName | None = None
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> SetReplicaIdentity:
+        return SetReplicaIdentity(self.table, self.before, self.index_before, self.identity, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class SetStorage:
+    """
+    Storage parameters of a new *table*. Locks it: SHARE UPDATE EXCLUSIVE.
+
+    Args:
+        options: Such as ``fillfactor=70``; those of the TOAST table begin with ``toast.``.
+        unset: Take them away instead.
+    """
+
+    table: QualifiedName
+    options: tuple[str, ...]
+    unset: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> SetStorage:
+        return SetStorage(self.table, self.options, not self.unset)
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """
+    Add *table* to a publication. Locks it: SHARE UPDATE EXCLUSIVE.
+
+    Args:
+        as_connected: The table's owner may not change the publication, and the connected role may.
+    """
+
+    table: QualifiedName
+    publication: Publication
+    as_connected: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> Unpublish:
+        return Unpublish(self.table, self.publication, self.as_connected)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublish:
+    """Take *table* out of a publication. Locks it: SHARE UPDATE EXCLUSIVE."""
+
+    table: QualifiedName
+    publication: Publication
+    as_connected: bool = False
+
+    in_transaction: ClassVar[bool] = True
+
+    def inverse(self) -> Publish:
+        return Publish(self.table, self.publication, self.as_connected)
+
+
+MemberAction = (
+    ChangeOwner
+    | GrantPrivileges
+    | RevokePrivileges
+    | SetRowSecurity
+    | CreatePolicy
+    | DropPolicy
+    | SetReplicaIdentity
+    | SetStorage
+    | Publish
+    | Unpublish
+)

@@ -1,0 +1,160 @@
+"""Makes new partitions full members of their table, in the step that creates them; and mends those that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from sa_partman.anatomy import Grant
+from sa_partman.bounds.bound import RangeBound
+from sa_partman.bounds.values import OrderKey, row_order
+from sa_partman.catalog import Parent, Partition, Privileges
+from sa_partman.compare.membership import Member, Membership, effective
+from sa_partman.names import QualifiedName, quote
+from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, CreateTable
+from sa_partman.plan.member_actions import (
+    ChangeOwner,
+    CreatePolicy,
+    DropPolicy,
+    GrantPrivileges,
+    MemberAction,
+    Publish,
+    RevokePrivileges,
+    SetReplicaIdentity,
+    SetRowSecurity,
+    SetStorage,
+)
+from sa_partman.plan.steps import Purpose, Step
+
+
+def makes(step: Step) -> bool:
+    """Whether *step* makes a table that is to be a member."""
+    return any(isinstance(action, CreateTable | CreatePartition) for action in step.actions)
+
+
+def by_owner(step: Step, privileges: Privileges) -> Step:
+    """
+    *step*, done by the table's owner: what is created then belongs to the owner, whoever connected.
+
+    Other steps are, only where the connected role has the owner's rights by SET ROLE alone.
+    """
+    needed = not privileges.is_same if step.purpose is Purpose.PROVISION else not privileges.is_owner
+    return replace(step, role=privileges.owner) if needed else step
+
+
+def as_members(step: Step, membership: Membership) -> Step:
+    """*step*, with what makes each table that it creates a full member before anybody sees it."""
+    creations = [action for action in step.actions if isinstance(action, CreateTable | CreatePartition)]
+    divided = {action.name: action.partition_by is not None for action in creations}
+    if not divided:
+        return step
+    last = {_subject(action): place for place, action in enumerate(step.actions) if _subject(action) in divided}
+    actions: list[Action] = []
+    published: list[Action] = []
+    for place, action in enumerate(step.actions):
+        name = _subject(action)
+        if name is None or last.get(name) != place:
+            actions.append(_placed(action, membership))
+            continue
+        changes = tuple(_changes_of_new(name, membership, divided=divided[name]))
+        late = tuple(each for each in changes if isinstance(each, SetReplicaIdentity) and each.index is not None)
+        published += [each for each in changes if isinstance(each, Publish)]
+        before = [each for each in changes if each not in late and not isinstance(each, Publish)]
+        here = _placed(action, membership)
+        # Attached last: what moves rows into the table comes before its row security, which would stand in the way.
+        actions += [*before, here, *late] if isinstance(here, AttachPartition) else [here, *before, *late]
+    # A publication may need another role than the table, so they come last.
+    return replace(step, actions=(*actions, *published))
+
+
+def _subject(action: Action) -> QualifiedName | None:
+    """The table that *action* makes or attaches."""
+    if isinstance(action, AttachPartition):
+        return action.partition
+    return action.name if isinstance(action, CreateTable | CreatePartition) else None
+
+
+def _placed(action: Action, membership: Membership) -> Action:
+    """A table made apart takes the place of its table by name; one that is made as a partition does by itself."""
+    if not isinstance(action, CreateTable):
+        return action
+    table = membership.table
+    return replace(action, tablespace=table.tablespace, access_method=table.access_method)
+
+
+def _changes_of_new(name: QualifiedName, membership: Membership, *, divided: bool) -> Iterator[MemberAction]:
+    if membership.options and not divided:
+        yield SetStorage(name, membership.options)
+    yield from changes(name, membership.new(divided=divided), membership.wanted(divided=divided))
+
+
+def changes(name: QualifiedName, have: Member, want: Member) -> Iterator[MemberAction]:
+    """What makes *have* as *want*; nothing that would rewrite the table."""
+    if have.owner != want.owner:
+        yield ChangeOwner(name, want.owner, have.owner)
+    yield from _grants(name, have, want)
+    yield from _row_security(name, have, want)
+    if (have.replica_identity, have.replica_index) != (want.replica_identity, want.replica_index):
+        yield SetReplicaIdentity(
+            name, want.replica_identity, want.replica_index, have.replica_identity, have.replica_index
+        )
+    for publication in sorted(want.publications - have.publications, key=lambda each: each.name):
+        yield Publish(name, publication, as_connected=not publication.usable)
+
+
+def _grants(name: QualifiedName, have: Member, want: Member) -> Iterator[MemberAction]:
+    present = effective(have, want)
+    if present == want.grants:
+        return
+    # What somebody else granted can't be revoked one by one.
+    gone = present if have.passed_on else present - want.grants
+    for grantee, column, grantable, privileges in _grouped(gone):
+        yield RevokePrivileges(name, grantee, privileges, column, grantable or have.passed_on)
+    whole = {(each.grantee, each.privilege) for each in gone if each.column is None}
+    # To revoke a privilege on the table revokes it on its columns too.
+    left = frozenset(each for each in present - gone if (each.grantee, each.privilege) not in whole)
+    owner = quote(want.owner)
+    for grantee, column, grantable, privileges in _grouped(want.grants - left):
+        yield GrantPrivileges(name, grantee, privileges, column, grantable and grantee != owner)
+
+
+def _grouped(grants: Iterable[Grant]) -> Iterator[tuple[str, str | None, bool, tuple[str, ...]]]:
+    """By grantee, column and option; whole tables first."""
+    by: dict[tuple[str, str, bool], list[str]] = {}
+    for each in sorted(grants, key=lambda grant: (grant.column or "", grant.grantee, grant.privilege)):
+        by.setdefault((each.column or "", each.grantee, each.grantable), []).append(each.privilege)
+    for (column, grantee, grantable), privileges in by.items():
+        yield grantee, column or None, grantable, tuple(privileges)
+
+
+def _row_security(name: QualifiedName, have: Member, want: Member) -> Iterator[MemberAction]:
+    for policy in sorted(have.policies - want.policies, key=lambda each: each.name):
+        yield DropPolicy(name, policy)
+    for policy in sorted(want.policies - have.policies, key=lambda each: each.name):
+        yield CreatePolicy(name, policy)
+    if have.row_security != want.row_security:
+        yield SetRowSecurity(name, want.row_security)
+    if have.force_row_security != want.force_row_security:
+        yield SetRowSecurity(name, want.force_row_security, forced=True)
+
+
+def newest_leaf(parent: Parent) -> Partition | None:
+    """The leaf with the highest bound that holds rows of its own; the default partition only if there is no other."""
+    for partition in sorted(parent.partitions, key=_place, reverse=True):
+        leaf = partition if partition.kind == "r" else newest_leaf(partition)
+        if leaf is not None and not partition.detach_pending:
+            return leaf
+    return None
+
+
+def _place(partition: Partition) -> tuple[tuple[OrderKey, ...], str]:
+    """Ranges in key order, behind the default one; others by name."""
+    bound = partition.bound
+    return (row_order(bound.lower) if isinstance(bound, RangeBound) else (), partition.name.name)
+
+
+def repair_step(table: QualifiedName, partition: Partition, have: Member, membership: Membership) -> Step | None:
+    """What mends *partition*; None when nothing can be mended in place."""
+    want = membership.wanted(divided=have.divided)
+    actions = tuple(changes(partition.name, have, want))
+    return Step(Purpose.REPAIR, table, partition.name, partition.bound, actions) if actions else None

@@ -1,0 +1,181 @@
+"""Catalog SQL about membership. The session is pinned, so that every bare name is of pg_catalog."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+# Always quoted, as `names.quote` does.
+_NAMED = """'"' || replace(CAST(pg_get_userbyid({0}) AS text), '"', '""') || '"'"""
+_GRANTEE = f"CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE {_NAMED.format('g.grantee')} END"
+_GRANT = f"json_build_array({_GRANTEE}, g.privilege_type, {{column}}, g.is_grantable)"
+
+# Whole rows of single tables: of those that get new partitions, and of partitions that differ.
+# JSON as text, because every driver has a mind of its own about json.
+MEMBERS = text(f"""
+SELECT c.oid, n.nspname AS schema, CAST(c.relname AS text) AS name, CAST(c.relkind AS text) AS kind,
+    CAST(pg_get_userbyid(c.relowner) AS text) AS owner, pg_has_role(c.relowner, 'USAGE') AS reachable,
+    c.relrowsecurity AS row_security, c.relforcerowsecurity AS forced, CAST(c.relreplident AS text) AS identity,
+    CAST(i.schema AS text) AS index_schema, CAST(i.name AS text) AS index_name,
+    CAST(s.spcname AS text) AS tablespace, CAST(m.amname AS text) AS access_method,
+    CAST((SELECT json_agg({_GRANT.format(column="NULL")})
+        FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) g) AS text) AS grants,
+    CAST((SELECT json_agg({_GRANT.format(column="a.attname")})
+        FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) g
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS text) AS column_grants,
+    EXISTS (SELECT FROM aclexplode(c.relacl) g WHERE g.grantor <> c.relowner) OR EXISTS (
+        SELECT FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) g
+        WHERE a.attrelid = c.oid AND NOT a.attisdropped AND g.grantor <> c.relowner) AS passed_on,
+    CAST((SELECT json_agg(json_build_array(p.polname,
+        CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
+            ELSE 'ALL' END, p.polpermissive,
+        ARRAY(SELECT CASE WHEN r = 0 THEN 'PUBLIC' ELSE {_NAMED.format("r")} END
+              FROM unnest(p.polroles) AS r ORDER BY 1),
+        pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)))
+        FROM pg_policy p WHERE p.polrelid = c.oid) AS text) AS policies,
+    quote_ident(c.relname) AS printed,
+    ARRAY(SELECT CAST(p.pubname AS text) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+          WHERE r.prrelid = c.oid) AS publications
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+LEFT JOIN pg_am m ON m.oid = c.relam
+LEFT JOIN LATERAL (
+    SELECT y.nspname AS schema, x.relname AS name
+    FROM pg_index d
+    JOIN pg_class x ON x.oid = coalesce(CAST(pg_partition_root(d.indexrelid) AS oid), d.indexrelid)
+    JOIN pg_namespace y ON y.oid = x.relnamespace
+    WHERE d.indrelid = c.oid AND d.indisreplident AND c.relreplident = 'i'
+) i ON true
+WHERE c.oid = ANY (CAST(:oids AS oid[]))
+""")
+
+# What else a new member is to have: default privileges of the owner, publications of the other partitions, and the
+# privileges that this needs. A publication that names an ancestor, a schema or all tables covers partitions by itself.
+_MEMBERSHIP = f"""
+WITH RECURSIVE tree AS (
+    SELECT c.oid AS root, c.oid, c.relkind, 0 AS depth FROM pg_class c WHERE c.oid = ANY (CAST(:oids AS oid[]))
+  UNION ALL
+    SELECT t.root, c.oid, c.relkind, t.depth + 1
+    FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid AND NOT i.inhdetachpending
+    JOIN pg_class c ON c.oid = i.inhrelid
+), sizes AS (
+    SELECT root, relkind = 'p' AS divided, count(*) AS number FROM tree WHERE depth > 0 GROUP BY 1, 2
+), named AS (
+    SELECT t.root, t.relkind = 'p' AS divided, r.prpubid, count(*) AS number, {{tail}} AS tail
+    FROM tree t JOIN pg_publication_rel r ON r.prrelid = t.oid
+    WHERE t.depth > 0 GROUP BY 1, 2, 3
+)
+SELECT c.oid,
+    CAST((SELECT json_agg({_GRANT.format(column="NULL")}) FROM (
+        SELECT * FROM aclexplode(coalesce(
+            (SELECT d.defaclacl FROM pg_default_acl d WHERE d.defaclobjtype = 'r' AND d.defaclnamespace = 0
+             AND d.defaclrole = c.relowner), acldefault('r', c.relowner)))
+        UNION
+        SELECT e.* FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) e
+        WHERE d.defaclobjtype = 'r' AND d.defaclnamespace = c.relnamespace AND d.defaclrole = c.relowner
+    ) g) AS text) AS fresh,
+    CAST((SELECT json_agg(json_build_array(p.pubname, a.divided, a.tail,
+                pg_has_role(c.relowner, p.pubowner, 'USAGE'), pg_has_role(p.pubowner, 'USAGE'),
+                quote_ident(pg_get_userbyid(p.pubowner))) ORDER BY p.pubname)
+        FROM named a JOIN sizes z ON z.root = a.root AND z.divided = a.divided
+        JOIN pg_publication p ON p.oid = a.prpubid AND NOT p.puballtables
+        WHERE a.root = c.oid AND 2 * a.number >= z.number AND NOT EXISTS (
+            SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = c.oid)
+            {{schemas}}) AS text) AS publications,
+    CASE WHEN c.reltablespace <> 0 THEN has_tablespace_privilege(c.relowner, c.reltablespace, 'CREATE') ELSE true END
+        AS may_place,
+    quote_ident(s.spcname) AS tablespace, quote_ident(pg_get_userbyid(c.relowner)) AS owner,
+    quote_ident(current_user) AS role
+FROM pg_class c LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+WHERE c.oid = ANY (CAST(:oids AS oid[]))
+"""
+
+MEMBERSHIP_14 = text(_MEMBERSHIP.format(tail="NULL", schemas=""))
+
+_TAIL = """max(
+        CASE WHEN r.prattrs IS NOT NULL THEN ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+            FROM pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (CAST(r.prattrs AS int2[]))) || ')'
+            ELSE '' END
+        || coalesce(' WHERE (' || pg_get_expr(r.prqual, r.prrelid) || ')', ''))"""
+
+MEMBERSHIP_15 = text(
+    _MEMBERSHIP.format(
+        tail=_TAIL,
+        schemas="AND NOT EXISTS (SELECT FROM pg_publication_namespace w "
+        "WHERE w.pnpubid = p.oid AND w.pnnspid = c.relnamespace)",
+    )
+)
+
+OPTIONS = text("""
+SELECT c.oid, coalesce(c.reloptions, CAST('{}' AS text[])) || ARRAY(
+    SELECT 'toast.' || o FROM pg_class t, unnest(t.reloptions) AS o WHERE t.oid = c.reltoastrelid) AS options
+FROM pg_class c WHERE c.oid = ANY (CAST(:oids AS oid[])) AND (c.reloptions IS NOT NULL OR c.reltoastrelid <> 0)
+""")
+
+# Partitions that may differ from their table; what is left over is looked at whole, by `MEMBERS`. A stored expression
+# is compared without what CREATE POLICY adds when it is read back and written again; most partitions have the very
+# same expressions, so each is stripped once.
+_BARE = (
+    "regexp_replace(min(x.tree), ' :(location|funcformat|relabelformat|coerceformat|convertformat|row_format)"
+    " -?[0-9]+', '', 'g')"
+)
+_SORTED = (
+    "(SELECT array_agg(CAST(e AS text) ORDER BY CAST(e AS text)) "
+    "FROM unnest(coalesce({0}.relacl, acldefault('r', {0}.relowner))) e)"
+)
+_HAS = (
+    "c.relkind, c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reltablespace, c.relam"
+)
+
+DRIFT = text(f"""
+WITH RECURSIVE tree AS (
+    SELECT c.oid AS root, c.oid, 0 AS depth, {_HAS} FROM pg_class c WHERE c.oid = ANY (CAST(:oids AS oid[]))
+  UNION ALL
+    SELECT t.root, c.oid, t.depth + 1, {_HAS}
+    FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid AND NOT i.inhdetachpending
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
+), expressions AS MATERIALIZED (
+    SELECT hashtextextended(x.tree, 0) AS tree, md5({_BARE}) AS sum FROM (
+        SELECT CAST(polqual AS text) FROM pg_policy WHERE polqual IS NOT NULL
+        UNION ALL SELECT CAST(polwithcheck AS text) FROM pg_policy WHERE polwithcheck IS NOT NULL) x(tree)
+    GROUP BY 1
+), hashed AS MATERIALIZED (
+    SELECT p.polrelid, concat_ws('|', p.polname, p.polcmd, p.polpermissive, CAST(p.polroles AS text)) AS head,
+        hashtextextended(CAST(p.polqual AS text), 0) AS qual,
+        hashtextextended(CAST(p.polwithcheck AS text), 0) AS checked
+    FROM pg_policy p
+), policies AS MATERIALIZED (
+    SELECT p.polrelid, string_agg(concat_ws('|', p.head, q.sum, '/', w.sum), '|' ORDER BY p.head) AS sum
+    FROM hashed p LEFT JOIN expressions q ON q.tree = p.qual LEFT JOIN expressions w ON w.tree = p.checked
+    GROUP BY 1
+), columns AS MATERIALIZED (
+    SELECT a.attrelid, string_agg(concat_ws('|', a.attname, a.attacl), '|' ORDER BY a.attname) AS sum
+    FROM pg_attribute a WHERE a.attacl IS NOT NULL AND a.attnum > 0 AND NOT a.attisdropped GROUP BY 1
+), sizes AS (
+    SELECT root, relkind, count(*) AS number FROM tree WHERE depth > 0 GROUP BY 1, 2
+), named AS (
+    SELECT t.root, t.relkind, r.prpubid, count(*) AS number
+    FROM pg_publication_rel r JOIN tree t ON t.oid = r.prrelid AND t.depth > 0 GROUP BY 1, 2, 3
+), unpublished AS MATERIALIZED (
+    SELECT t.oid FROM named a JOIN sizes z USING (root, relkind) JOIN tree t USING (root, relkind)
+    WHERE 2 * a.number >= z.number AND t.depth > 0
+    AND NOT EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = a.prpubid AND r.prrelid IN (a.root, t.oid))
+), judged AS (
+    SELECT t.*, p.sum AS policies, a.sum AS columns FROM tree t
+    LEFT JOIN policies p ON p.polrelid = t.oid LEFT JOIN columns a ON a.attrelid = t.oid
+)
+SELECT c.root, c.oid
+FROM judged c JOIN judged r ON r.oid = c.root
+WHERE c.depth > 0 AND (
+    c.relowner <> r.relowner OR c.relrowsecurity <> r.relrowsecurity
+    OR c.relforcerowsecurity <> r.relforcerowsecurity OR c.relreplident <> r.relreplident
+    OR c.reltablespace <> r.reltablespace OR (r.relam <> 0 AND c.relam <> r.relam)
+    OR (r.relreplident = 'i' AND NOT EXISTS (
+        SELECT FROM pg_index x, pg_index y WHERE x.indrelid = c.oid AND x.indisreplident AND y.indrelid = r.oid
+        AND y.indisreplident AND CAST(pg_partition_root(x.indexrelid) AS oid) = y.indexrelid))
+    OR r.policies IS DISTINCT FROM c.policies OR r.columns IS DISTINCT FROM c.columns
+    OR (c.relacl IS DISTINCT FROM r.relacl AND {_SORTED.format("c")} IS DISTINCT FROM {_SORTED.format("r")})
+    OR c.oid IN (SELECT oid FROM unpublished)
+)
+ORDER BY 1, 2
+""")
