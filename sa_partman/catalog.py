@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from sa_partman.bounds.bound import Bound, DefaultBound
 from sa_partman.key import PartitionKey
@@ -44,8 +45,7 @@ class Partition:
     def walk(self) -> Iterator[Partition]:
         """This partition, then all below it."""
         yield self
-        for partition in self.partitions:
-            yield from partition.walk()
+        yield from _each(self.partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +55,56 @@ class DetachedTable:
 
     Args:
         comment: The user's own comment, without the mark.
+        at: When it was detached, as the mark says; aware.
+        bound: The bound that it had, as the mark says it; empty when it does not.
     """
 
     name: QualifiedName
     oid: int
     parent: QualifiedName
     comment: str | None = None
+    at: datetime | None = None
+    bound: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """
+    A foreign key of another table, read only when something that it refers to is to be removed.
+
+    Args:
+        columns: Of *referencing*, in the key's order.
+        referred: The columns of *referenced* that they refer to, in the same order.
+        divided: *referencing* is partitioned itself.
+    """
+
+    referencing: QualifiedName
+    referenced: QualifiedName
+    columns: tuple[str, ...]
+    referred: tuple[str, ...]
+    divided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """What the connected role may do with a table."""
+    """
+    What a role, as a rule the connected one, may do with a table.
+
+    Args:
+        is_owner: It has the rights of the owner, without SET ROLE.
+        may_create: The owner may create tables in the schema.
+        owner: Unquoted.
+        role: Whose privileges these are; unquoted.
+        is_same: The role is the owner itself.
+        may_set_role: SET ROLE to the owner is allowed.
+    """
 
     is_owner: bool = True
     may_create: bool = True
     owner: str = ""
+    role: str = ""
+    is_same: bool = True
+    may_set_role: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +131,15 @@ class FoundTable:
 
     def walk(self) -> Iterator[Partition]:
         """Every partition of every level."""
-        for partition in self.partitions:
-            yield from partition.walk()
+        return _each(self.partitions)
+
+
+def _each(partitions: tuple[Partition, ...]) -> Iterator[Partition]:
+    """They and all below them; a generator only for those that have any, since most have none."""
+    for partition in partitions:
+        yield partition
+        if partition.partitions:
+            yield from _each(partition.partitions)
 
 
 Parent = FoundTable | Partition

@@ -1,26 +1,59 @@
 """
-Our mark: a table comment that says from which partitioned table it was detached.
+Our marks: table comments that say what we did with a table, so that nothing has to be remembered anywhere else.
 
-The mark is the comment's first line; what the user had written there follows it.
+A mark is the comment's first line; what the user had written there follows it. Whoever removes it keeps the table.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
+from datetime import datetime
 
 from sa_partman.names import QualifiedName
 
 PREFIX = "sa_partman: detached from "
-_QUOTED = re.compile(r'"((?:[^"]|"")+)"')
+RESTORED = "sa_partman: restored from "
+
+_NAME = r'"((?:[^"]|"")+)"'
+_LINE = re.compile(rf'{re.escape(PREFIX)}(?:{_NAME}\.)?{_NAME}(?: at (\S+)(?: had (".*"))?)?')
 
 
-def marked(parent: QualifiedName, comment: str | None) -> str:
-    """The comment of a table that was detached from *parent* and had *comment*."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """
+    What a mark says of a detached table.
+
+    Args:
+        parent: What it was detached from.
+        at: When; aware. None: an old mark, or somebody else's detach.
+        bound: The bound that it had, as SQL; empty when that is not known.
+    """
+
+    parent: QualifiedName
+    at: datetime | None = None
+    bound: str = ""
+
+
+def marked(parent: QualifiedName, comment: str | None, at: datetime | None = None, bound: str = "") -> str:
+    """
+    The comment of a table that was detached from *parent* and had *comment*.
+
+    Args:
+        at: When; aware.
+        bound: The bound that it had, as SQL; whatever it holds, the mark stays one line.
+    """
     line = PREFIX + parent.quoted.replace("\n", " ")
+    if at is not None:
+        line += f" at {at.isoformat()}"
+        if bound:
+            line += f" had {json.dumps(bound, ensure_ascii=False)}"
     return f"{line}\n{comment}" if comment else line
 
 
 def is_marked(comment: str | None) -> bool:
+    """Whether it says that we detached the table."""
     return comment is not None and comment.startswith(PREFIX)
 
 
@@ -31,11 +64,37 @@ def unmarked(comment: str | None) -> str | None:
     return comment.partition("\n")[2] or None
 
 
+def mark_of(comment: str | None) -> Mark | None:
+    """What *comment* says; None when it is no mark of ours, or somebody has edited it."""
+    found = _LINE.fullmatch((comment or "").partition("\n")[0])
+    if found is None:
+        return None
+    schema, name, at, bound = found.groups()
+    parent = QualifiedName(None if schema is None else _unquoted(schema), _unquoted(name))
+    try:
+        moment = None if at is None else datetime.fromisoformat(at)
+        text = "" if bound is None else str(json.loads(bound))
+    except ValueError:
+        return None
+    return None if moment is not None and moment.tzinfo is None else Mark(parent, moment, text)
+
+
 def parent_of(comment: str) -> QualifiedName | None:
     """The parent that a mark names; None when *comment* is no mark of ours."""
-    if not is_marked(comment):
-        return None
-    parts = [part.replace('""', '"') for part in _QUOTED.findall(comment.partition("\n")[0][len(PREFIX) :])]
-    if not 1 <= len(parts) <= 2:
-        return None
-    return QualifiedName(parts[0] if len(parts) == 2 else None, parts[-1])
+    mark = mark_of(comment)
+    return None if mark is None else mark.parent
+
+
+def _unquoted(name: str) -> str:
+    return name.replace('""', '"')
+
+
+def restored(source: str, at: datetime, comment: str | None = None) -> str:
+    """The comment of a partition that was restored from the archive *source*: retention leaves it alone."""
+    line = f"{RESTORED}{json.dumps(source, ensure_ascii=False)} at {at.isoformat()}"
+    return f"{line}\n{comment}" if comment else line
+
+
+def is_restored(comment: str | None) -> bool:
+    """Whether it says that the partition came back from an archive."""
+    return comment is not None and comment.startswith(RESTORED)

@@ -2,7 +2,7 @@
 Which partitions are expired: upper bound <= now - keep. By value, never by name.
 
 Never expired: the default partition, one whose upper end is open, one that the codec can't place, one of a tenant that
-is gone.
+is gone, one that was restored from an archive and still says so.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sa_partman.bounds.values import MINVALUE
 from sa_partman.catalog import Parent, Partition
 from sa_partman.compare.ranges import Line, cutoff_of, line_of, lines_of, retention_in
 from sa_partman.compare.situation import Situation
+from sa_partman.marks import is_restored
 from sa_partman.spec.declared import Level, RangeLevel
 from sa_partman.spec.retention import Retention
 
@@ -34,7 +35,7 @@ def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
 
     def judge(partition: Partition) -> Retention | None:
         bound = partition.bound
-        if not isinstance(bound, RangeBound) or bound.open_above:
+        if not isinstance(bound, RangeBound) or bound.open_above or is_restored(partition.comment):
             return None
         line = line_of(level, bound)
         if line is None or line not in cutoffs:

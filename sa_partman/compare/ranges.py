@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 
 from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Cell, Position, cells_from
+from sa_partman.bounds.grid import Cell, Position
 from sa_partman.bounds.values import MINVALUE, Extreme, KeyValue, row_order
 from sa_partman.catalog import Parent
+from sa_partman.compare.covered import Covered, cells_outside, covered_by
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import RangeLevel
@@ -38,10 +38,6 @@ class Line:
         rest = (MINVALUE,) * (self.width - self.place - 1)
         return RangeBound((*self.prefix, lower, *rest), (*self.prefix, upper, *rest))
 
-    def holds(self, bound: RangeBound) -> bool:
-        """Whether *bound* lies in this line from end to end."""
-        return bound.lower[: self.place] == self.prefix == bound.upper[: self.place]
-
 
 def lines_of(level: RangeLevel, parent: Parent, situation: Situation) -> tuple[Line, ...]:
     """One line, or one per tenant; where tenants are made at run time only, one per tenant that is there."""
@@ -67,26 +63,56 @@ def line_of(level: RangeLevel, bound: RangeBound) -> Line | None:
     return Line(bound.lower[:1], 1, len(bound.lower)) if one else None
 
 
-def bounds_in(line: Line, parent: Parent) -> Iterator[RangeBound]:
-    for partition in parent.partitions:
-        if isinstance(partition.bound, RangeBound) and line.holds(partition.bound):
-            yield partition.bound
+@dataclass(frozen=True, slots=True)
+class There:
+    """
+    The bounds that a parent has, sorted once for all of its lines.
+
+    Args:
+        inside: Those that lie in one line from end to end, by its prefix.
+        across: Those that span several.
+    """
+
+    inside: Mapping[tuple[KeyValue, ...], list[RangeBound]]
+    across: list[RangeBound]
+
+    @classmethod
+    def of(cls, level: RangeLevel, parent: Parent) -> There:
+        inside: dict[tuple[KeyValue, ...], list[RangeBound]] = {}
+        across: list[RangeBound] = []
+        place = level.place
+        for partition in parent.partitions:
+            bound = partition.bound
+            if isinstance(bound, RangeBound):
+                prefix = bound.lower[:place]
+                (inside.setdefault(prefix, []) if prefix == bound.upper[:place] else across).append(bound)
+        return cls(inside, across)
 
 
-def missing_in(line: Line, level: RangeLevel, parent: Parent, situation: Situation) -> tuple[RangeBound, ...]:
+def missing_in(
+    line: Line, level: RangeLevel, parent: Parent, situation: Situation, there: There | None = None
+) -> tuple[RangeBound, ...]:
     """
     The bounds to create, the most urgent first: from the current one on, then backwards into the past.
+
+    Args:
+        there: Of *parent*, when somebody has sorted it already.
     """
     axis = level.axis
+    there = There.of(level, parent) if there is None else there
+    inside = there.inside.get(line.prefix, [])
     current = current_cell(level, parent, situation)
-    first, horizon = _window(line, level, parent, situation, current)
-    cells = takewhile(lambda cell: cell.lower < horizon, cells_from(axis.grid, first))
+    covered = covered_by(inside, axis, line.place)
+    first, horizon = _window(line, level, parent, situation, current, covered)
+    cells = cells_outside(axis.grid, first, horizon, covered.stretches)
     clipped = (_clip(cell, situation, level) for cell in cells)
     ends = ((axis.encode(cell.lower), axis.encode(cell.upper)) for cell in clipped if cell)
     # Beyond the largest number of the key's type both ends are open.
-    wanted = (line.bound(lower, upper) for lower, upper in ends if lower != upper)
-    found = [each.bound for each in parent.partitions if isinstance(each.bound, RangeBound)]
-    pieces = tuple(_worth_making(_whole(uncovered(wanted, found), line, level), line, level, parent, situation))
+    wanted = [line.bound(lower, upper) for lower, upper in ends if lower != upper]
+    if not wanted:
+        return ()
+    lacking = uncovered(wanted, [*inside, *there.across])
+    pieces = tuple(_worth_making(_whole(lacking, line, level), line, level, parent, situation))
     start = row_order(line.bound(axis.encode(current.lower), axis.encode(current.upper)).lower)
     past = [piece for piece in pieces if row_order(piece.lower) < start]
     return (*(piece for piece in pieces if row_order(piece.lower) >= start), *reversed(past[-PAST_LIMIT:]))
@@ -175,7 +201,7 @@ def tenant_of(line: Line, situation: Situation) -> object:
 
 
 def _window(
-    line: Line, level: RangeLevel, parent: Parent, situation: Situation, current: Cell
+    line: Line, level: RangeLevel, parent: Parent, situation: Situation, current: Cell, covered: Covered
 ) -> tuple[Position, Position]:
     """The first position wanted, and the horizon."""
     axis, spec = level.axis, level.spec
@@ -188,7 +214,7 @@ def _window(
     starts = [current.lower]
     if spec.start is not None:
         starts.append(axis.parse(spec.start))
-    starts.extend(_known_starts(line, level, parent))
+    starts.extend(_known_starts(line, level, covered))
     first = min(starts)
     retention = retention_in(line, level, situation)
     if retention is not None:
@@ -196,12 +222,12 @@ def _window(
     return first, horizon
 
 
-def _known_starts(line: Line, level: RangeLevel, parent: Parent) -> Iterator[Position]:
+def _known_starts(line: Line, level: RangeLevel, covered: Covered) -> Iterator[Position]:
     """Where the partitions of *line* begin; the end of one that has no beginning."""
-    axis = level.axis
-    for bound in bounds_in(line, parent):
+    yield from (lower for lower, _ in covered.stretches[:1])
+    for bound in covered.others:
         for value in (bound.lower[line.place], bound.upper[line.place]):
-            position = axis.decode(value)
+            position = level.axis.decode(value)
             if position is not None:
                 yield position
                 break

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sa_partman.bounds.values import KeyValue
+from sa_partman.catalog import ForeignKey
 from sa_partman.spec.tenants import Labelled
 
 Path = tuple[KeyValue, ...]
@@ -24,6 +25,7 @@ class Situation:
         paths: Branches asked for at run time.
         branch: The values of the LIST levels above, while a plan descends.
         within: The bound of the range partition above, while a plan descends.
+        inbound: Foreign keys that refer to the tables; None while nobody had to read them.
     """
 
     now: datetime
@@ -32,6 +34,7 @@ class Situation:
     paths: tuple[Path, ...] = ()
     branch: tuple[Any, ...] = ()
     within: tuple[object, Any, Any] | None = None
+    inbound: tuple[ForeignKey, ...] | None = None
 
     def below(self, values: tuple[KeyValue, ...]) -> Situation:
         """The situation in the branch of *values*: only the paths that lead there, shortened."""

@@ -16,10 +16,14 @@ from sa_partman.key import KeyPart
 from sa_partman.marks import marked
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import (
+    ArchiveTable,
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteReferring,
     DetachPartition,
+    DropDetached,
+    DropInvalidIndex,
     DropPartition,
     DropTable,
     FinalizeDetach,
@@ -56,6 +60,9 @@ class DetachPartitionDDL(PartitionDDL): ...
 class FinalizeDetachDDL(PartitionDDL): ...
 
 
+class DropInvalidIndexDDL(PartitionDDL): ...
+
+
 class CommentDDL(PartitionDDL): ...
 
 
@@ -63,6 +70,15 @@ class LockDDL(PartitionDDL): ...
 
 
 class MoveRowsDDL(PartitionDDL): ...
+
+
+class DeleteReferringDDL(PartitionDDL): ...
+
+
+class ArchiveTableDDL(PartitionDDL): ...
+
+
+class DropDetachedDDL(PartitionDDL): ...
 
 
 @compiles(PartitionDDL)
@@ -101,7 +117,10 @@ def _on_postgresql(element: type[PartitionDDL]) -> Callable[[_Visit], _Visit]:
 def _create_table(action: CreateTable, compiler: DDLCompiler) -> str:
     # Indexes come with ATTACH; an identity column is the parent's alone, and PostgreSQL 17 refuses a second one.
     like = f"LIKE {relation(compiler, action.like)} INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES"
-    return f"{_create(action.unlogged)} {relation(compiler, action.name)} ({like}){_by(compiler, action.partition_by)}"
+    using = "" if action.access_method is None else f" USING {raw(compiler, quote(action.access_method))}"
+    place = "" if action.tablespace is None else f" TABLESPACE {raw(compiler, quote(action.tablespace))}"
+    by = _by(compiler, action.partition_by)
+    return f"{_create(action.unlogged)} {relation(compiler, action.name)} ({like}){by}{using}{place}"
 
 
 @_on_postgresql(CreatePartitionDDL)
@@ -137,6 +156,11 @@ def _detach(action: DetachPartition, compiler: DDLCompiler) -> str:
     return f"ALTER TABLE {parent} DETACH PARTITION {partition}{' CONCURRENTLY' * action.concurrently}"
 
 
+@_on_postgresql(DropInvalidIndexDDL)
+def _drop_index(action: DropInvalidIndex, compiler: DDLCompiler) -> str:
+    return f"DROP INDEX {relation(compiler, action.index)}"
+
+
 @_on_postgresql(FinalizeDetachDDL)
 def _finalize(action: FinalizeDetach, compiler: DDLCompiler) -> str:
     return (
@@ -147,9 +171,35 @@ def _finalize(action: FinalizeDetach, compiler: DDLCompiler) -> str:
 
 @_on_postgresql(CommentDDL)
 def _comment(action: MarkDetached | UnmarkDetached, compiler: DDLCompiler) -> str:
-    comment = marked(action.parent, action.comment) if isinstance(action, MarkDetached) else action.comment
+    comment = _mark(action) if isinstance(action, MarkDetached) else action.comment
     written = "NULL" if comment is None else raw(compiler, text_literal(comment))
     return f"COMMENT ON TABLE {relation(compiler, action.table)} IS {written}"
+
+
+def _mark(action: MarkDetached) -> str:
+    if action.bound is None or action.key is None:
+        return marked(action.parent, action.comment, action.at)
+    return marked(action.parent, action.comment, action.at, for_values(action.bound, action.key.types))
+
+
+@_on_postgresql(DeleteReferringDDL)
+def _delete_referring(action: DeleteReferring, compiler: DDLCompiler) -> str:
+    table, partition = relation(compiler, action.table), relation(compiler, action.partition)
+    pairs = zip(action.columns, action.referred, strict=True)
+    same = raw(compiler, " AND ".join(f"p.{quote(theirs)} = s.{quote(ours)}" for ours, theirs in pairs))
+    rows = f"SELECT s.ctid FROM {table} s WHERE EXISTS (SELECT FROM {partition} p WHERE {same}) LIMIT {action.batch}"
+    return f"DELETE FROM {table} WHERE ctid = ANY (ARRAY({rows}))"
+
+
+@_on_postgresql(ArchiveTableDDL)
+def _archive_table(action: ArchiveTable, compiler: DDLCompiler) -> str:
+    where = raw(compiler, str(action.archive).replace("*/", "* /"))
+    return f"COPY (TABLE {relation(compiler, action.table)}) TO STDOUT WITH (FORMAT csv, FORCE_QUOTE *) /* {where} */"
+
+
+@_on_postgresql(DropDetachedDDL)
+def _drop_detached(action: DropDetached, compiler: DDLCompiler) -> str:
+    return f"DROP TABLE {relation(compiler, action.table)}"
 
 
 @_on_postgresql(LockDDL)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache, singledispatch
+from typing import get_args
 
 from sqlalchemy import Dialect
 from sqlalchemy.schema import ExecutableDDLElement
 
-from sa_partman.ddl import elements
+from sa_partman.ddl import elements, membership
 from sa_partman.plan.actions import (
     Action,
+    ArchiveTable,
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteReferring,
     DetachPartition,
+    DropDetached,
+    DropInvalidIndex,
     DropPartition,
     DropTable,
     FinalizeDetach,
@@ -22,6 +27,7 @@ from sa_partman.plan.actions import (
     MoveRows,
     UnmarkDetached,
 )
+from sa_partman.plan.member_actions import MemberAction
 from sa_partman.plan.steps import Step
 
 Statements = tuple[ExecutableDDLElement, ...]
@@ -72,6 +78,11 @@ def _(action: FinalizeDetach) -> Statements:
     return (elements.FinalizeDetachDDL(action),)
 
 
+@render.register
+def _(action: DropInvalidIndex) -> Statements:
+    return (elements.DropInvalidIndexDDL(action),)
+
+
 @render.register(MarkDetached)
 @render.register(UnmarkDetached)
 def _(action: MarkDetached | UnmarkDetached) -> Statements:
@@ -79,8 +90,27 @@ def _(action: MarkDetached | UnmarkDetached) -> Statements:
 
 
 @render.register
+def _(action: DeleteReferring) -> Statements:
+    return (elements.DeleteReferringDDL(action),)
+
+
+@render.register
+def _(action: ArchiveTable) -> Statements:
+    return (elements.ArchiveTableDDL(action),)
+
+
+@render.register
+def _(action: DropDetached) -> Statements:
+    return (elements.DropDetachedDDL(action),)
+
+
+@render.register
 def _(action: MoveRows) -> Statements:
     return (elements.LockDDL(action), elements.MoveRowsDDL(action))
+
+
+for _kind in get_args(MemberAction):
+    render.register(_kind, membership.statements)
 
 
 def sql_of(actions: Iterable[Action]) -> tuple[str, ...]:
@@ -88,10 +118,20 @@ def sql_of(actions: Iterable[Action]) -> tuple[str, ...]:
     return tuple(str(statement.compile(dialect=_printing())) for action in actions for statement in render(action))
 
 
+def step_sql(step: Step) -> tuple[str, ...]:
+    """The SQL of *step*, and before it who does it, when that is not whoever connected."""
+    if step.role is None:
+        return sql_of(step.actions)
+    took = membership.RoleDDL(step.role, local=step.in_transaction)
+    back = () if step.in_transaction else (membership.RoleDDL(None, local=False),)
+    role, *given_back = (str(each.compile(dialect=_printing())) for each in (took, *back))
+    return (role, *sql_of(step.actions), *given_back)
+
+
 def script_of(steps: Iterable[Step]) -> str:
     """*steps* as a script that psql can run: transactions as they are taken."""
     blocks = []
     for step in steps:
-        body = "".join(f"{sql};\n" for sql in sql_of(step.actions))
+        body = "".join(f"{sql};\n" for sql in step_sql(step))
         blocks.append(f"BEGIN;\n{body}COMMIT;\n" if step.in_transaction else body)
     return "\n".join(blocks)

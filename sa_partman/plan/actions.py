@@ -7,11 +7,14 @@ Source of the locks: PostgreSQL, ALTER TABLE and CREATE TABLE; measured on 14-18
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import ClassVar
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName
+from sa_partman.plan.member_actions import MemberAction
+from sa_partman.spec.archive import Archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +25,21 @@ class CreateTable:
     Args:
         partition_by: Such as ``HASH (id)``, when it is to have partitions itself.
         unlogged: Its rows are lost in a crash.
+        tablespace: None: the default one.
+        access_method: None: the default one.
     """
 
     name: QualifiedName
     like: QualifiedName
     partition_by: str | None = None
     unlogged: bool = False
+    tablespace: str | None = None
+    access_method: str | None = None
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> DropTable:
-        return DropTable(self.name, self.like, self.partition_by, self.unlogged)
+        return DropTable(self.name, self.like, self.partition_by, self.unlogged, self.tablespace, self.access_method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,13 @@ class DropTable:
     like: QualifiedName
     partition_by: str | None = None
     unlogged: bool = False
+    tablespace: str | None = None
+    access_method: str | None = None
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> CreateTable:
-        return CreateTable(self.name, self.like, self.partition_by, self.unlogged)
+        return CreateTable(self.name, self.like, self.partition_by, self.unlogged, self.tablespace, self.access_method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,22 +156,41 @@ class FinalizeDetach:
 
 
 @dataclass(frozen=True, slots=True)
+class DropInvalidIndex:
+    """
+    Drop an index of *table* whose build was cut off, if it still is invalid. Locks *table*: ACCESS EXCLUSIVE, for an
+    instant. It has no inverse.
+    """
+
+    index: QualifiedName
+    table: QualifiedName
+
+    in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class MarkDetached:
     """
     Comment on *table* that it was detached from *parent* by us. Locks it: SHARE UPDATE EXCLUSIVE.
 
     Args:
         comment: The user's own comment, which is kept behind the mark.
+        at: When it is detached; aware. The grace is counted from then.
+        bound: The bound that it had.
+        key: Of *parent*.
     """
 
     table: QualifiedName
     parent: QualifiedName
     comment: str | None = None
+    at: datetime | None = field(default=None, repr=False)
+    bound: Bound | None = field(default=None, repr=False)
+    key: PartitionKey | None = field(default=None, repr=False)
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> UnmarkDetached:
-        return UnmarkDetached(self.table, self.parent, self.comment)
+        return UnmarkDetached(self.table, self.parent, self.comment, self.at, self.bound, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +200,14 @@ class UnmarkDetached:
     table: QualifiedName
     parent: QualifiedName
     comment: str | None = None
+    at: datetime | None = field(default=None, repr=False)
+    bound: Bound | None = field(default=None, repr=False)
+    key: PartitionKey | None = field(default=None, repr=False)
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> MarkDetached:
-        return MarkDetached(self.table, self.parent, self.comment)
+        return MarkDetached(self.table, self.parent, self.comment, self.at, self.bound, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +232,69 @@ class MoveRows:
         return MoveRows(self.target, self.source, self.bound, self.key, self.limit)
 
 
+@dataclass(frozen=True, slots=True)
+class DeleteReferring:
+    """
+    Delete the rows of *table* that refer to rows of *partition*, in batches that are each a transaction. Locks *table*:
+    ROW EXCLUSIVE. It has no inverse.
+
+    Args:
+        columns: Of *table*, in the order of its foreign key.
+        referred: The columns of *partition* that they refer to.
+        batch: Rows in one transaction, at most.
+    """
+
+    table: QualifiedName
+    partition: QualifiedName
+    columns: tuple[str, ...]
+    referred: tuple[str, ...]
+    batch: int = 5_000
+
+    in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveTable:
+    """
+    Write *table*, which was detached from *parent*, to a file, and read it back. Locks it: SHARE ROW EXCLUSIVE. It has
+    no inverse.
+
+    Args:
+        archive: Where, and how.
+        bound: The bound that it had, where that is known.
+        key: Of *parent*.
+    """
+
+    table: QualifiedName
+    parent: QualifiedName
+    archive: Archive
+    bound: Bound | None = field(default=None, repr=False)
+    key: PartitionKey | None = field(default=None, repr=False)
+
+    in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class DropDetached:
+    """
+    Drop *table* if it still bears our mark, which names *parent*. Locks it: SHARE ROW EXCLUSIVE, then ACCESS EXCLUSIVE,
+    also on the tables that it refers to. It has no inverse.
+
+    Args:
+        archive: Where an archive must be found that holds the very rows of the table.
+        expired: What all its rows must lie in, when its mark does not say what bound it had.
+        key: Of *parent*.
+    """
+
+    table: QualifiedName
+    parent: QualifiedName
+    archive: Archive | None = None
+    expired: Bound | None = field(default=None, repr=False)
+    key: PartitionKey | None = field(default=None, repr=False)
+
+    in_transaction: ClassVar[bool] = True
+
+
 Action = (
     CreateTable
     | DropTable
@@ -209,7 +303,12 @@ Action = (
     | AttachPartition
     | DetachPartition
     | FinalizeDetach
+    | DropInvalidIndex
     | MarkDetached
     | UnmarkDetached
     | MoveRows
+    | MemberAction
+    | DeleteReferring
+    | ArchiveTable
+    | DropDetached
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from sa_partman.bounds.bound import DEFAULT, Bound, DefaultBound
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
@@ -10,7 +11,7 @@ from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.hashes import missing_remainders, modulus_findings
 from sa_partman.compare.lists import half_held, is_active, missing_labels
-from sa_partman.compare.ranges import lines_of, missing_in
+from sa_partman.compare.ranges import There, lines_of, missing_in
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
@@ -41,10 +42,15 @@ def provision_steps(declared: DeclaredTable, found: FoundTable, situation: Situa
 
 class _Builder:
     def __init__(self, declared: DeclaredTable, found: FoundTable) -> None:
+        self.found = found
         self.table = found.name
-        self.taken = {partition.name: partition.bound for partition in found.walk()}
-        self.taken[found.name] = DEFAULT
         self.detached = {each.name: each for each in found.detached}
+
+    @cached_property
+    def taken(self) -> dict[QualifiedName, Bound]:
+        """Names that are borne by now; nobody asks while nothing is missing."""
+        borne = {partition.name: partition.bound for partition in self.found.walk()}
+        return borne | {self.table: DEFAULT}
 
     def level(self, level: Level, parent: Parent, situation: Situation) -> Iterator[Step | Finding]:
         for bound, label in missing_bounds(level, parent, situation):
@@ -78,8 +84,9 @@ class _Builder:
 def missing_bounds(level: Level, parent: Parent, situation: Situation) -> Iterator[Wanted]:
     """What *parent* lacks, the most urgent first; a default partition last."""
     if isinstance(level, RangeLevel):
+        there = There.of(level, parent)
         for line in lines_of(level, parent, situation):
-            yield from ((bound, None) for bound in missing_in(line, level, parent, situation))
+            yield from ((bound, None) for bound in missing_in(line, level, parent, situation, there))
     elif isinstance(level, ListLevel):
         yield from ((bound, label) for label, bound in missing_labels(level, parent, situation))
     elif isinstance(level, HashLevel):

@@ -1,4 +1,8 @@
-"""Pruning: expired partitions are detached or dropped, at the level that declares the retention."""
+"""
+Pruning: expired partitions are detached or dropped, at the level that declares the retention.
+
+What becomes of a detached table is told in `aftermath`.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +15,31 @@ from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.lists import is_active
 from sa_partman.compare.situation import Situation
+from sa_partman.finding import Finding
+from sa_partman.marks import unmarked
 from sa_partman.plan.actions import Action, DetachPartition, DropPartition, DropTable, MarkDetached
+from sa_partman.plan.aftermath import end
+from sa_partman.plan.families import satellite_steps
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.declared import DeclaredTable, Level
 from sa_partman.spec.retention import Retention
 
 
-def prune_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step]:
-    """One or two steps per expired partition, the oldest first, whatever order the catalog lists them in."""
+def prune_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step | Finding]:
+    """The steps of each expired partition, the oldest first, whatever order the catalog lists them in."""
     yield from _level(found, declared.level, found, situation)
 
 
-def _level(table: FoundTable, level: Level, parent: Parent, situation: Situation) -> Iterator[Step]:
+def _level(table: FoundTable, level: Level, parent: Parent, situation: Situation) -> Iterator[Step | Finding]:
     expiry = expiry_of(level, parent, situation)
-    for partition in sorted(parent.partitions, key=_place):
+    # Most runs remove nothing, so what is not concerned is not sorted.
+    concerned = parent.partitions if level.below is not None else [each for each in parent.partitions if expiry(each)]
+    for partition in sorted(concerned, key=_place):
         if partition.detach_pending:
             continue
         retention = expiry(partition)
         if retention is not None:
-            yield from removal(table, level, parent, partition, retention)
+            yield from _leaving(table, level, parent, partition, retention, situation)
         elif (
             level.below is not None and divides(level.below, partition) and is_active(level, partition.bound, situation)
         ):
@@ -42,23 +52,37 @@ def _place(partition: Partition) -> tuple[tuple[OrderKey, ...], str]:
     return (row_order(bound.lower) if isinstance(bound, RangeBound) else (), partition.name.name)
 
 
+def _leaving(
+    table: FoundTable, level: Level, parent: Parent, partition: Partition, retention: Retention, situation: Situation
+) -> Iterator[Step | Finding]:
+    """*partition* goes, and before it what its satellites hold of it; or it stays, and a finding says why."""
+    satellites = tuple(satellite_steps(table, partition, retention, situation.inbound))
+    yield from satellites
+    if not any(isinstance(each, Finding) for each in satellites):
+        yield from removal(table, level, parent, partition, retention, situation)
+
+
 def removal(
-    table: FoundTable, level: Level, parent: Parent, partition: Partition, retention: Retention
+    table: FoundTable, level: Level, parent: Parent, partition: Partition, retention: Retention, situation: Situation
 ) -> Iterator[Step]:
-    """Detach or drop *partition*."""
-    if retention.then == "drop":
+    """Detach or drop *partition*; without a grace, what follows a detach is done in the same run."""
+    if not retention.detaches:
         yield Step(Purpose.DROP, table.name, partition.name, partition.bound, dropped(table, level, parent, partition))
         return
-    mark = MarkDetached(partition.name, parent.name, partition.comment)
+    mark = MarkDetached(
+        partition.name, parent.name, unmarked(partition.comment), situation.now, partition.bound, level.key
+    )
     detach = DetachPartition(
         parent.name, partition.name, partition.bound, level.key, concurrently=bool(retention.concurrently)
     )
     if not detach.concurrently:
         yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (detach, mark))
-        return
-    # The mark comes first, so that a detach which is cut off leaves a table that is known to be ours.
-    yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (mark,))
-    yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (detach,))
+    else:
+        # The mark comes first, so that a detach which is cut off leaves a table that is known to be ours.
+        yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (mark,))
+        yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (detach,))
+    if retention.archive is not None and retention.grace is None:
+        yield from end(table.name, parent.name, partition.name, retention.archive, partition.bound, level.key)
 
 
 def dropped(table: FoundTable, level: Level, parent: Parent, partition: Partition) -> tuple[Action, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +41,7 @@ class Step:
         partition: The partition that the step is about.
         bound: That partition's bound; None when it does not matter.
         actions: In order; at least one.
+        role: Who does it, by SET ROLE: the owner of the table. None: whoever connected.
     """
 
     purpose: Purpose
@@ -48,6 +49,7 @@ class Step:
     partition: QualifiedName
     bound: Bound | None
     actions: tuple[Action, ...]
+    role: str | None = None
 
     @property
     def in_transaction(self) -> bool:
@@ -73,6 +75,19 @@ class TablePlan:
         return TablePlan(self.table, tuple(step for step in self.steps if step.purpose in purposes), self.findings)
 
 
+def in_order(tables: Sequence[TablePlan]) -> Iterator[Step]:
+    """
+    What is made before what is removed.
+
+    Args:
+        tables: Referenced ones first. Removing goes the other way: what refers to a row goes before the row.
+    """
+    for table in tables:
+        yield from (step for step in table.steps if not step.purpose.removes)
+    for table in reversed(tables):
+        yield from (step for step in table.steps if step.purpose.removes)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
@@ -91,8 +106,8 @@ class Plan:
 
     @property
     def steps(self) -> Iterator[Step]:
-        for table in self.tables:
-            yield from table.steps
+        """In the order in which they are done."""
+        yield from in_order(self.tables)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

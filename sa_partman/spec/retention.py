@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
 from sa_partman.bounds.interval import Duration
 from sa_partman.errors import DeclarationError
+from sa_partman.spec.archive import Archive
 from sa_partman.spec.arguments import is_whole
 
-Then = Literal["detach", "drop"]
+Then = Literal["detach", "drop"] | Archive
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -22,35 +23,93 @@ class Retention:
     Args:
         keep: A length of calendar time ("14 months", or a ``timedelta``), counted in the declaration's time zone; or
             an integer: that many intervals behind the current one.
-        then: ``"detach"`` keeps the table beside the partitioned one, marked by a comment; ``"drop"`` drops it.
+        then: ``"detach"`` keeps the table beside the partitioned one, marked by a comment; ``"drop"`` drops it; an
+            `Archive` writes it to a file, verifies that, and drops it then.
         concurrently: Detach with ``DETACH PARTITION ... CONCURRENTLY``, which never makes a query wait, takes
             longer, and is impossible while a default partition exists. None: detach at once, under a short lock.
+        grace: How long a table stays detached before it is archived or dropped ("7 days", or a ``timedelta``). None:
+            no longer than the run takes.
+        satellites: Tables that are not partitioned and refer to this one: their rows that refer to an expired
+            partition are deleted before it goes. Nothing is deleted in a table that is not named here.
 
     Raises:
-        DeclarationError: *keep* is not a positive length, or *then* is neither word.
+        DeclarationError: *keep* or *grace* is not a positive length, *then* is no such word, or *grace* has no end.
     """
 
     keep: Duration | int
     then: Then
     concurrently: bool | None
+    grace: Duration | None
+    satellites: tuple[str, ...]
 
-    def __init__(self, keep: str | int | timedelta, then: Then = "detach", *, concurrently: bool | None = None) -> None:
+    def __init__(
+        self,
+        keep: str | int | timedelta,
+        then: Then = "detach",
+        *,
+        concurrently: bool | None = None,
+        grace: str | timedelta | None = None,
+        satellites: Iterable[str] = (),
+    ) -> None:
         object.__setattr__(self, "keep", _keep(keep))
-        if then not in ("detach", "drop"):
-            raise DeclarationError(f"Retention(then={then!r}): write then='detach' or then='drop'")
+        if not isinstance(then, Archive) and then not in ("detach", "drop"):
+            raise DeclarationError(
+                f"Retention(then={then!r}): write then='detach', then='drop', or then=Archive('/some/directory')"
+            )
         object.__setattr__(self, "then", then)
         object.__setattr__(self, "concurrently", concurrently)
+        object.__setattr__(self, "grace", None if grace is None else _grace(grace, then))
+        object.__setattr__(self, "satellites", _satellites(satellites))
+
+    @property
+    def archive(self) -> Archive | None:
+        """Where the rows go, if anywhere."""
+        return self.then if isinstance(self.then, Archive) else None
+
+    @property
+    def detaches(self) -> bool:
+        """Whether an expired partition stands beside the partitioned table for a while, or for good."""
+        return self.then != "drop" or self.grace is not None
 
     def __repr__(self) -> str:
         keep = self.keep if isinstance(self.keep, int) else str(self.keep)
         parts = [repr(keep), f"then={self.then!r}"]
         if self.concurrently is not None:
             parts.append(f"concurrently={self.concurrently!r}")
+        if self.grace is not None:
+            parts.append(f"grace={str(self.grace)!r}")
+        if self.satellites:
+            parts.append(f"satellites={self.satellites!r}")
         return f"Retention({', '.join(parts)})"
 
     def __str__(self) -> str:
         kept = f"{self.keep} intervals" if isinstance(self.keep, int) else str(self.keep)
-        return f"{kept}, then {self.then}"
+        grace = "" if self.grace is None else f"detach, {self.grace} later "
+        return f"{kept}, then {grace}{self.then}"
+
+
+def _grace(grace: str | timedelta, then: Then) -> Duration:
+    if then == "detach":
+        raise DeclarationError(
+            f"Retention(then='detach', grace={grace!r}): a detached table is kept for ever; write then='drop' or "
+            f"then=Archive(...), or leave grace= out"
+        )
+    try:
+        duration = Duration.parse(grace)
+    except (ValueError, AttributeError) as error:
+        raise DeclarationError(f"Retention(grace={grace!r}): {error}") from error
+    if not duration:
+        raise DeclarationError(f"Retention(grace={grace!r}): leave grace= out where there is none")
+    return duration
+
+
+def _satellites(names: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise DeclarationError(f"Retention(satellites={names!r}): write satellites=({names!r},)")
+    found = tuple(names)
+    if not all(found):
+        raise DeclarationError(f"Retention(satellites={found!r}): these are the names of tables")
+    return found
 
 
 def _keep(keep: str | int | timedelta) -> Duration | int:

@@ -13,10 +13,14 @@ from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import (
     Action,
+    ArchiveTable,
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteReferring,
     DetachPartition,
+    DropDetached,
+    DropInvalidIndex,
     DropPartition,
     DropTable,
     FinalizeDetach,
@@ -47,7 +51,7 @@ ACTIONS: st.SearchStrategy[Action] = st.one_of(
 @given(action=ACTIONS)
 def test_the_inverse_of_the_inverse_is_the_action(action: Action) -> None:
     """Whatever its fields are; and none is its own inverse in kind but moving rows."""
-    assert not isinstance(action, FinalizeDetach)
+    assert not isinstance(action, FinalizeDetach | DropInvalidIndex | DeleteReferring | ArchiveTable | DropDetached)
     inverse = action.inverse()
 
     assert action == inverse.inverse()
@@ -60,9 +64,11 @@ def test_every_action_names_its_lock(kind: type) -> None:
     assert any(word in (kind.__doc__ or "") for word in ("SHARE", "EXCLUSIVE"))
 
 
-def test_only_finalizing_has_no_inverse() -> None:
-    """What is pending is detached already."""
-    assert [FinalizeDetach] == [kind for kind in get_args(Action) if not hasattr(kind, "inverse")]
+def test_what_has_no_inverse() -> None:
+    """What is pending is detached already; and what is deleted, archived or dropped for good has no way back."""
+    final = {FinalizeDetach, DropInvalidIndex, DeleteReferring, ArchiveTable, DropDetached}
+
+    assert final == {kind for kind in get_args(Action) if not hasattr(kind, "inverse")}
 
 
 def test_a_concurrent_detach_runs_outside_of_a_transaction() -> None:

@@ -1,0 +1,90 @@
+"""What ``sa-partman archive`` does: look at a place, read archives to the end, bring one back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from sa_partman.cli.failures import PENDING
+from sa_partman.cli.opening import opened
+from sa_partman.cli.output import print_json
+from sa_partman.cli.request import Request
+from sa_partman.errors import ConfigurationError, VerificationFailed
+from sa_partman.maintenance.restoring import restore
+from sa_partman.postgres.archive.manifest import SUFFIX, Manifest, manifest_in, read_manifest
+from sa_partman.postgres.archive.places import place_of
+from sa_partman.postgres.archive.store import verify_archive
+
+
+def listed(place: str, *, as_json: bool) -> int:
+    """The exit code."""
+    found = list(_manifests(place))
+    if as_json:
+        print_json({"archives": [{"manifest": where, **manifest.to_dict()} for where, manifest in found]})
+        return 0
+    for where, manifest in found:
+        click.echo(
+            f"{manifest.partition}  {manifest.rows} rows  {manifest.bytes} bytes  {manifest.created_at}  {where}"
+        )
+    if not found:
+        click.echo(f"No archives at {place}.", err=True)
+    return 0
+
+
+def _manifests(to: str) -> Iterator[tuple[str, Manifest]]:
+    place = place_of(to)
+    for name in place.names():
+        if name.endswith(SUFFIX):
+            try:
+                yield place.where(name), manifest_in(place, name)
+            except ConfigurationError as error:
+                click.echo(str(error), err=True)
+
+
+def verified(locations: tuple[str, ...], *, as_json: bool) -> int:
+    """The exit code: PENDING when one is damaged."""
+    results: list[dict[str, Any]] = [_result(location) for location in locations]
+    if as_json:
+        print_json({"archives": results})
+    for result in results:
+        if result["error"]:
+            click.echo(f"DAMAGED  {result['error']}", err=True)
+        elif not as_json:
+            click.echo(f"ok  {result['manifest']}  {result['rows']} rows")
+    return PENDING if any(result["error"] for result in results) else 0
+
+
+def _result(location: str) -> dict[str, Any]:
+    place, manifest = read_manifest(location)
+    try:
+        verify_archive(place, manifest)
+    except VerificationFailed as error:
+        return {"manifest": location, "rows": manifest.rows, "error": str(error)}
+    return {"manifest": location, "rows": manifest.rows, "error": ""}
+
+
+def restored(request: Request, location: str) -> int:
+    """
+    The exit code.
+
+    Raises:
+        ConfigurationError: --table was given more than once.
+    """
+    if len(request.tables) > 1:
+        raise ConfigurationError("--table names the one table to restore to; nothing was restored")
+    with opened(request) as maintainer:
+        done = restore(
+            maintainer.engine,
+            maintainer.metadata,
+            location,
+            table=request.tables[0] if request.tables else None,
+            now=maintainer.settings.now,
+        )
+    if request.as_json:
+        print_json(done.to_dict())
+    else:
+        click.echo(f"{done.partition} is a partition of {done.table} again, with {done.rows} rows.")
+        click.echo("Retention leaves it alone until you remove its comment, or drop it.", err=True)
+    return 0

@@ -1,0 +1,203 @@
+"""Restoring: an archive becomes a partition of the declared table again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Engine, MetaData
+from sqlalchemy.exc import DBAPIError
+
+from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.text import describe, parse_bound
+from sa_partman.catalog import FoundTable, Parent
+from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.situation import Situation
+from sa_partman.errors import DeclarationError, ExecutionError, Refused
+from sa_partman.maintenance.looking import looked
+from sa_partman.maintenance.maintainer import Maintainer
+from sa_partman.maintenance.membership import whole
+from sa_partman.maintenance.settings import Settings
+from sa_partman.marks import restored
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import (
+    Action,
+    AttachPartition,
+    CreatePartition,
+    CreateTable,
+    DetachPartition,
+    UnmarkDetached,
+)
+from sa_partman.plan.provision import creation
+from sa_partman.plan.steps import Purpose, Step, TablePlan
+from sa_partman.postgres.archive.loading import Load, load
+from sa_partman.postgres.archive.manifest import Manifest, read_manifest
+from sa_partman.postgres.archive.store import verify_archive
+from sa_partman.postgres.connect import connected
+from sa_partman.postgres.exclusion import only_maintainer
+from sa_partman.postgres.execute import name_taken
+from sa_partman.postgres.in_step import in_step
+from sa_partman.postgres.pooler import dependable
+from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.running import Running
+from sa_partman.postgres.sqlstate import first_line
+from sa_partman.postgres.view import TableView
+from sa_partman.spec.declared import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """
+    Args:
+        table: What *partition* is a partition of again.
+        rows: That it holds.
+    """
+
+    table: QualifiedName
+    partition: QualifiedName
+    bound: Bound
+    rows: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "table": str(self.table),
+            "partition": str(self.partition),
+            "bound": describe(self.bound),
+            "rows": self.rows,
+        }
+
+
+def restore(
+    engine: Engine,
+    metadata: MetaData | Iterable[MetaData],
+    manifest: str,
+    *,
+    table: str | None = None,
+    now: datetime | Callable[[], datetime] | None = None,
+    lock: LockPolicy | None = None,
+) -> Restored:
+    """
+    Makes a partition as the declaration wants it, loads the archive, compares every row, and attaches it.
+
+    It bears a mark that keeps retention off it, for else it would go with the next run: detach or drop it yourself, or
+    remove its comment.
+
+    Args:
+        manifest: The path or URL of the manifest.
+        table: The declared table, when it is not the one that the manifest names.
+
+    Raises:
+        ConfigurationError: There is no such manifest.
+        VerificationFailed: The archive is damaged; nothing was changed.
+        DeclarationError: The table is not declared.
+        Refused: Its range has a partition already, or its name is taken; nothing was changed.
+        MaintainerBusy: Another maintainer is at work; nothing was changed.
+        ExecutionError: The server refused; nothing was changed.
+    """
+    settings = Maintainer(engine, metadata, now=now, lock=lock).settings
+    place, found = read_manifest(manifest)
+    verify_archive(place, found)
+    with only_maintainer(engine, settings.lock, settings.waiting) as exclusion:
+        running = Running(dependable(engine), settings.lock, settings.waiting, exclusion)
+        where = _where(settings, found, table)
+        step = _step(settings, where)
+        make, attach = _apart(step, where.name, restored(manifest, where.situation.now))
+        work = partial(load, running, Load(place, found, where.name, make, attach))
+        try:
+            rows = in_step(running, step, work, locks=(), seconds=0).value
+        except DBAPIError as error:
+            raise ExecutionError(f"{where.name}: {first_line(error)}; nothing was restored") from error
+    return Restored(where.parent.name, where.name, where.bound, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    view: TableView
+    level: Level
+    parent: Parent
+    situation: Situation
+    name: QualifiedName
+    bound: Bound
+
+
+def _where(settings: Settings, manifest: Manifest, table: str | None) -> _Where:
+    """
+    Raises:
+        DeclarationError: The table is not declared, or not there.
+        Refused: A partition holds a part of the range, or something has the name.
+    """
+    wanted = table or manifest.parent.name
+    views = looked(settings, None if table is None else [table]).tables
+    for view in views:
+        if view.found is None:
+            continue
+        for level, parent, situation in _places(view.declared.level, view.found, view.situation):
+            if parent.name == manifest.parent or (table is not None and isinstance(parent, FoundTable)):
+                bound = _free(manifest, level, parent)
+                name = QualifiedName(parent.name.schema, manifest.partition.name)
+                with connected(settings.engine) as connection:
+                    taken = name_taken(connection, name)
+                if taken is not None:
+                    raise taken
+                return _Where(view, level, parent, situation, name, bound)
+    raise DeclarationError(f"{wanted} is not a partitioned table that is declared and there; nothing was restored")
+
+
+def _places(level: Level, parent: Parent, situation: Situation) -> Iterable[tuple[Level, Parent, Situation]]:
+    yield level, parent, situation
+    if level.below is not None:
+        for partition in parent.partitions:
+            if divides(level.below, partition):
+                yield from _places(level.below, partition, descend(level, partition.bound, situation))
+
+
+def _free(manifest: Manifest, level: Level, parent: Parent) -> Bound:
+    if not manifest.bound:
+        raise Refused(
+            f"the manifest of {manifest.partition} does not say what bound it had; nothing was restored. Write it into "
+            f"the manifest as \"bound\", such as FOR VALUES FROM ('2024-01-01') TO ('2024-02-01')."
+        )
+    bound = parse_bound(manifest.bound, (parent.key or level.key).types)
+    for each in parent.partitions:
+        if _collide(each.bound, bound):
+            raise Refused(
+                f"{parent.name} has {each.name} {describe(each.bound)}, which holds rows of {describe(bound)}; nothing "
+                f"was restored. Detach it first, or load the archive into a table of its own: its manifest has the "
+                f"CREATE TABLE."
+            )
+    return bound
+
+
+def _collide(one: Bound, other: Bound) -> bool:
+    match one, other:
+        case (RangeBound(), RangeBound()) | (ListBound(), ListBound()) | (HashBound(), HashBound()):
+            return one.overlaps(other)  # type: ignore[arg-type, union-attr]
+    return isinstance(one, DefaultBound) and isinstance(other, DefaultBound)
+
+
+def _step(settings: Settings, where: _Where) -> Step:
+    """What makes it, as a full member of its table, and by the table's owner."""
+    actions = creation(where.level, where.parent, where.name, where.bound, where.situation)
+    made = [each for each in actions if isinstance(each, CreateTable)]
+    inner = [each for each in actions if isinstance(each, CreatePartition)]
+    (attach,) = (each for each in actions if isinstance(each, AttachPartition) and each.partition == where.name)
+    # Filled before it is attached, so what divides it is there first; see `attached_from_the_top` for why it leaves.
+    leaving = [DetachPartition(each.parent, each.name, each.bound, each.key) for each in inner]
+    again = [AttachPartition(each.parent, each.name, each.bound, each.key) for each in inner]
+    assert where.view.found is not None
+    root = where.view.found.name
+    step = Step(Purpose.PROVISION, root, where.name, where.bound, (*made, *inner, *leaving, attach, *again))
+    (plan,) = whole(settings, (where.view,), (TablePlan(root, (step,)),))
+    if not plan.steps:
+        raise Refused("; ".join(finding.message for finding in plan.findings))
+    return plan.steps[0]
+
+
+def _apart(step: Step, name: QualifiedName, comment: str) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+    """What comes before the rows, and what comes after them; the mark last."""
+    places = [place for place, each in enumerate(step.actions) if isinstance(each, CreateTable | CreatePartition)]
+    middle = places[-1] + 1
+    return step.actions[:middle], (*step.actions[middle:], UnmarkDetached(name, name, comment))

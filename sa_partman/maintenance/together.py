@@ -1,0 +1,73 @@
+"""The plans of all tables together: what ties them, how much one run may remove, and whether it may at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sa_partman.catalog import ForeignKey
+from sa_partman.finding import Severity
+from sa_partman.maintenance.looking import planned
+from sa_partman.maintenance.settings import Settings
+from sa_partman.maintenance.skew import skew_finding
+from sa_partman.names import QualifiedName
+from sa_partman.plan.families import limited, referenced_first, without_removals
+from sa_partman.plan.steps import TablePlan
+from sa_partman.postgres.connect import connected
+from sa_partman.postgres.inbound import inbound_keys
+from sa_partman.postgres.session import pin
+from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View
+
+NOWHERE = QualifiedName(None, "")
+"""Instead of a table's name, for what concerns no table in particular."""
+
+Keys = tuple[ForeignKey, ...]
+
+
+def planned_all(settings: Settings, view: View) -> tuple[tuple[TablePlan, ...], Keys]:
+    """
+    A plan for each table of *view*, in its order; and the foreign keys that tie them, which are read only when
+    something is to be removed.
+    """
+    plans = tuple(planned(each) for each in view.tables)
+    if not any(map(_removes, plans)):
+        return plans, ()
+    keys = _inbound(settings, view.tables)
+    return tuple(planned(_knowing(each, keys)) for each in view.tables) if keys or _named(view.tables) else plans, keys
+
+
+def settled(settings: Settings, plans: Iterable[TablePlan], keys: Keys) -> tuple[TablePlan, ...]:
+    """
+    *plans*, referenced tables first, with at most as many removals as one run may do; and with none, and a finding,
+    while nobody knows what time it is.
+    """
+    made = tuple(plans)
+    if not any(map(_removes, made)):
+        return made
+    skewed = skew_finding(settings, Severity.ERROR)
+    if skewed is not None:
+        return (*map(without_removals, made), TablePlan(NOWHERE, (), (skewed,)))
+    return limited(referenced_first(made, keys), settings.limit)
+
+
+def _removes(plan: TablePlan) -> bool:
+    return any(step.purpose.removes for step in plan.steps)
+
+
+def _named(tables: Iterable[TableView]) -> bool:
+    """Whether anything is declared that has to be compared with the keys, even when there are none."""
+    rules = (getattr(level.spec, "retention", None) for each in tables for level in each.declared.levels())
+    return any(getattr(rule, "satellites", ()) for rule in rules)
+
+
+def _inbound(settings: Settings, tables: Iterable[TableView]) -> Keys:
+    oids = [each.found.oid for each in tables if each.found is not None and each.found.referenced]
+    if not oids:
+        return ()
+    with connected(settings.engine) as connection:
+        pin(connection, CATALOG_LOCK_TIMEOUT)
+        return inbound_keys(connection, oids)
+
+
+def _knowing(view: TableView, keys: Keys) -> TableView:
+    return replace(view, situation=replace(view.situation, inbound=keys))

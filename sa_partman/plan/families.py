@@ -1,0 +1,108 @@
+"""
+Families: tables that foreign keys tie together. What refers to a row goes before the row, and nothing is ever cascaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from sa_partman.catalog import ForeignKey, FoundTable, Partition
+from sa_partman.finding import Finding, Severity
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import DeleteReferring
+from sa_partman.plan.steps import Purpose, Step, TablePlan
+from sa_partman.spec.retention import Retention
+
+
+def referenced_first(plans: Sequence[TablePlan], keys: Iterable[ForeignKey]) -> tuple[TablePlan, ...]:
+    """
+    *plans* in an order in which every table comes after those that it refers to.
+
+    Args:
+        plans: In any order, which is kept where the keys say nothing; among tables in a circle, too.
+    """
+    refers: dict[QualifiedName, list[QualifiedName]] = {}
+    for key in keys:
+        refers.setdefault(key.referencing, []).append(key.referenced)
+    known = {plan.table: plan for plan in plans}
+    done: dict[QualifiedName, TablePlan] = {}
+
+    def visit(table: QualifiedName, on_the_way: frozenset[QualifiedName]) -> None:
+        if table in done or table in on_the_way or table not in known:
+            return
+        for other in refers.get(table, ()):
+            visit(other, on_the_way | {table})
+        done[table] = known[table]
+
+    for plan in plans:
+        visit(plan.table, frozenset())
+    return tuple(done.values())
+
+
+def satellite_steps(
+    table: FoundTable, partition: Partition, retention: Retention, keys: Iterable[ForeignKey] | None
+) -> Iterator[Step | Finding]:
+    """
+    One step for each foreign key of a satellite, or a finding for a satellite that is none.
+
+    Args:
+        keys: Those that refer to *table*; None while they were not read, which gives nothing.
+    """
+    if keys is None:
+        return
+    there = [key for key in keys if key.referenced == table.name]
+    for name in retention.satellites:
+        own = [key for key in there if _is(key.referencing, name, table.name)]
+        if not own:
+            yield _wrong(table.name, name, f"no foreign key of it refers to {table.name}")
+        for key in own:
+            if key.divided:
+                yield _wrong(table.name, name, "it is partitioned, so it needs a retention of its own")
+                continue
+            delete = DeleteReferring(key.referencing, partition.name, key.columns, key.referred)
+            yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (delete,))
+
+
+def _is(found: QualifiedName, name: str, table: QualifiedName) -> bool:
+    """Without a schema a name means one beside the table."""
+    return name == str(found) or (name == found.name and found.schema == table.schema)
+
+
+def _wrong(table: QualifiedName, name: str, why: str) -> Finding:
+    return Finding(
+        "satellite",
+        Severity.ERROR,
+        str(table),
+        f"satellites= names {name!r}, and {why}; nothing was removed",
+        "put Retention(satellites=...) right",
+    )
+
+
+def limited(plans: Sequence[TablePlan], limit: int | None) -> tuple[TablePlan, ...]:
+    """
+    *plans* with at most *limit* partitions removed: of each table its oldest one, then of each its next, and so on. A
+    finding says what is left for later runs.
+    """
+    if limit is None:
+        return tuple(plans)
+    queues = [tuple(dict.fromkeys(step.partition for step in plan.steps if step.purpose.removes)) for plan in plans]
+    # Last tables first: what refers to a row may go before it.
+    turns = [(turn, -place, partition) for place, queue in enumerate(queues) for turn, partition in enumerate(queue)]
+    chosen = {partition for _, _, partition in sorted(turns)[:limit]}
+    return tuple(_only(plan, chosen, queue, limit) for plan, queue in zip(plans, queues, strict=True))
+
+
+def _only(plan: TablePlan, chosen: set[QualifiedName], queue: tuple[QualifiedName, ...], limit: int) -> TablePlan:
+    left = [name for name in queue if name not in chosen]
+    if not left:
+        return plan
+    steps = tuple(step for step in plan.steps if not step.purpose.removes or step.partition in chosen)
+    message = f"{len(left)} more {'is' if len(left) == 1 else 'are'} due to go, and one run removes at most {limit}"
+    finding = Finding("limit", Severity.INFO, str(plan.table), message, "run again, or raise the limit")
+    return replace(plan, steps=steps, findings=(*plan.findings, finding))
+
+
+def without_removals(plan: TablePlan) -> TablePlan:
+    """*plan* without the steps that remove anything."""
+    return replace(plan, steps=tuple(step for step in plan.steps if not step.purpose.removes))

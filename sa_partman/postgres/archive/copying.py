@@ -1,0 +1,128 @@
+"""COPY, which every driver does in its own way: rows out into a function, rows in from an iterator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sa_partman.errors import ConfigurationError
+from sa_partman.names import QualifiedName, quote
+from sa_partman.postgres.looping import awaited
+
+Sink = Callable[[bytes], object]
+
+_OUT = "FORMAT csv, FORCE_QUOTE *, ENCODING 'UTF8'"
+_IN = "FORMAT csv, ENCODING 'UTF8'"
+
+
+def copy_out(connection: Connection, query: str, sink: Sink) -> None:
+    """
+    Gives *sink* what ``COPY (query) TO STDOUT`` gives: CSV in UTF-8 with every value quoted, so that NULL is what is
+    not. In an event loop *sink* is called in it, and should be quick.
+
+    Raises:
+        DBAPIError: The server refused.
+        ConfigurationError: The driver is none that we know.
+    """
+    _run(connection, _OUTS, query, sink)
+
+
+def copy_in(connection: Connection, table: QualifiedName, columns: tuple[str, ...], source: Iterable[bytes]) -> None:
+    """
+    Feeds ``COPY table (columns) FROM STDIN`` what `copy_out` gave.
+
+    Raises:
+        DBAPIError: The server refused.
+    """
+    _run(connection, _INS, table, columns, source)
+
+
+def _run(connection: Connection, ways: dict[str, Callable[..., None]], *given: Any) -> None:
+    dialect = connection.dialect
+    way = ways.get(dialect.driver + " async" * dialect.is_async)
+    if way is None:
+        raise ConfigurationError(f"no COPY with the driver {dialect.driver}; psycopg and asyncpg can do it")
+    driver = connection.connection.driver_connection
+    try:
+        way(driver, *given)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError("COPY", None, error) from error
+    except Exception as error:
+        if isinstance(getattr(error, "sqlstate", None), str):  # asyncpg's own, which SQLAlchemy did not see
+            raise DBAPIError("COPY", None, error) from error
+        raise
+
+
+def _psycopg_out(driver: Any, query: str, sink: Sink) -> None:
+    with driver.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT WITH ({_OUT})".encode()) as copy:
+        for data in copy:
+            sink(bytes(data))
+
+
+def _psycopg_async_out(driver: Any, query: str, sink: Sink) -> None:
+    async def whole() -> None:
+        statement = f"COPY ({query}) TO STDOUT WITH ({_OUT})".encode()
+        async with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            async for data in copy:
+                sink(bytes(data))
+
+    awaited(whole())
+
+
+def _asyncpg_out(driver: Any, query: str, sink: Sink) -> None:
+    async def output(data: bytes) -> None:
+        sink(data)
+
+    awaited(driver.copy_from_query(query, output=output, format="csv", force_quote=True, encoding="UTF8", timeout=None))
+
+
+def _psycopg_in(driver: Any, table: QualifiedName, columns: tuple[str, ...], source: Iterable[bytes]) -> None:
+    with driver.cursor() as cursor, cursor.copy(_copy_from(table, columns)) as copy:
+        for data in source:
+            copy.write(data)
+
+
+def _psycopg_async_in(driver: Any, table: QualifiedName, columns: tuple[str, ...], source: Iterable[bytes]) -> None:
+    async def whole() -> None:
+        async with driver.cursor() as cursor, cursor.copy(_copy_from(table, columns)) as copy:
+            for data in source:
+                await copy.write(data)
+
+    awaited(whole())
+
+
+def _asyncpg_in(driver: Any, table: QualifiedName, columns: tuple[str, ...], source: Iterable[bytes]) -> None:
+    async def each() -> AsyncIterator[bytes]:
+        for data in source:
+            yield data
+
+    awaited(
+        driver.copy_to_table(
+            table.name,
+            schema_name=table.schema,
+            columns=list(columns),
+            source=each(),
+            format="csv",
+            encoding="UTF8",
+            timeout=None,
+        )
+    )
+
+
+def _copy_from(table: QualifiedName, columns: tuple[str, ...]) -> bytes:
+    return f"COPY {table.quoted} ({', '.join(map(quote, columns))}) FROM STDIN WITH ({_IN})".encode()
+
+
+_OUTS: dict[str, Callable[..., None]] = {
+    "psycopg": _psycopg_out,
+    "psycopg async": _psycopg_async_out,
+    "asyncpg async": _asyncpg_out,
+}
+_INS: dict[str, Callable[..., None]] = {
+    "psycopg": _psycopg_in,
+    "psycopg async": _psycopg_async_in,
+    "asyncpg async": _asyncpg_in,
+}

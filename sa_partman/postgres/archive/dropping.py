@@ -1,0 +1,101 @@
+"""
+Performs `DropDetached`: looks at everything again under locks, and drops the table in the same transaction.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from sa_partman.bounds.text import check_predicate
+from sa_partman.ddl.elements import key_sql
+from sa_partman.errors import ConfigurationError, ExecutionError, VerificationFailed
+from sa_partman.plan.actions import DropDetached, DropTable
+from sa_partman.plan.steps import Step
+from sa_partman.postgres.archive.archiving import calm, ours, refused, unwritten
+from sa_partman.postgres.archive.late import late
+from sa_partman.postgres.archive.manifest import Manifest
+from sa_partman.postgres.archive.places import place_of
+from sa_partman.postgres.archive.store import archives_of, verify_archive
+from sa_partman.postgres.archive.tables import DetachedNow, read_rows
+from sa_partman.postgres.in_step import in_step
+from sa_partman.postgres.perform import performs
+from sa_partman.postgres.running import Running
+
+
+@performs(DropDetached)
+def drop_detached(running: Running, step: Step, action: DropDetached) -> None:
+    """
+    Drops the table if it still is ours, holds nothing that is not expired, and an archive, if asked for, has its rows.
+
+    Raises:
+        LockNotAcquired: Somebody uses the table, or one that it refers to; nothing was changed.
+        Overtaken: The table is not ours to remove any more.
+        VerificationFailed: No archive holds what the table holds.
+        ExecutionError: It holds rows that are not expired, or the server refused; nothing was changed.
+    """
+    try:
+        good = _good_archives(action)
+        in_step(running, step, partial(_work, running, action, good), locks=(calm(action.table),), seconds=0)
+    except ConfigurationError as error:
+        raise ExecutionError(f"{action.table}: {error}") from error
+    except OSError as error:
+        assert action.archive is not None
+        raise unwritten(action.table, action.archive.to, error) from error
+    except DBAPIError as error:
+        raise refused(action.table, error) from error
+
+
+def _good_archives(action: DropDetached) -> tuple[Manifest, ...]:
+    """Those of the table that can be read to the end and are what their manifests say."""
+    if action.archive is None:
+        return ()
+    place, good, bad = place_of(action.archive.to), [], []
+    for _, manifest in archives_of(place, action.table):
+        try:
+            verify_archive(place, manifest)
+            good.append(manifest)
+        except VerificationFailed as error:
+            bad.append(error)
+    if not good:
+        raise (
+            bad[0]
+            if bad
+            else VerificationFailed(f"{action.table} has no archive at {action.archive.to}; nothing was removed")
+        )
+    return tuple(good)
+
+
+def _work(running: Running, action: DropDetached, good: tuple[Manifest, ...], connection: Connection) -> None:
+    table = ours(connection, action.table, action.parent)
+    _require_expired(connection, action)
+    if action.archive is not None:
+        _require_archived(connection, table, good)
+    late(running, connection, str(action.table), (DropTable(action.table, action.parent),))
+
+
+def _require_expired(connection: Connection, action: DropDetached) -> None:
+    if action.expired is None or action.key is None:
+        return
+    columns = tuple(key_sql(part) for part in action.key.parts)
+    inside = check_predicate(action.expired, columns, action.key.types)
+    sql = f"SELECT count(*) FROM {action.table.quoted} WHERE ({inside}) IS NOT TRUE"
+    others = connection.execute(text(sql.replace(":", r"\:"))).scalar_one()
+    if others:
+        raise ExecutionError(
+            f"{action.table}: its mark does not say what it held, and {others} rows are not expired; nothing was "
+            f"removed. Drop the table yourself, or remove its comment to keep it."
+        )
+
+
+def _require_archived(connection: Connection, table: DetachedNow, good: tuple[Manifest, ...]) -> None:
+    tally = read_rows(connection, table.query)
+    for manifest in good:
+        if (manifest.sha256, manifest.rows) == (tally.sha256, tally.rows) and manifest.columns == table.columns:
+            return
+    raise VerificationFailed(
+        f"{table.name} holds {tally.rows} rows, sha256 {tally.sha256}, and no archive of it does; nothing was removed. "
+        f"The next run archives it again."
+    )

@@ -1,0 +1,167 @@
+"""Writing an archive, finding one again, and reading it to the end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from sa_partman.errors import ConfigurationError, VerificationFailed
+from sa_partman.names import QualifiedName
+from sa_partman.postgres.archive.formats import Write, reading, writing
+from sa_partman.postgres.archive.manifest import SUFFIX, Manifest, manifest_in
+from sa_partman.postgres.archive.places import Place, file_name
+from sa_partman.postgres.archive.records import Tally
+from sa_partman.postgres.archive.tables import DetachedNow
+
+_PIECE = 1 << 20
+
+
+def write_archive(
+    place: Place, table: DetachedNow, parent: QualifiedName, bound: str, format: str, fill: Callable[[Write], Tally]
+) -> Manifest:
+    """
+    A new archive beside those that are there: written, read back to the end, and only then given its manifest.
+
+    Args:
+        bound: That the table had, as SQL; empty when nobody knows.
+        fill: Writes every row, and says what it wrote.
+
+    Raises:
+        OSError: The place does not take it; what was written of it is removed.
+        VerificationFailed: What it gives back is not what was written; it is removed.
+    """
+    stem = _free_stem(place, table.name, format)
+    data = f"{stem}.{format}"
+    token = hashlib.sha256(table.database.encode()).hexdigest()[:8]
+    with place.create(data, token) as file:
+        counted = _Counted(file)
+        with writing(format, counted, table.columns) as write:
+            tally = fill(write)
+    manifest = Manifest(
+        parent,
+        table.name,
+        bound,
+        table.columns,
+        tally.rows,
+        tally.sha256,
+        tally.checksum,
+        data,
+        format,
+        counted.size,
+        counted.sha256,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        table.server_version,
+        table.create,
+    )
+    try:
+        verify_archive(place, manifest)
+    except VerificationFailed:
+        place.remove(data)
+        raise
+    with place.create(stem + SUFFIX, token) as file:
+        file.write(manifest.to_json())
+    return manifest
+
+
+def archives_of(place: Place, table: QualifiedName) -> Iterator[tuple[str, Manifest]]:
+    """The archives of tables of that name here, each with the name of its manifest; the newest first."""
+    stem = _stem(table)
+    for name in sorted(place.names(), key=lambda each: (len(each), each), reverse=True):
+        if not name.endswith(SUFFIX) or not (name == stem + SUFFIX or name.startswith(f"{stem}-")):
+            continue
+        try:
+            manifest = manifest_in(place, name)
+        except ConfigurationError:
+            continue  # somebody else's file
+        if manifest.partition == table:
+            yield name, manifest
+
+
+def read_archive(place: Place, manifest: Manifest) -> Iterator[list[bytes]]:
+    """
+    Its rows, a few at a time.
+
+    Raises:
+        VerificationFailed: It is damaged.
+        OSError: It can't be read.
+    """
+    with place.read(manifest.file) as file:
+        yield from reading(manifest.format, file, manifest.columns)
+
+
+def verify_archive(place: Place, manifest: Manifest) -> None:
+    """
+    Reads the whole archive, and compares it with its manifest.
+
+    Raises:
+        VerificationFailed: They differ.
+    """
+    where = place.where(manifest.file)
+    tally = Tally()
+    try:
+        file_hash = hashlib.sha256()
+        with place.read(manifest.file) as file:
+            while piece := file.read(_PIECE):
+                file_hash.update(piece)
+        if file_hash.hexdigest() != manifest.file_sha256:
+            raise VerificationFailed("its bytes are not those that were written")
+        for records in read_archive(place, manifest):
+            tally.add(records)
+    except (OSError, VerificationFailed) as error:
+        raise VerificationFailed(f"{where}: {error}; nothing was changed") from error
+    if (tally.rows, tally.sha256, tally.checksum) != (manifest.rows, manifest.sha256, manifest.checksum):
+        raise VerificationFailed(
+            f"{where}: it holds {tally.rows} rows, sha256 {tally.sha256}, and its manifest says {manifest.rows}, "
+            f"{manifest.sha256}; nothing was changed"
+        )
+
+
+def _stem(table: QualifiedName) -> str:
+    return file_name(table.schema or "", table.name)
+
+
+def _free_stem(place: Place, table: QualifiedName, format: str) -> str:
+    stem = _stem(table)
+    for number in count(1):
+        name = stem if number == 1 else f"{stem}-{number}"
+        if not place.has(f"{name}.{format}") and not place.has(name + SUFFIX):
+            return name
+    raise AssertionError
+
+
+@dataclass(slots=True)
+class _Counted:
+    """A file that knows what was written into it."""
+
+    file: Any
+    size: int = 0
+    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    closed = False
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)
+        self.file.write(piece)
+        self.size += len(piece)
+        self._hash.update(piece)
+        return len(piece)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""
