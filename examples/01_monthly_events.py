@@ -35,15 +35,13 @@ class Event(Partitioned, Base):
 
 
 def maintain(engine: Engine) -> bool:
-    """Provision, then prune; whether all is well. Of two processes at once, one is told to try later."""
+    """Provision, then prune; whether all is well. Every step is logged. Of two processes, one is told to try later."""
     maintainer = Maintainer(engine, Base.metadata)
     try:
         result = maintainer.run()
     except PartmanError as error:  # another maintainer is at work, no connection, a standby: nothing was changed
         log.warning("partitions: %s", error)
         return False
-    for step in result.steps:
-        log.info("partitions: %s %s", step.step.partition, step.outcome)
     for finding in maintainer.check():
         log.warning("partitions: %s: %s; %s", finding.table, finding.message, finding.remedy)
     return result.ok

@@ -1,0 +1,148 @@
+"""The maintainer for an asynchronous engine: the same rooms in SQLAlchemy's greenlet; nothing blocks the loop."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from copy import copy
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util.concurrency import greenlet_spawn
+
+from sa_partman.checks.status import TableStatus
+from sa_partman.finding import Finding
+from sa_partman.maintenance.looking import Tables
+from sa_partman.maintenance.maintainer import Maintainer
+from sa_partman.maintenance.reporting import Report
+from sa_partman.maintenance.results import MaintenancePlan, RunResult, StepResult
+from sa_partman.maintenance.schedule import Schedule
+from sa_partman.maintenance.schemas import SchemaSource
+from sa_partman.ports.hook import Hook
+from sa_partman.postgres.looping import Looping, awaited
+from sa_partman.postgres.retry import LockPolicy
+
+if TYPE_CHECKING:
+    from sa_partman.maintenance.serving_async import AsyncService
+    from sa_partman.observe.http import Listening
+
+
+class AsyncMaintainer:
+    """
+    `Maintainer` for an ``AsyncEngine`` over psycopg or asyncpg: the same methods, awaited.
+
+    A task that is cancelled, in the middle of a statement or of a pause, leaves nothing half done: the statement is
+    cancelled on the server, its step is rolled back, and the lock and the connections are given back.
+
+    Args:
+        engine: Each step takes a connection of its own from it.
+        hooks: See `Maintainer`, as for all that is not said here. They may be coroutine functions.
+        report: May be a coroutine function.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        metadata: MetaData | Iterable[MetaData],
+        *,
+        now: datetime | Callable[[], datetime] | None = None,
+        hooks: Iterable[Hook] = (),
+        lock: LockPolicy | None = None,
+        audit: bool | str = False,
+        report: Report | Callable[[StepResult, int, int], Awaitable[None]] | None = None,
+        limit: int | None = None,
+        hook_timeout: float = 30.0,
+        schemas: SchemaSource | None = None,
+    ) -> None:
+        if not isinstance(engine, AsyncEngine):
+            raise TypeError(f"AsyncMaintainer needs an AsyncEngine and got {engine!r}; Maintainer takes an Engine")
+        self.engine = engine
+        inner = Maintainer(
+            engine.sync_engine,
+            metadata,
+            now=now,
+            hooks=hooks,
+            lock=lock,
+            audit=audit,
+            report=None if report is None else _awaiting(report),
+            limit=limit,
+            hook_timeout=hook_timeout,
+            schemas=schemas,
+        )
+        self._inner = inner.with_settings(replace(inner.settings, waiting=Looping()))
+
+    @property
+    def metadata(self) -> MetaData | tuple[MetaData, ...]:
+        return self._inner.metadata
+
+    def at(self, now: datetime) -> AsyncMaintainer:
+        """The same at another instant; aware."""
+        other = copy(self)
+        other._inner = self._inner.at(now)
+        return other
+
+    async def plan(
+        self, tables: Tables = None, *, tenants: Iterable[Any] = (), repair: bool = False
+    ) -> MaintenancePlan:
+        """See `Maintainer.plan`."""
+        return await greenlet_spawn(self._inner.plan, tables, tenants=tenants, repair=repair)
+
+    async def check(
+        self,
+        tables: Tables = None,
+        *,
+        min_horizon: str | timedelta | None = None,
+        max_age: str | timedelta | None = None,
+        as_role: str | None = None,
+    ) -> tuple[Finding, ...]:
+        """See `Maintainer.check`."""
+        return await greenlet_spawn(
+            self._inner.check, tables, min_horizon=min_horizon, max_age=max_age, as_role=as_role
+        )
+
+    async def status(self, tables: Tables = None) -> tuple[TableStatus, ...]:
+        """See `Maintainer.status`."""
+        return await greenlet_spawn(self._inner.status, tables)
+
+    async def run(self, tables: Tables = None, *, repair: bool = False) -> RunResult:
+        """See `Maintainer.run`."""
+        return await greenlet_spawn(self._inner.run, tables, repair=repair)
+
+    async def provision(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
+        """See `Maintainer.provision`."""
+        return await greenlet_spawn(self._inner.provision, tables, tenants=tenants)
+
+    async def prune(self, tables: Tables = None) -> RunResult:
+        """See `Maintainer.prune`."""
+        return await greenlet_spawn(self._inner.prune, tables)
+
+    async def drop_branch(self, table: str, branch: Any) -> RunResult:
+        """See `Maintainer.drop_branch`."""
+        return await greenlet_spawn(self._inner.drop_branch, table, branch)
+
+    def serve(
+        self,
+        every: str | timedelta | float = "1 hour",
+        *,
+        jitter: float = 0.1,
+        listen: Listening | None = None,
+        tables: Tables = None,
+    ) -> AsyncService:
+        """See `Maintainer.serve`: ``async with maintainer.serve(every="1 hour"): ...``"""
+        from sa_partman.maintenance.serving_async import AsyncService
+
+        return AsyncService(self._inner, Schedule.of(every, jitter), listen=listen, tables=tables)
+
+
+def _awaiting(report: Callable[..., Any]) -> Report:
+    """*report*, awaited when it is asynchronous."""
+
+    def told(result: StepResult, done: int, total: int, /) -> None:
+        said = report(result, done, total)
+        if inspect.isawaitable(said):
+            awaited(said)
+
+    return told
