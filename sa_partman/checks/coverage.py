@@ -1,21 +1,37 @@
-"""Coverage: what is missing now, soon or in the past, and what is overdue."""
+"""Coverage: what is missing now, soon or in the past, and whether the runway is long enough."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sa_partman.bounds.bound import Bound, RangeBound
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import FoundTable, default_of
+from sa_partman.checks.asked import Asked
+from sa_partman.checks.places import Place
+from sa_partman.checks.runway import Runway, shortest
 from sa_partman.compare.ranges import current_cell
-from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
-from sa_partman.spec.declared import DeclaredTable, RangeLevel
+from sa_partman.spec.declared import RangeLevel
 
-_RUN = "run: sa-partman run"
+RUN = "run: sa-partman run"
 _SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """
+    A partition that a plan would make.
+
+    Args:
+        parent: Of what it will be a partition.
+    """
+
+    name: QualifiedName
+    bound: Bound
+    parent: QualifiedName
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,36 +40,60 @@ class Due:
     What a plan made at the same instant would do.
 
     Args:
-        missing: Bounds to create, each with its partition's future name.
+        missing: Partitions to create.
         expired: Partitions to detach or drop.
     """
 
-    missing: tuple[tuple[QualifiedName, Bound], ...] = ()
+    missing: tuple[Missing, ...] = ()
     expired: tuple[QualifiedName, ...] = ()
 
 
-def coverage_findings(declared: DeclaredTable, found: FoundTable, situation: Situation, due: Due) -> Iterator[Finding]:
-    table = str(found.name)
+def coverage_findings(
+    found: FoundTable, places: Sequence[Place], runways: Sequence[Runway], due: Due, asked: Asked
+) -> Iterator[Finding]:
+    """Gaps, a runway that is shorter than premake= asks for, or than whoever checks asks for."""
+    table, nearest = str(found.name), shortest(runways)
+    by_parent = {place.parent.name: place for place in places}
     sorted_out: dict[str, list[str]] = {"no-current": [], "gap": [], "horizon": [], "missing": []}
-    for _, bound in due.missing:
-        sorted_out[_kind(declared, found, bound, situation)].append(describe(bound))
+    for missing in due.missing:
+        sorted_out[_kind(by_parent.get(missing.parent), missing.bound)].append(describe(missing.bound))
     fails = Severity.WARNING if default_of(found) is not None else Severity.ERROR
     goes = "fall into the default partition" if fails is Severity.WARNING else "fail"
     yield from _listed("no-current", fails, table, f"no partition for now, so inserts of now {goes}", sorted_out)
     yield from _listed("gap", fails, table, f"gaps, so inserts there {goes}", sorted_out)
     yield from _listed("missing", fails, table, f"missing partitions, so their inserts {goes}", sorted_out)
-    yield from _listed("horizon", Severity.WARNING, table, "not ready as far ahead as premake= asks", sorted_out)
-    if due.expired:
-        names = _some([str(name) for name in due.expired])
-        yield Finding("overdue", Severity.WARNING, table, f"{len(due.expired)} expired: {names}", _RUN)
+    ready = "" if nearest is None else f" (ready: {nearest})"
+    said = f"not ready as far ahead as premake= asks{ready}"
+    yield from _listed("horizon", Severity.WARNING, table, said, sorted_out)
+    yield from _too_short(table, runways, due, asked)
 
 
-def _kind(declared: DeclaredTable, found: FoundTable, bound: Bound, situation: Situation) -> str:
-    level = declared.level
-    if not isinstance(level, RangeLevel) or not isinstance(bound, RangeBound):
+def _too_short(table: str, runways: Sequence[Runway], due: Due, asked: Asked) -> Iterator[Finding]:
+    """The runway that was asked for: the first to end of those that are shorter."""
+    if asked.min_horizon is None:
+        return
+    wanted = asked.min_horizon
+    runway = shortest(each for each in runways if each.shorter_than(wanted))
+    if runway is None:
+        return
+    where = str(runway.parent) + (f", tenant {runway.tenant}," if runway.tenant else "")
+    needed = max(each.premake_for(wanted) for each in runways if each.shorter_than(wanted))
+    raised = f"set premake={needed} in the declaration, then run: sa-partman run"
+    yield Finding(
+        "short-runway",
+        Severity.ERROR,
+        table,
+        f"{where} is ready for {runway}; at least {wanted} were asked for",
+        RUN if due.missing and needed <= runway.level.spec.premake else raised,
+    )
+
+
+def _kind(place: Place | None, bound: Bound) -> str:
+    if place is None or not isinstance(place.level, RangeLevel) or not isinstance(bound, RangeBound):
         return "missing"
+    level, parent, situation = place.level, place.parent, place.situation
     lower, upper = level.axis.decode(bound.lower[level.place]), level.axis.decode(bound.upper[level.place])
-    current = current_cell(level, found, situation)
+    current = current_cell(level, parent, situation)
     if lower is None or upper is None:
         return "missing"
     if upper <= current.lower:
@@ -63,9 +103,10 @@ def _kind(declared: DeclaredTable, found: FoundTable, bound: Bound, situation: S
 
 def _listed(code: str, severity: Severity, table: str, message: str, found: dict[str, list[str]]) -> Iterator[Finding]:
     if found[code]:
-        yield Finding(code, severity, table, f"{message}: {_some(found[code])}", _RUN)
+        yield Finding(code, severity, table, f"{message}: {some(found[code])}", RUN)
 
 
-def _some(texts: list[str]) -> str:
+def some(texts: Sequence[str]) -> str:
+    """The first few of *texts*, and how many more there are."""
     more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
     return ", ".join(texts[:_SHOWN]) + more

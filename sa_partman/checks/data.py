@@ -14,14 +14,16 @@ class DefaultRows:
 
     Args:
         partition: The default partition.
-        rows: How many.
+        rows: How many; estimated when the table is large.
         blocked: The cells or values that they keep from being created, as text, each with its number of rows; the
             first ones, when there are many.
+        sampled: The table is large and only a part of it was read.
     """
 
     partition: QualifiedName
     rows: int
     blocked: tuple[tuple[str, int], ...] = ()
+    sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,61 @@ class Misplaced:
     partition: QualifiedName
     rows: int
     sampled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """
+    What the catalog says of one table beside its partitions.
+
+    Args:
+        indexes: Of the table itself; each partition has as many.
+        nullable: Columns that may be NULL.
+        written: Partitions at the end of a runway that have been written to.
+    """
+
+    indexes: int = 0
+    nullable: frozenset[str] = frozenset()
+    written: frozenset[QualifiedName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LockTable:
+    """
+    How many locks all sessions together can hold.
+
+    Args:
+        per_transaction: ``max_locks_per_transaction``.
+        transactions: ``max_connections`` and ``max_prepared_transactions`` together.
+    """
+
+    per_transaction: int
+    transactions: int
+
+    @property
+    def size(self) -> int:
+        """In locks."""
+        return self.per_transaction * self.transactions
+
+
+@dataclass(frozen=True, slots=True)
+class LastRuns:
+    """
+    What the audit tables say of the runs.
+
+    Args:
+        age: Seconds since the last good run ended, by the server's clock; None: there was none.
+        first: Seconds since the oldest run that is known began.
+        began: When the last run began, in seconds since 1970.
+        succeeded: When the last good run ended; None: there was none.
+        seconds: How long the last run that ended took; None: there was none.
+    """
+
+    age: float | None
+    first: float
+    began: float
+    succeeded: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ def row_findings(table: str, facts: DataFacts) -> Iterator[Finding]:
     for default in facts.default_rows:
         blocked = ", ".join(f"{what} ({rows} rows)" for what, rows in default.blocked)
         ranges = f"; they block {blocked}" if blocked else ""
+        about = "about " if default.sampled else ""
         yield Finding(
             "default-rows",
             Severity.WARNING,
             table,
-            f"{default.rows} rows sit in the default partition {default.partition}{ranges}",
+            f"{about}{default.rows} rows sit in the default partition {default.partition}{ranges}",
             "the next run moves up to 100,000 rows into each partition that it makes",
         )
     for misplaced in facts.misplaced:

@@ -13,6 +13,7 @@ from sa_partman.bounds.grid import Position
 from sa_partman.bounds.text import describe, to_json
 from sa_partman.bounds.values import row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.checks.runway import Runway, runways_of, shortest
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import Judge, expiry_of
 from sa_partman.compare.ranges import current_cell
@@ -24,9 +25,6 @@ from sa_partman.spec.range_spec import RangeSpec
 
 BLOCK = 8_192
 """Bytes of a page, unless the server was built otherwise."""
-
-
-_FAR = 10_000
 
 
 class State(StrEnum):
@@ -79,8 +77,10 @@ class TableStatus:
         declaration: The declaration as Python.
         problem: Why it can't be maintained, or empty.
         horizon: The upper bound up to which inserts are safe from now on, as text; None without a range.
-        ahead: Whole intervals from the current one's end to the horizon; None without a range.
+        ahead: Whole intervals from the current one's end to the horizon, -1 when there is no partition for now; None
+            without a range, or without an end.
         partitions: In key order, sub-partitions behind their parent; then detached tables.
+        runway: Seconds from now to the horizon; None without a range of time, or without an end.
     """
 
     table: str
@@ -92,6 +92,7 @@ class TableStatus:
     horizon: str | None
     ahead: int | None
     partitions: tuple[PartitionStatus, ...]
+    runway: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -103,6 +104,7 @@ class TableStatus:
             "problem": self.problem,
             "horizon": self.horizon,
             "ahead": self.ahead,
+            "runway": self.runway,
             "partitions": [partition.to_dict() for partition in self.partitions],
         }
 
@@ -111,10 +113,11 @@ def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situ
     """The status of one table, whether it fits its declaration or not."""
     misfit = shape_finding(declared, found)
     partitions: tuple[PartitionStatus, ...] = ()
-    horizon, ahead = None, None
+    horizon, ahead, runway = None, None, None
     if found is not None and misfit is None:
         partitions = (*_level(declared.level, found, situation, 1), *_detached(found))
-        horizon, ahead = horizon_of(declared.level, found, situation)
+        runway = shortest(runways_of(declared, found, situation))
+        horizon, ahead = _shown(declared, runway)
     return TableStatus(
         str(declared.name if found is None else found.name),
         repr(declared.spec),
@@ -125,6 +128,7 @@ def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situ
         horizon,
         ahead,
         partitions,
+        None if runway is None else runway.seconds,
     )
 
 
@@ -205,38 +209,10 @@ def _detached(found: FoundTable) -> Iterator[PartitionStatus]:
         yield PartitionStatus(str(table.name), "", None, None, State.DETACHED, 1, None, 0)
 
 
-def horizon_of(level: Level, parent: Parent, situation: Situation) -> tuple[str | None, int | None]:
-    """
-    Up to where the partitions reach without a gap from the current position on, and how many whole intervals beyond
-    the current one that is: -1 when there is no partition for now, None when there is no end.
-    """
-    if not isinstance(level, RangeLevel) or level.spec.tenants is not None:
-        return None, None
-    axis, current = level.axis, current_cell(level, parent, situation)
-    here = axis.position(situation.now) if isinstance(axis, TimeAxis) else current.lower
-    reached = _reached(level, parent, here)
-    if reached is None:
-        return "infinity", None
-    if reached <= here:
-        return None, -1
-    ahead = 0
-    while current.upper < reached and ahead < _FAR:
-        current, ahead = axis.grid.cell(current.upper), ahead + 1
-    return str(to_json(axis.encode(reached))), ahead
-
-
-def _reached(level: RangeLevel, parent: Parent, here: Position) -> Position | None:
-    """How far the partitions go from *here* without a gap; None when they never end."""
-    bounds = [
-        each.bound for each in parent.partitions if isinstance(each.bound, RangeBound) and not each.detach_pending
-    ]
-    reached = here
-    for bound in sorted(bounds, key=lambda each: row_order(each.lower)):
-        lower, upper = level.axis.decode(bound.lower[0]), level.axis.decode(bound.upper[0])
-        if lower is not None and lower > reached:
-            break
-        if bound.open_above:
-            return None
-        if upper is not None and upper > reached:
-            reached = upper
-    return reached
+def _shown(declared: DeclaredTable, runway: Runway | None) -> tuple[str | None, int | None]:
+    """The horizon and the intervals ahead; of several tenants or branches, of the one that ends first."""
+    if runway is not None:
+        return runway.horizon, runway.ahead
+    level = declared.level
+    endless = isinstance(level, RangeLevel) and level.spec.tenants is None
+    return ("infinity" if endless else None), None

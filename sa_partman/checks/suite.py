@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from sa_partman.catalog import FoundTable
+from sa_partman.checks.asked import Asked
 from sa_partman.checks.coverage import Due, coverage_findings
-from sa_partman.checks.data import DataFacts
-from sa_partman.checks.privileges import privilege_finding
+from sa_partman.checks.data import DataFacts, LockTable, TableFacts
+from sa_partman.checks.locks import lock_findings
+from sa_partman.checks.overdue import overdue_findings
+from sa_partman.checks.places import places_of
+from sa_partman.checks.privileges import privilege_note
+from sa_partman.checks.restored import restored_findings
+from sa_partman.checks.risks import risk_findings
 from sa_partman.checks.rows import row_findings
+from sa_partman.checks.runway import Runway, runways_of
 from sa_partman.checks.structure import structure_findings
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
@@ -16,22 +24,52 @@ from sa_partman.finding import Finding
 from sa_partman.spec.declared import DeclaredTable
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """
+    What was read beside the partitions.
+
+    Args:
+        rows: Of the rows.
+        table: Of the table itself.
+        lock_table: Of the server; None: unknown.
+        runways: Of the table, when they were computed already to know what to read.
+    """
+
+    rows: DataFacts = field(default_factory=DataFacts)
+    table: TableFacts = field(default_factory=TableFacts)
+    lock_table: LockTable | None = None
+    runways: tuple[Runway, ...] | None = None
+
+
 def findings_of(
-    declared: DeclaredTable, found: FoundTable | None, situation: Situation, due: Due, facts: DataFacts
+    declared: DeclaredTable,
+    found: FoundTable | None,
+    situation: Situation,
+    due: Due,
+    known: Known,
+    asked: Asked | None = None,
 ) -> Iterator[Finding]:
     """
     Args:
         due: What a plan made at the same instant would do.
-        facts: What was read of the rows.
+        known: What was read beside the partitions.
+        asked: What else to look for.
     """
     misfit = shape_finding(declared, found)
     if misfit is not None or found is None:
         if misfit is not None:
             yield misfit
         return
-    yield from coverage_findings(declared, found, situation, due)
+    places = tuple(places_of(declared, found, situation))
+    runways = tuple(runways_of(declared, found, situation)) if known.runways is None else known.runways
+    yield from coverage_findings(found, places, runways, due, asked or Asked())
+    yield from overdue_findings(found, places, due.expired)
     yield from structure_findings(declared, found, situation)
-    yield from row_findings(str(found.name), facts)
-    lacking = privilege_finding(found)
+    yield from restored_findings(found)
+    yield from lock_findings(found, places, known.table, known.lock_table)
+    yield from risk_findings(found, places, runways, known.table)
+    yield from row_findings(str(found.name), known.rows)
+    lacking = privilege_note(found)
     if lacking is not None:
         yield lacking

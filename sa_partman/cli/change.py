@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 import click
 
@@ -46,12 +45,17 @@ def perform(request: Request, change: Change) -> int:
             if removes(plan) and not agreed(plan):
                 click.echo("Nothing was changed.", err=True)
                 return PENDING
-            maintainer = _at(maintainer, plan.now)
+            maintainer = _as_agreed(maintainer, plan)
         result = change.act(maintainer)
     print_result(result, as_json=request.as_json)
     return 0 if result.ok else FAILED
 
 
-def _at(maintainer: Maintainer, now: datetime) -> Maintainer:
-    """The same at the plan's instant: what was agreed to is what happens, however long the answer took."""
-    return maintainer.at(now)
+def _as_agreed(maintainer: Maintainer, plan: MaintenancePlan) -> Maintainer:
+    """
+    The same at the plan's instant: what was agreed to is what happens, however long the answer took.
+
+    Where nobody was asked, because the plan removes nothing, nothing is removed.
+    """
+    then = maintainer.at(plan.now)
+    return then if removes(plan) else then.with_settings(replace(then.settings, limit=0))

@@ -10,6 +10,7 @@ from io import TextIOWrapper
 import click
 
 from sa_partman.cli.failures import INTERRUPTED, REPORTED, report
+from sa_partman.cli.signals import TERMINATED, Terminated, heed
 from sa_partman.version import __version__
 
 COMMANDS = {
@@ -20,6 +21,7 @@ COMMANDS = {
     "check": "Say what is wrong, or about to go wrong; exit with 1 if anything is.",
     "status": "Show every table with its partitions, over time on a terminal.",
     "convert": "Turn a plain table into the partitioned one that its model declares.",
+    "archive": "List, verify and restore what retention has archived.",
     "demo": "Show the whole story on a throw-away PostgreSQL.",
 }
 """What the list of commands says of each: it is shown without importing any of them."""
@@ -32,6 +34,7 @@ Exit codes
   2    wrong usage: an option, the metadata, the URL, a missing package
   3    the database refused a step, or no connection; the message says what was done
   4    another maintainer is at work; try later
+  130  Ctrl-C, 143 SIGTERM: the statement was cancelled; the next run does the rest
 
 \b
 The metadata comes from --metadata, SA_PARTMAN_METADATA, [tool.sa-partman] in pyproject.toml, or your Alembic env.py;
@@ -77,6 +80,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that can't be shown here is no reason to fail
+    heed()
     sys.exit(run())
 
 
@@ -93,9 +97,9 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.Abort:
+    except click.Abort as abort:
         click.echo("Aborted: what was committed before stays; the next run does the rest.", err=True)
-        return INTERRUPTED
+        return TERMINATED if isinstance(abort.__cause__, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # The reader has gone; what Python still flushes at exit must go somewhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy import URL, Engine, create_engine
 
 from sa_partman.cli.discovery.find import Discovery
+from sa_partman.cli.logs import listen
 from sa_partman.cli.progress import Progress
 from sa_partman.cli.request import Request
 from sa_partman.errors import MissingDependency
@@ -27,9 +28,18 @@ def opened(request: Request) -> Iterator[Maintainer]:
     discovery = Discovery(request.metadata, request.url, request.config, verbose=request.verbose)
     metadata = discovery.metadata()
     engine = _engine(discovery.url())
+    listen(request.log_format, request.log_level)
     try:
         with Progress() as progress:
-            yield Maintainer(engine, metadata, now=request.at, report=progress)
+            yield Maintainer(
+                engine,
+                metadata,
+                now=request.at,
+                report=progress,
+                audit=request.audit,
+                schemas=request.schemas or None,
+                limit=request.limit,
+            )
     finally:
         engine.dispose()
 

@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
+from sa_partman.cli.logs import is_on
 from sa_partman.maintenance.results import StepResult
 
 _CLEAR = "\r\x1b[K"
@@ -16,7 +17,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._shown = False
-        self._wanted = sys.stderr.isatty()
+        self._wanted = sys.stderr.isatty() and not is_on()
 
     def __call__(self, result: StepResult, done: int, total: int, /) -> None:
         if self._wanted:

@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from sa_partman.cli.logs import FORMATS, LEVELS
 from sa_partman.cli.meta import note_json, note_verbose
+from sa_partman.cli.several import each_database
 from sa_partman.ports.clock import appointed, instant
 
 
@@ -27,6 +29,11 @@ class Request:
         as_json: One JSON document on stdout.
         no_color: No colours, anywhere.
         verbose: Tracebacks, and what env.py prints.
+        log_format: "text" or "json", for the log on stderr; None: none, or text when there is a level.
+        log_level: The least that the log shows; None: "info" when there is a format.
+        audit: Keep a record of every run; text: in tables of this schema.
+        schemas: That have the tables declared without one; none: the default schema.
+        limit: Partitions that one run removes at most; None: all that are due.
     """
 
     metadata: str | None
@@ -37,6 +44,11 @@ class Request:
     as_json: bool
     no_color: bool
     verbose: bool
+    log_format: str | None = None
+    log_level: str | None = None
+    audit: bool | str = False
+    schemas: tuple[str, ...] = ()
+    limit: int | None = None
 
     @property
     def only(self) -> tuple[str, ...] | None:
@@ -55,10 +67,22 @@ def _colors(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     return unwanted
 
 
+def _audit(_: click.Context, __: click.Parameter, value: str | None) -> bool | str:
+    """``--audit``, ``--audit=monitoring``; in the environment also 1, true, 0 and false."""
+    if value is None or value.lower() in ("0", "false", "no", "off"):
+        return False
+    return True if value.lower() in ("", "1", "true", "yes", "on") else value
+
+
 OPTIONS = (
     click.option("--metadata", metavar="MODULE:ATTR", help="Your MetaData or declarative Base. [SA_PARTMAN_METADATA]"),
-    click.option("--url", help="The database. [SA_PARTMAN_DATABASE_URL, DATABASE_URL]"),
+    click.option(
+        "--url", "urls", multiple=True, help="The database; repeatable. [SA_PARTMAN_DATABASE_URL, DATABASE_URL]"
+    ),
     click.option("--table", "tables", multiple=True, metavar="NAME", help="Only this table; repeatable."),
+    click.option(
+        "--schema", "schemas", multiple=True, metavar="NAME", help="Where tables without a schema are; repeatable."
+    ),
     click.option(
         "--at", callback=_at, metavar="TIME", help="Plan for this time, not the server's clock. [SA_PARTMAN_AT]"
     ),
@@ -73,6 +97,17 @@ OPTIONS = (
         is_eager=True,
         help="Show tracebacks and what env.py prints.",
     ),
+    click.option("--log-format", type=click.Choice(FORMATS), help="Log to stderr, one line a record."),
+    click.option("--log-level", type=click.Choice(LEVELS), help="The least to log: info unless you say otherwise."),
+    click.option(
+        "--audit",
+        is_flag=False,
+        flag_value="",
+        envvar="SA_PARTMAN_AUDIT",
+        callback=_audit,
+        metavar="[SCHEMA]",
+        help="Keep a record of every run in two tables, here or in SCHEMA. [SA_PARTMAN_AUDIT]",
+    ),
 )
 
 
@@ -81,7 +116,11 @@ def shared(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def gathered(**options: Any) -> Any:
-        request = Request(**{each.name: options.pop(each.name) for each in fields(Request)})
+        urls = options.pop("urls")
+        options["url"] = next(iter(urls), None)
+        request = Request(**{each.name: options.pop(each.name) for each in fields(Request) if each.name in options})
+        if len(urls) > 1:
+            return each_database(request, urls, lambda each: function(each, **options))
         return function(request, **options)
 
     for option in reversed(OPTIONS):
@@ -92,3 +131,6 @@ def shared(function: Callable[..., Any]) -> Callable[..., Any]:
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 sql_option = click.option("--sql", "as_sql", is_flag=True, help="Print the SQL that would run and change nothing.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Remove what the plan removes, without asking.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=0), metavar="N", help="Remove at most N partitions in one run, the oldest first."
+)

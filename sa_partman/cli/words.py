@@ -58,7 +58,7 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
     """Two lines a finding: what is so, and what to do."""
     for finding in findings:
         severity = click.style(f"{finding.severity.value.upper():<8}", fg=_SEVERITIES[finding.severity], bold=True)
-        yield f"{severity} {finding.table}: {finding.message}"
+        yield f"{severity} {finding.table + ': ' if finding.table else ''}{finding.message}"
         if finding.remedy:
             yield f"{'':<8} -> {finding.remedy}"
 

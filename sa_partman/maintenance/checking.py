@@ -2,35 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.checks.coverage import Due
-from sa_partman.checks.data import DataFacts
-from sa_partman.checks.suite import findings_of
+from sa_partman.catalog import FoundTable, Partition
+from sa_partman.checks.asked import Asked
+from sa_partman.checks.coverage import Due, Missing
+from sa_partman.checks.data import DataFacts, LastRuns, TableFacts
+from sa_partman.checks.runway import Runway, runways_of
+from sa_partman.checks.staleness import stale_finding
+from sa_partman.checks.status import TableStatus
+from sa_partman.checks.suite import Known, findings_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.errors import DeclarationError
 from sa_partman.finding import Finding, Severity
-from sa_partman.maintenance.looking import Tables, looked, undecided
+from sa_partman.maintenance.healing import left_behind
+from sa_partman.maintenance.looking import Tables, looked, status, undecided
+from sa_partman.maintenance.membership import differing_findings, role_findings
 from sa_partman.maintenance.settings import Settings
-from sa_partman.plan.steps import Purpose, TablePlan
+from sa_partman.maintenance.skew import skew_finding
+from sa_partman.plan.actions import AttachPartition, CreatePartition
+from sa_partman.plan.steps import Purpose, Step, TablePlan
 from sa_partman.plan.table import plan_table
+from sa_partman.postgres.audit import last_runs
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.facts import data_facts
+from sa_partman.postgres.facts import data_facts, has_rows_to_read
+from sa_partman.postgres.pooler import dependable
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
-from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView
+from sa_partman.postgres.surroundings import Surroundings, surroundings
+from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View
+
+_TELLING = (INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE)
+"""What keeps us from looking at one thing, and says nothing of the others."""
 
 
-def checked(settings: Settings, tables: Tables) -> tuple[Finding, ...]:
-    """The worst first."""
-    found = [finding for view in looked(settings, tables).tables for finding in _table(settings.engine, view)]
-    return tuple(sorted(found, key=lambda finding: list(Severity).index(finding.severity)))
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """
+    Args:
+        findings: The worst first.
+        tables: The status of each table at the same instant; empty unless asked for.
+        last: What the audit says; None when nothing is known.
+    """
+
+    findings: tuple[Finding, ...]
+    tables: tuple[TableStatus, ...]
+    last: LastRuns | None
 
 
-def _table(engine: Engine, view: TableView) -> Iterator[Finding]:
+def checked(settings: Settings, tables: Tables, asked: Asked, *, with_status: bool = False) -> Checked:
+    """Everything that can be found, whatever of it can't be looked at."""
+    settings = replace(settings, engine=dependable(settings.engine))
+    view = looked(settings, tables)
+    schema = settings.audit if isinstance(settings.audit, str) else None
+    runways = {each.declared.name: _runways(each) for each in view.tables}
+    with connected(settings.engine) as connection:
+        session = pin(connection, CATALOG_LOCK_TIMEOUT)
+        around = surroundings(connection, _existing(view), _ends(runways.values()))
+        last = last_runs(connection, schema, session.default_schema)
+        found = list(_elsewhere(connection, view, asked))
+    for each in view.tables:
+        found += _table(settings.engine, each, around, runways[each.declared.name], asked)
+    stale = stale_finding(last, (each.declared for each in view.tables), asked.max_age)
+    found += [each for each in (stale, skew_finding(settings, Severity.WARNING)) if each is not None]
+    severities = list(Severity)
+    found.sort(key=lambda finding: severities.index(finding.severity))
+    statuses = tuple(status(each) for each in view.tables) if with_status else ()
+    return Checked(tuple(found), statuses, last)
+
+
+def _elsewhere(connection: Connection, view: View, asked: Asked) -> Iterator[Finding]:
+    """What rooms of their own read of the server; what one of them can't read costs the others nothing."""
+    rooms: dict[str, Callable[[], Iterator[Finding]]] = {
+        "how the partitions differ from their tables": lambda: differing_findings(connection, view.tables),
+        "what the role lacks": lambda: role_findings(connection, _existing(view), asked.as_role),
+        "what interrupted work left behind": lambda: left_behind(connection, view),
+    }
+    for what, read in rooms.items():
+        try:
+            with connection.begin_nested():
+                found = list(read())
+        except DBAPIError as error:
+            if sqlstate(error) not in _TELLING:
+                raise
+            found = [_incomplete(what, error)]
+        yield from found
+
+
+def _incomplete(what: str, error: DBAPIError) -> Finding:
+    return Finding(
+        "check-incomplete",
+        Severity.WARNING,
+        "",
+        f"{what} can't be looked at: {first_line(error)}",
+        "check as the owner of the tables, or again when nobody holds them",
+    )
+
+
+def _table(
+    engine: Engine, view: TableView, around: Surroundings, runways: tuple[Runway, ...], asked: Asked
+) -> Iterator[Finding]:
     if view.unread is not None:
         yield view.unread
         return
@@ -39,24 +114,26 @@ def _table(engine: Engine, view: TableView) -> Iterator[Finding]:
     except (DeclarationError, ValueError) as error:
         yield undecided(view.declared, error)
         return
-    facts = _facts(engine, view)
-    if isinstance(facts, Finding):
-        yield facts
-        facts = DataFacts()
-    yield from findings_of(view.declared, view.found, view.situation, _due(plan), facts)
+    rows = _rows(engine, view)
+    if isinstance(rows, Finding):
+        yield rows
+        rows = DataFacts()
+    facts = None if view.found is None else around.tables.get(view.found.oid)
+    known = Known(rows, facts or TableFacts(), around.lock_table, runways)
+    yield from findings_of(view.declared, view.found, view.situation, due_of(plan), known, asked)
     yield from (each for each in plan.findings if each != shape_finding(view.declared, view.found))
 
 
-def _facts(engine: Engine, view: TableView) -> DataFacts | Finding:
+def _rows(engine: Engine, view: TableView) -> DataFacts | Finding:
     """What is known of the rows; a finding when they can't be read."""
-    if view.found is None:
+    if view.found is None or not has_rows_to_read(view.declared, view.found):
         return DataFacts()
     try:
-        with connected(engine) as connection:
+        with connected(engine) as connection:  # for each table, so that no lock outlives the reading
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            return data_facts(connection, view.declared, view.found)
+            return data_facts(connection, view.declared, view.found, view.situation)
     except DBAPIError as error:
-        if sqlstate(error) not in (INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE):
+        if sqlstate(error) not in _TELLING:
             raise
         return Finding(
             "rows-unread",
@@ -67,7 +144,38 @@ def _facts(engine: Engine, view: TableView) -> DataFacts | Finding:
         )
 
 
-def _due(plan: TablePlan) -> Due:
-    made = ((step.partition, step.bound) for step in plan.steps if step.purpose is Purpose.PROVISION)
+def _existing(view: View) -> Sequence[FoundTable]:
+    return [each.found for each in view.tables if each.found is not None]
+
+
+def _runways(view: TableView) -> tuple[Runway, ...]:
+    """None of a table that can't be judged; why, its own check says."""
+    if view.found is None or shape_finding(view.declared, view.found) is not None:
+        return ()
+    try:
+        return tuple(runways_of(view.declared, view.found, view.situation))
+    except (DeclarationError, ValueError):
+        return ()
+
+
+def _ends(runways: Iterable[tuple[Runway, ...]]) -> Iterator[Partition]:
+    """The last partition of each runway that reaches beyond the current interval."""
+    return (each.last for found in runways for each in found if each.last is not None and each.ahead > 0)
+
+
+def due_of(plan: TablePlan) -> Due:
+    """What *plan* would make and remove, for the checks to judge."""
+    made = (_missing(step) for step in plan.steps if step.purpose is Purpose.PROVISION)
     gone = (step.partition for step in plan.steps if step.purpose.removes)
-    return Due(tuple((name, bound) for name, bound in made if bound is not None), tuple(dict.fromkeys(gone)))
+    return Due(tuple(each for each in made if each is not None), tuple(dict.fromkeys(gone)))
+
+
+def _missing(step: Step) -> Missing | None:
+    if step.bound is None:
+        return None
+    for action in step.actions:
+        if isinstance(action, AttachPartition) and action.partition == step.partition:
+            return Missing(step.partition, step.bound, action.parent)
+        if isinstance(action, CreatePartition) and action.name == step.partition:
+            return Missing(step.partition, step.bound, action.parent)
+    return Missing(step.partition, step.bound, step.table)

@@ -1,20 +1,28 @@
-"""Reads what checks need of the rows: those in default partitions, and those that a codec can't place."""
+"""
+Reads what checks need of the rows: those in default partitions, and those that a codec can't place.
+
+What is read is bounded, whatever the size and the number of the partitions: a check is made often.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
 from sqlalchemy import Connection, TextClause, text
 
-from sa_partman.bounds.bound import ListBound
-from sa_partman.bounds.grid import cells_from
+from sa_partman.bounds.bound import ListBound, RangeBound
+from sa_partman.bounds.grid import Cell, cells_from
 from sa_partman.bounds.text import describe, literal, value_of
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.values import KeyValue, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.data import DataFacts, DefaultRows, Misplaced
+from sa_partman.checks.places import places_of
 from sa_partman.compare.descend import divides
 from sa_partman.compare.ranges import Line
+from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType, PartitionKey
 from sa_partman.names import quote
 from sa_partman.spec.axis import TimeAxis
@@ -24,25 +32,64 @@ CELLS = 20
 """Blocked ranges that are looked up one by one; further rows are only counted."""
 SAMPLED_PAGES = 2_000
 """Pages of a partition up to which every row is read; of a larger one about as many pages."""
+SAMPLED_ROWS = 1_000
+"""Rows of a large default partition that are looked at to see what they block."""
+READ_PARTITIONS = 100
+"""Partitions of one table that are read at most, and default partitions as many."""
+READ_PAGES = 20_000
+"""Pages of one table that are read at most to try their keys with the codec: 160 MB."""
 
 
-def data_facts(connection: Connection, declared: DeclaredTable, found: FoundTable) -> DataFacts:
+def has_rows_to_read(declared: DeclaredTable, found: FoundTable) -> bool:
+    """Whether `data_facts` would read anything at all."""
+    codec = any(_misplacing(level, level.key) for level in declared.levels())
+    parents: tuple[Parent, ...] = (found, *found.walk())
+    return codec or any(default_of(parent) is not None for parent in parents)
+
+
+def data_facts(connection: Connection, declared: DeclaredTable, found: FoundTable, situation: Situation) -> DataFacts:
     """Reads *found* in the caller's pinned transaction; needs SELECT on it."""
-    return DataFacts(
-        tuple(_defaults(connection, declared.level, found)), tuple(_misplaced(connection, declared.level, found))
-    )
+    defaults = islice(_defaults(connection, declared.level, found), READ_PARTITIONS)
+    return DataFacts(tuple(defaults), tuple(_misplaced(connection, declared, found, situation)))
 
 
 def _defaults(connection: Connection, level: Level, parent: Parent) -> Iterator[DefaultRows]:
     default = default_of(parent)
     if default is not None:
-        rows = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted}")).scalar_one()
-        if rows:
-            yield DefaultRows(default.name, rows, tuple(islice(_blocked(connection, level, parent, default), CELLS)))
+        rows = _default(connection, level, parent, default)
+        if rows is not None:
+            yield rows
     if level.below is not None:
         for partition in parent.partitions:
             if divides(level.below, partition):
                 yield from _defaults(connection, level.below, partition)
+
+
+def _default(connection: Connection, level: Level, parent: Parent, default: Partition) -> DefaultRows | None:
+    """What sits in *default*: counted, or estimated when it is large; None when it is empty."""
+    if _is_large(default):
+        blocked = _sampled_cells(connection, level, parent, default)
+        return DefaultRows(default.name, max(int(default.rows), 1), blocked, sampled=True)
+    rows = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted}")).scalar_one()
+    if not rows:
+        return None
+    return DefaultRows(default.name, rows, tuple(islice(_blocked(connection, level, parent, default), CELLS)))
+
+
+def _sampled_cells(
+    connection: Connection, level: Level, parent: Parent, default: Partition
+) -> tuple[tuple[str, int], ...]:
+    """The grid's cells that rows of a sample lie in, each with the number of its rows in the sample."""
+    if not isinstance(level, RangeLevel) or level.spec.tenants is not None:
+        return ()
+    key = parent.key or level.key
+    sql = f"SELECT CAST({_column(key, 0)} AS text) FROM {default.name.quoted}{_sample(default)} LIMIT {SAMPLED_ROWS}"
+    values = (
+        None if shown is None else value_of(shown, key.types[0]) for shown in connection.execute(_sql(sql)).scalars()
+    )
+    positions = (level.axis.decode(value) for value in values)
+    cells = Counter(level.axis.grid.cell(each) for each in positions if each is not None)
+    return tuple((_shown(level, cell), rows) for cell, rows in cells.most_common(CELLS))
 
 
 def _blocked(connection: Connection, level: Level, parent: Parent, default: Partition) -> Iterator[tuple[str, int]]:
@@ -74,7 +121,7 @@ def _blocked_cells(
         if position is None:
             return
         cell = next(cells_from(axis.grid, position))
-        bound = Line((), 0, 1).bound(axis.encode(cell.lower), axis.encode(cell.upper))
+        bound = _bound(level, cell)
         upper = literal(bound.upper[0], kind)
         inside = f"{column} >= {literal(bound.lower[0], kind)} AND {column} < {upper}"
         counted = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted} WHERE {inside}")).scalar_one()
@@ -88,26 +135,72 @@ def _lowest(connection: Connection, column: str, kind: KeyType, table: Partition
     return None if shown is None else value_of(shown, kind)
 
 
-def _misplaced(connection: Connection, level: Level, parent: Parent) -> Iterator[Misplaced]:
-    if isinstance(level, RangeLevel) and isinstance(level.axis, TimeAxis) and level.axis.codec is not None:
-        key = parent.key or level.key
-        condition = level.axis.codec.misplaced(_column(key, level.place), key.types[level.place].family)
-        if condition is not None:
-            for partition in parent.partitions:
-                yield from _misplaced_in(connection, partition, condition)
-    if level.below is not None:
-        for partition in parent.partitions:
-            if divides(level.below, partition):
-                yield from _misplaced(connection, level.below, partition)
+def _bound(level: RangeLevel, cell: Cell) -> RangeBound:
+    return Line((), 0, 1).bound(level.axis.encode(cell.lower), level.axis.encode(cell.upper))
 
 
-def _misplaced_in(connection: Connection, partition: Partition, condition: str) -> Iterator[Misplaced]:
-    sampled = partition.kind == "r" and partition.pages > SAMPLED_PAGES
-    sample = f" TABLESAMPLE SYSTEM ({100 * SAMPLED_PAGES / partition.pages:.4f})" if sampled else ""
-    sql = f"SELECT count(*) FROM {partition.name.quoted}{sample} WHERE {condition}"
-    rows = connection.execute(_sql(sql)).scalar_one()
-    if rows:
-        yield Misplaced(partition.name, rows, sampled)
+def _shown(level: RangeLevel, cell: Cell) -> str:
+    return describe(_bound(level, cell))
+
+
+def _misplaced(
+    connection: Connection, declared: DeclaredTable, found: FoundTable, situation: Situation
+) -> Iterator[Misplaced]:
+    """In the partitions nearest to now, as many as may be read: what was written years ago was seen years ago."""
+    wanted: list[tuple[Partition, str]] = []
+    for level, parent, here in places_of(declared, found, situation):
+        condition = _misplacing(level, parent.key or level.key)
+        if condition is not None and isinstance(level, RangeLevel):
+            wanted += [(each, condition) for each in _nearest(level, parent, here)]
+        if len(wanted) >= READ_PARTITIONS:
+            break
+    read = list(_affordable(wanted))
+    counts = [
+        f"SELECT {index}, count(*) FROM {partition.name.quoted}{_sample(partition)} WHERE {condition}"
+        for index, (partition, condition) in enumerate(read)
+    ]
+    rows = connection.execute(_sql(" UNION ALL ".join(counts))).all() if counts else []
+    for index, number in sorted((row[0], row[1]) for row in rows if row[1]):
+        partition = read[index][0]
+        yield Misplaced(partition.name, number, _is_large(partition))
+
+
+def _affordable(wanted: list[tuple[Partition, str]]) -> Iterator[tuple[Partition, str]]:
+    """The first of *wanted*, until they come to too many pages."""
+    pages = 0
+    for partition, condition in wanted[:READ_PARTITIONS]:
+        pages += min(partition.pages, SAMPLED_PAGES)
+        if pages > READ_PAGES:
+            return
+        yield partition, condition
+
+
+def _misplacing(level: Level, key: PartitionKey) -> str | None:
+    """The condition of rows that the codec of *level* can't place; *key* as the catalog has it."""
+    if not isinstance(level, RangeLevel) or not isinstance(level.axis, TimeAxis) or level.axis.codec is None:
+        return None
+    return level.axis.codec.misplaced(_column(key, level.place), key.types[level.place].family)
+
+
+def _nearest(level: RangeLevel, parent: Parent, situation: Situation) -> tuple[Partition, ...]:
+    """The default partition, then those on either side of now, the nearest first."""
+    ranges = [(row_order(each.bound.lower), each) for each in parent.partitions if isinstance(each.bound, RangeBound)]
+    ranges.sort(key=lambda pair: pair[0])
+    assert isinstance(level.axis, TimeAxis)
+    now = row_order((level.axis.encode(level.axis.position(situation.now)),))
+    middle = len(ranges) if level.place else bisect_right(ranges, now, key=lambda pair: pair[0])
+    default = default_of(parent)
+    near = sorted(range(len(ranges)), key=lambda index: abs(index + 1 - middle))[:READ_PARTITIONS]
+    return (() if default is None else (default,)) + tuple(ranges[index][1] for index in near)
+
+
+def _is_large(partition: Partition) -> bool:
+    return partition.kind == "r" and partition.pages > SAMPLED_PAGES
+
+
+def _sample(partition: Partition) -> str:
+    """About `SAMPLED_PAGES` pages of it when it is large; else all of it."""
+    return f" TABLESAMPLE SYSTEM ({100 * SAMPLED_PAGES / partition.pages:.4f})" if _is_large(partition) else ""
 
 
 def _column(key: PartitionKey, place: int) -> str:

@@ -4,23 +4,47 @@ from __future__ import annotations
 
 import click
 
+from sa_partman.bounds.interval import Duration
+from sa_partman.checks.asked import Asked
 from sa_partman.cli.failures import PENDING
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_json, print_lines
 from sa_partman.cli.request import Request, shared
 from sa_partman.cli.words import finding_lines
+from sa_partman.maintenance.checking import Checked, checked
+from sa_partman.observe.metrics import look_text
+
+
+def _length(_: click.Context, __: click.Parameter, value: str | None) -> Duration | None:
+    try:
+        return None if value is None else Duration.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command("check")
 @shared
-def command(request: Request) -> int:
+@click.option("--min-horizon", callback=_length, metavar="TIME", help="Fail when partitions end sooner, such as in 7d.")
+@click.option("--max-age", callback=_length, metavar="TIME", help="Warn when the last good audited run is older.")
+@click.option("--as-role", metavar="ROLE", help="Say what this role lacks, too: the one that maintains.")
+@click.option("--prometheus", is_flag=True, help="Print metrics instead, for a textfile collector.")
+def command(
+    request: Request, min_horizon: Duration | None, max_age: Duration | None, as_role: str | None, prometheus: bool
+) -> int:
     """Say what is wrong, or about to go wrong; exit with 1 if anything is."""
     with opened(request) as maintainer:
-        findings = maintainer.check(request.only)
-    problems = sum(finding.is_problem for finding in findings)
-    if request.as_json:
-        print_json({"problems": problems, "findings": [finding.to_dict() for finding in findings]})
+        asked = Asked.of(min_horizon, max_age, as_role)
+        seen = checked(maintainer.settings, request.only, asked, with_status=prometheus)
+    problems = sum(finding.is_problem for finding in seen.findings)
+    if prometheus:
+        click.echo(look_text(seen.tables, seen.findings, seen.last), nl=False)
+    elif request.as_json:
+        print_json({"problems": problems, "findings": [finding.to_dict() for finding in seen.findings]})
     else:
-        print_lines(finding_lines(findings))
-        print_lines([f"{problems or 'No'} {'problem' if problems == 1 else 'problems'}."])
+        _print(seen, problems)
     return PENDING if problems else 0
+
+
+def _print(seen: Checked, problems: int) -> None:
+    print_lines(finding_lines(seen.findings))
+    print_lines([f"{problems or 'No'} {'problem' if problems == 1 else 'problems'}."])

@@ -48,6 +48,8 @@ def command(
     """
     Convert TABLE, which exists, into the partitioned table that the model declares. No row is copied.
     """
+    if request.schemas:
+        raise ConfigurationError("convert takes one table: name its schema in the model, or search_path in the URL")
     decisions = Decisions(_lead(lead), boundary, inbound, dict(_pair(each) for each in unique), max_rows)
     return perform(request, table, Mode(mode or Mode.CONVERT.value), decisions, yes=yes)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from sa_partman.cli.change import Change, perform
-from sa_partman.cli.request import Request, dry_run_option, shared, sql_option, yes_option
+from sa_partman.cli.request import Request, dry_run_option, limit_option, shared, sql_option, yes_option
+from sa_partman.cli.serving import every_option, listen_option, serve
+from sa_partman.maintenance.schedule import Schedule
 
 
 @click.command("run")
@@ -13,13 +15,29 @@ from sa_partman.cli.request import Request, dry_run_option, shared, sql_option, 
 @dry_run_option
 @sql_option
 @yes_option
-def command(request: Request, dry_run: bool, as_sql: bool, yes: bool) -> int:
+@limit_option
+@click.option("--repair", is_flag=True, help="First make partitions what their table is: owner, grants, policies.")
+@every_option
+@listen_option
+def command(
+    request: Request,
+    dry_run: bool,
+    as_sql: bool,
+    yes: bool,
+    repair: bool,
+    schedule: Schedule | None,
+    listen: str | None,
+) -> int:
     """
     Create missing partitions, then remove expired ones.
 
     The line for cron is: sa-partman run --yes
     """
-    return perform(
-        request,
-        Change(lambda each: each.plan(request.only), lambda each: each.run(request.only), dry_run, as_sql, yes),
+    change = Change(
+        lambda each: each.plan(request.only, repair=repair),
+        lambda each: each.run(request.only, repair=repair),
+        dry_run,
+        as_sql,
+        yes,
     )
+    return serve(request, change, schedule, listen) if schedule or listen else perform(request, change)

@@ -9,33 +9,32 @@ import pytest
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
 from sa_partman.bounds.bound import DEFAULT
 from sa_partman.catalog import DetachedTable, FoundTable, Privileges
-from sa_partman.checks.coverage import Due
+from sa_partman.checks.asked import Asked
 from sa_partman.checks.data import DataFacts, DefaultRows, Misplaced
 from sa_partman.checks.privileges import privilege_finding
 from sa_partman.checks.structure import MANY
-from sa_partman.checks.suite import findings_of
+from sa_partman.checks.suite import Known, findings_of
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
+from sa_partman.maintenance.checking import due_of
 from sa_partman.names import QualifiedName
-from sa_partman.plan.steps import Purpose
+from sa_partman.plan.table import plan_table
 from sa_partman.spec.declared import DeclaredTable
-from tests.support.builders import EVENTS, Catalog, declare, found, holds, partition, situation, span
+from tests.support.builders import EVENTS, Catalog, declare, found, holds, numbers, partition, situation, span
 
 NOW = situation("2026-01-15")
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=1)
 
 
 def check(
-    declared: DeclaredTable, table: FoundTable | None, here: Situation = NOW, facts: DataFacts | None = None
+    declared: DeclaredTable,
+    table: FoundTable | None,
+    here: Situation = NOW,
+    facts: DataFacts | None = None,
+    asked: Asked | None = None,
 ) -> list[Finding]:
-    from sa_partman.plan.table import plan_table
-
-    steps = plan_table(declared, table, here).steps
-    due = Due(
-        tuple((step.partition, step.bound) for step in steps if step.purpose is Purpose.PROVISION and step.bound),
-        tuple(step.partition for step in steps if step.purpose.removes),
-    )
-    return list(findings_of(declared, table, here, due, facts or DataFacts()))
+    due = due_of(plan_table(declared, table, here))
+    return list(findings_of(declared, table, here, due, Known(facts or DataFacts()), asked))
 
 
 def codes(findings: list[Finding]) -> list[str]:
@@ -102,15 +101,51 @@ def test_a_missing_label() -> None:
 
 
 def test_what_is_overdue() -> None:
-    """A run would remove it."""
+    """Expired for longer than an interval: nobody seems to run."""
     catalog = Catalog(declare(MONTHLY.with_(retention=Retention("1 month"))))
-    catalog.converge(situation("2025-10-15"))
-    catalog.converge(replace(NOW))
-    catalog.add("old", span("1999-01-01", "1999-02-01"))
+    catalog.converge(situation("2025-12-15"))
+    catalog.converge(NOW)
+    catalog.add("old", span("2025-10-01", "2025-11-01"))
+    (finding,) = check(catalog.declared, catalog.found())
 
-    (finding,) = check(catalog.declared, catalog.found())[:1]
     assert ("overdue", Severity.WARNING) == (finding.code, finding.severity)
-    assert "1 expired: public.old" in finding.message
+    assert "1 expired more than an interval ago, public.old 44.0 days ago: public.old" == finding.message
+
+
+def test_what_has_just_expired() -> None:
+    """Every interval's end expires something, and the next run removes it: no problem."""
+    catalog = Catalog(declare(MONTHLY.with_(retention=Retention("1 month"))))
+    catalog.converge(situation("2025-12-15"))
+    catalog.converge(NOW)
+    catalog.add("old", span("2025-11-01", "2025-12-01"))
+    (finding,) = check(catalog.declared, catalog.found())
+
+    assert ("expired", Severity.INFO, False) == (finding.code, finding.severity, finding.is_problem)
+    assert "1 expired within the last interval: public.old" == finding.message
+
+
+def test_a_whole_interval_makes_it_overdue() -> None:
+    """To the second: expired on 1 December, with another month expired since."""
+    catalog, here = Catalog(declare(MONTHLY.with_(retention=Retention("1 month")))), situation("2026-01-01")
+    catalog.converge(here)
+    catalog.add("november", span("2025-11-01", "2025-12-01"))
+    catalog.add("october", span("2025-10-01", "2025-11-01"))
+    findings = check(catalog.declared, catalog.found(), here)
+
+    assert [("overdue", "public.october"), ("expired", "public.november")] == [
+        (each.code, each.message.rpartition(": ")[2]) for each in findings if each.code in ("overdue", "expired")
+    ]
+
+
+def test_how_long_numbers_are_overdue() -> None:
+    """In keys."""
+    spec = PartitionByRange("id", interval=100, retention=Retention(2), premake=0)
+    catalog, here = Catalog(declare(spec)), situation("2026-01-15", highest={1: 1_050})
+    catalog.converge(here)
+    catalog.add("old", numbers(0, 100))
+    (finding,) = [each for each in check(catalog.declared, catalog.found(), here) if each.code == "overdue"]
+
+    assert "1 expired more than an interval ago, public.old 700 keys ago: public.old" == finding.message
 
 
 def test_a_pending_detach() -> None:
@@ -184,7 +219,8 @@ def test_misplaced_rows(sampled: bool, word: str) -> None:
 @pytest.mark.parametrize(
     ("privileges", "remedy"),
     [
-        (Privileges(is_owner=False, owner="boss"), "GRANT boss TO"),
+        (Privileges(is_owner=False, owner="boss", is_same=False, may_set_role=False), 'GRANT "boss" TO'),
+        (Privileges(owner="boss", role="me", is_same=False, may_set_role=False), 'GRANT "boss" TO "me" WITH SET TRUE'),
         (Privileges(may_create=False), "GRANT CREATE ON SCHEMA public"),
     ],
 )

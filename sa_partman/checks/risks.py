@@ -1,0 +1,59 @@
+"""Rows that would fail: NULL where no partition takes it, and keys that run ahead of the last partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sa_partman.bounds.bound import ListBound
+from sa_partman.catalog import FoundTable, Parent, default_of
+from sa_partman.checks.data import TableFacts
+from sa_partman.checks.places import Place
+from sa_partman.checks.runway import Runway
+from sa_partman.finding import Finding, Severity
+from sa_partman.names import quote
+from sa_partman.spec.declared import HashLevel
+
+
+def risk_findings(
+    found: FoundTable, places: Iterable[Place], runways: Iterable[Runway], facts: TableFacts
+) -> Iterator[Finding]:
+    """What no row shows yet, and some row will."""
+    if facts.nullable:
+        yield from _nulls(found, places, facts)
+    for runway in runways:
+        if runway.last is not None and runway.ahead > 0 and runway.last.name in facts.written:
+            yield Finding(
+                "rows-near-end",
+                Severity.WARNING,
+                str(found.name),
+                f"{runway.last.name}, the last partition before {runway.horizon}, has been written to already; "
+                f"what comes behind it {_fate(found)}",
+                "raise premake= in the declaration, or find out who writes keys of the future",
+            )
+
+
+def _nulls(found: FoundTable, places: Iterable[Place], facts: TableFacts) -> Iterator[Finding]:
+    """Once for each column, however many branches there are."""
+    said: set[str] = set()
+    for level, parent, _ in places:
+        for column in facts.nullable.intersection(level.key.columns) - said:
+            if isinstance(level, HashLevel) or _takes_null(parent):
+                continue
+            said.add(column)
+            yield Finding(
+                "null-key",
+                Severity.WARNING,
+                str(found.name),
+                f"{column} may be NULL, and no partition of {parent.name} takes a NULL: such rows fail",
+                f"ALTER TABLE {found.name.quoted} ALTER COLUMN {quote(column)} SET NOT NULL",
+            )
+
+
+def _takes_null(parent: Parent) -> bool:
+    if default_of(parent) is not None:
+        return True
+    return any(isinstance(each.bound, ListBound) and None in each.bound.values for each in parent.partitions)
+
+
+def _fate(found: FoundTable) -> str:
+    return "fails" if default_of(found) is None else "falls into the default partition"
