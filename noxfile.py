@@ -4,11 +4,13 @@ What is run on this project; each session makes its own environment.
     nox -s demo         the whole story on a throw-away PostgreSQL
     nox -s tests        every test
     nox -s matrix       the integration tests on PostgreSQL 14 to 18, and on the ends of SQLAlchemy and Alembic
+    nox -s faults       200 faults at random, and the promise after each (`tests` and `matrix` make 20)
     nox -s lint types   style, floors, types
 
 What follows ``--`` goes to the command that the session runs.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -50,7 +52,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Every test; on DATABASE_URL when it is set, else on a PostgreSQL of our own."""
-    install_for_tests(session)
+    install_for_tests(session, *group("examples"))
     session.run("pytest", "-n", "2", *session.posargs)
 
 
@@ -62,7 +64,8 @@ def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
     pytest = ("pytest", "-n", "2", "-m")
     if libraries:
         # The warnings of old libraries about a newer Python are not ours to heed.
-        session.run(*pytest, "integration", "-W", "default", *(session.posargs or LIBRARY_TESTS))
+        marked = "integration" if session.posargs else "integration and not campaign"
+        session.run(*pytest, marked, "-W", "default", *(session.posargs or LIBRARY_TESTS))
         return
     found = {"SA_PARTMAN_PG_MATRIX": str(postgresql_binaries(session))}
     if session.posargs:
@@ -70,6 +73,16 @@ def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
         return
     session.run(*pytest, "integration", "--pg", OLDEST, env=found)
     session.run(*pytest, "integration and not campaign", "--pg", NEWER, "tests/integration", env=found)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Maintainers killed, cancelled, crashed and cut off: 200 times, or as SA_PARTMAN_FAULTS says; with --short, 20."""
+    install_for_tests(session)
+    few = "--short" in session.posargs
+    arguments = [each for each in session.posargs if each != "--short"] or ["tests/integration/maintenance"]
+    count = os.environ.get("SA_PARTMAN_FAULTS") or ("20" if few else "200")
+    session.run("pytest", "-n", "2", "-m", "campaign", *arguments, env={"SA_PARTMAN_FAULTS": count})
 
 
 @nox.session
@@ -87,6 +100,14 @@ def types(session: nox.Session) -> None:
     install(session, *group("lint"), *group("test"), "nox", "-e", ".[all]")
     session.run("mypy")
     session.run("pyright")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ratios beside their targets, into benchmarks/results.md: a quarter of an hour; with --quick a minute."""
+    install(session, "-e", ".[demo]", "pg-partsmith==1.10.0")
+    cache = session.cache_dir.resolve()
+    session.run("python", "-m", "benchmarks.run", "--cache", str(cache), *session.posargs)
 
 
 def install_for_tests(session: nox.Session, *pinned: str) -> None:

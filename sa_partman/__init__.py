@@ -10,22 +10,39 @@ from sa_partman.orm.mapping import Partitioned
 from sa_partman.orm.registry import partition_by
 from sa_partman.postgres import create_all as _create_all  # registers the hook of metadata.create_all()
 from sa_partman.postgres.retry import LockPolicy
+from sa_partman.spec.archive import Archive
 from sa_partman.spec.base import KeyExpression
 from sa_partman.spec.retention import Retention
 from sa_partman.version import __version__
 
 if TYPE_CHECKING:
+    from sa_partman.errors import Veto
+    from sa_partman.events.step import StepEvent
     from sa_partman.maintenance.converter import Converter
     from sa_partman.maintenance.maintainer import Maintainer
+    from sa_partman.maintenance.maintainer_async import AsyncMaintainer
+    from sa_partman.ports.hook import Hook, after, before
 
-_SERVICES = {"Converter": "sa_partman.maintenance.converter", "Maintainer": "sa_partman.maintenance.maintainer"}
+_SERVICES = {
+    "AsyncMaintainer": "sa_partman.maintenance.maintainer_async",
+    "Converter": "sa_partman.maintenance.converter",
+    "Hook": "sa_partman.ports.hook",
+    "Maintainer": "sa_partman.maintenance.maintainer",
+    "StepEvent": "sa_partman.events.step",
+    "Veto": "sa_partman.errors",
+    "after": "sa_partman.ports.hook",
+    "before": "sa_partman.ports.hook",
+}
 """Imported when they are asked for: models need none of them, and whoever starts a process waits for its imports."""
 
 __all__ = [
     "ULID",
+    "Archive",
+    "AsyncMaintainer",
     "Codec",
     "Converter",
     "Epoch",
+    "Hook",
     "KeyExpression",
     "LockPolicy",
     "Maintainer",
@@ -36,8 +53,12 @@ __all__ = [
     "PartmanError",
     "Retention",
     "Snowflake",
+    "StepEvent",
     "UUIDv7",
+    "Veto",
     "__version__",
+    "after",
+    "before",
     "partition_by",
 ]
 

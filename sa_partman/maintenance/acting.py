@@ -2,63 +2,106 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sa_partman.compare.situation import Path
-from sa_partman.errors import ExclusionLost
+from sa_partman.errors import DeclarationError, ExclusionLost
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.executing import Executor
-from sa_partman.maintenance.looking import Tables, looked, planned
+from sa_partman.maintenance.healing import healed, with_reason
+from sa_partman.maintenance.looking import Tables, looked
+from sa_partman.maintenance.membership import owned, whole
+from sa_partman.maintenance.recording import Record
 from sa_partman.maintenance.results import RunResult, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.tenants import typed
+from sa_partman.maintenance.together import planned_all, settled
 from sa_partman.plan.branches import branch_steps
-from sa_partman.plan.steps import Purpose, Step
-from sa_partman.postgres.exclusion import only_maintainer
-from sa_partman.postgres.running import Running
+from sa_partman.plan.steps import Purpose, Step, TablePlan, in_order
+from sa_partman.postgres.exclusion import APPLICATION, only_maintainer
+from sa_partman.postgres.pooler import dependable
+from sa_partman.postgres.running import Running, new_name
+from sa_partman.postgres.view import View
+from sa_partman.postgres.zombies import end_zombies
 
 
-def run(settings: Settings, tables: Tables, purposes: tuple[Purpose, ...], paths: tuple[Path, ...] = ()) -> RunResult:
+def run(
+    settings: Settings,
+    tables: Tables,
+    purposes: tuple[Purpose, ...],
+    paths: tuple[Path, ...] = (),
+    *,
+    repair: bool = False,
+) -> RunResult:
     """The steps of *purposes*; every creation of every table comes before the first removal."""
     with _running(settings) as running:
+        settings, zombies = replace(settings, engine=running.engine), tuple(end_zombies(running))
         view = looked(settings, tables, paths)
         view.session.require_writable()
-        plans = [planned(each) for each in view.tables]
-        steps = [step for plan in plans for step in plan.steps if step.purpose in purposes]
-        steps.sort(key=lambda step: step.purpose.removes)
-        results, lost = _told(settings, Executor(settings, running, paths), steps)
-    findings = tuple(finding for plan in plans for finding in plan.findings)
-    return RunResult(view.now, tuple(results), (*findings, *lost))
+        plans = plans_of(settings, view, purposes, repair=repair)
+        steps = list(in_order(plans))
+        findings = (*zombies, *(finding for plan in plans for finding in plan.findings))
+        record = Record(settings, running.name, view.session)
+        results, more = _told(settings, Executor(settings, running, paths), steps, record, findings)
+    return RunResult(view.now, tuple(results), (*findings, *more))
+
+
+def plans_of(
+    settings: Settings, view: View, purposes: tuple[Purpose, ...] = tuple(Purpose), *, repair: bool = False
+) -> tuple[TablePlan, ...]:
+    """What a run for *purposes* would do."""
+    plans, keys = planned_all(settings, view)
+    plans = whole(settings, view.tables, healed(settings, view.tables, plans), repair=repair)
+    return settled(settings, (each.only(*purposes) for each in plans), keys)
 
 
 def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:
     """Drops the partition of one tenant with all below it."""
     path = branch if isinstance(branch, tuple) else (branch,)
     with _running(settings) as running:
+        settings = replace(settings, engine=running.engine)
         view = looked(settings, [table])
         view.session.require_writable()
+        if len(view.tables) > 1:
+            listed = ", ".join(str(each.declared.name) for each in view.tables)
+            raise DeclarationError(f"{table} stands for {listed}; nothing was changed. Name one schema with schemas=.")
         declared = view.tables[0].declared
-        steps = branch_steps(declared, view.tables[0].found, typed(declared, [path])[0])
-        results, lost = _told(settings, Executor(settings, running), list(steps))
-    return RunResult(view.now, tuple(results), tuple(lost))
+        steps = owned(view.tables[0], branch_steps(declared, view.tables[0].found, typed(declared, [path])[0]))
+        record = Record(settings, running.name, view.session)
+        results, more = _told(settings, Executor(settings, running), list(steps), record)
+    return RunResult(view.now, tuple(results), tuple(more))
 
 
 @contextmanager
 def _running(settings: Settings) -> Iterator[Running]:
-    with only_maintainer(settings.engine, settings.lock, settings.waiting) as exclusion:
-        yield Running(settings.engine, settings.lock, settings.waiting, exclusion)
+    name = new_name()
+    with only_maintainer(settings.engine, settings.lock, settings.waiting, APPLICATION + name) as exclusion:
+        engine = dependable(settings.engine, prepares=not exclusion.pooled)
+        yield Running(engine, settings.lock, settings.waiting, exclusion, name)
 
 
-def _told(settings: Settings, executor: Executor, steps: list[Step]) -> tuple[list[StepResult], list[Finding]]:
-    """The results, each reported when it is there; and why the run ended early, if so."""
+def _told(
+    settings: Settings, executor: Executor, steps: list[Step], record: Record, findings: tuple[Finding, ...] = ()
+) -> tuple[list[StepResult], list[Finding]]:
+    """The results, each reported and recorded when it is there; and what else the run came upon."""
     results: list[StepResult] = []
+    lost: list[Finding] = []
+    record.begin(len(steps))
     try:
-        for result in executor.results(steps):
+        for result in (with_reason(settings, each) for each in executor.results(steps)):
             results.append(result)
+            record.step(result)
             if settings.report is not None:
                 settings.report(result, len(results), len(steps))
     except ExclusionLost as error:
-        return results, [Finding("exclusion-lost", Severity.ERROR, "", str(error), "run again")]
-    return results, []
+        lost.append(Finding("exclusion-lost", Severity.ERROR, "", str(error), "run again"))
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, CancelledError):
+        raise  # at once: the record of a run without an end says what happened
+    except BaseException as error:
+        record.broken(results, error)
+        raise
+    return results, [*lost, *record.end(results, (*findings, *lost))]

@@ -16,6 +16,7 @@ from sa_partman.maintenance.tenants import takes_paths, typed
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.steps import TablePlan
 from sa_partman.plan.table import plan_table
+from sa_partman.postgres.pooler import dependable
 from sa_partman.postgres.view import TableView, View, look
 from sa_partman.spec.declared import DeclaredTable
 
@@ -31,11 +32,14 @@ def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = ()) -> 
     Args:
         paths: Branches asked for at run time.
     """
-    wanted = declared(settings, tables)
+    engine = dependable(settings.engine)
+    placed = settings.schemas.place(engine, declared(settings, tables))
+    wanted = tuple(each.declared for each in placed)
     branches = {table.name: typed(table, paths) for table in wanted if paths and takes_paths(table)}
     if paths and not branches:
         raise DeclarationError("tenants= were given, and none of the tables has a level of tenants or list values")
-    return look(settings.engine, wanted, settings.now, branches)
+    schemas = {each.declared.name: each.schemas for each in placed if each.schemas}
+    return look(engine, wanted, settings.now, branches, schemas)
 
 
 def planned(view: TableView) -> TablePlan:

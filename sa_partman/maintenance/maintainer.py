@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, MetaData
 
+from sa_partman.checks.asked import Asked
 from sa_partman.checks.status import TableStatus
 from sa_partman.finding import Finding
 from sa_partman.maintenance import acting, checking
 from sa_partman.maintenance.clock import clock
-from sa_partman.maintenance.looking import Tables, looked, planned, status
+from sa_partman.maintenance.looking import Tables, looked, status
 from sa_partman.maintenance.reporting import Report
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
+from sa_partman.maintenance.schedule import Schedule
+from sa_partman.maintenance.schemas import Schemas, SchemaSource, untranslated
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.tenants import paths_of
 from sa_partman.plan.steps import Purpose
 from sa_partman.ports.hook import Hook
 from sa_partman.ports.waiting import Sleeping
 from sa_partman.postgres.retry import LockPolicy
+
+if TYPE_CHECKING:
+    from sa_partman.maintenance.serving import Service
+    from sa_partman.observe.http import Listening
 
 
 class Maintainer:
@@ -35,10 +42,14 @@ class Maintainer:
         now: A fixed aware instant, or a callable that gives one, instead of the server's clock.
         hooks: Asked before every step, and told after it; see `Hook`.
         lock: How long to wait for locks.
-        audit: Keep a record of every run and step in two tables of the database.
+        audit: Keep a record of every run and step in two tables, ``sa_partman_runs`` and ``sa_partman_steps``; text:
+            the schema that they are in, else the default one.
         report: Called after every step that was tried.
         limit: Partitions that one run removes at most; None: all that are expired.
         hook_timeout: Seconds that one hook may take.
+        schemas: The schemas that have the tables declared without one: names, a ``select()`` of names or a callable
+            that gives them, asked at each look; maps in the manner of ``schema_translate_map`` place tables of other
+            schemas. None: the default schema, or what the engine's own ``schema_translate_map`` says.
     """
 
     def __init__(
@@ -49,13 +60,16 @@ class Maintainer:
         now: datetime | Callable[[], datetime] | None = None,
         hooks: Iterable[Hook] = (),
         lock: LockPolicy | None = None,
-        audit: bool = False,
+        audit: bool | str = False,
         report: Report | None = None,
         limit: int | None = None,
         hook_timeout: float = 30.0,
+        schemas: SchemaSource | None = None,
     ) -> None:
+        if not isinstance(engine, Engine):
+            raise TypeError(f"Maintainer takes an Engine and got {engine!r}; AsyncMaintainer takes an AsyncEngine")
         self.settings = Settings(
-            engine=engine,
+            engine=untranslated(engine),
             metadata=metadata if isinstance(metadata, MetaData) else tuple(metadata),
             now=clock(now),
             lock=lock or LockPolicy(),
@@ -65,6 +79,7 @@ class Maintainer:
             audit=audit,
             limit=limit,
             waiting=Sleeping(),
+            schemas=Schemas.of(engine, schemas),
         )
 
     @property
@@ -77,29 +92,52 @@ class Maintainer:
 
     def at(self, now: datetime) -> Maintainer:
         """The same at another instant; aware."""
+        return self.with_settings(replace(self.settings, now=clock(now)))
+
+    def with_settings(self, settings: Settings) -> Maintainer:
+        """The same with other settings."""
         other = copy(self)
-        other.settings = replace(self.settings, now=clock(now))
+        other.settings = settings
         return other
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    def plan(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> MaintenancePlan:
+    def plan(self, tables: Tables = None, *, tenants: Iterable[Any] = (), repair: bool = False) -> MaintenancePlan:
         """
         What `run` would do now; nothing is changed.
 
         Args:
             tenants: See `provision`.
+            repair: See `run`.
 
         Raises:
             DeclarationError: A declaration is wrong, or one of *tables* is not declared.
             ServerUnavailable: No server answers.
         """
         view = looked(self.settings, tables, paths_of(tenants))
-        return MaintenancePlan(view.now, tuple(planned(each) for each in view.tables))
+        return MaintenancePlan(view.now, acting.plans_of(self.settings, view, repair=repair))
 
-    def check(self, tables: Tables = None) -> tuple[Finding, ...]:
-        """What is wrong or about to go wrong, the worst first; nothing is changed."""
-        return checking.checked(self.settings, tables)
+    def check(
+        self,
+        tables: Tables = None,
+        *,
+        min_horizon: str | timedelta | None = None,
+        max_age: str | timedelta | None = None,
+        as_role: str | None = None,
+    ) -> tuple[Finding, ...]:
+        """
+        What is wrong or about to go wrong, the worst first; nothing is changed.
+
+        Args:
+            min_horizon: A length of time, such as "7d": partitions that end sooner are an error. None: what premake=
+                asks for is enough.
+            max_age: How old the last good run may be, if runs are audited. None: two of the shortest interval.
+            as_role: Say what this role lacks, too.
+
+        Raises:
+            ValueError: *min_horizon* or *max_age* is no length of time.
+        """
+        return checking.checked(self.settings, tables, Asked.of(min_horizon, max_age, as_role)).findings
 
     def status(self, tables: Tables = None) -> tuple[TableStatus, ...]:
         """Each table with its partitions, in key order; nothing is changed."""
@@ -107,15 +145,19 @@ class Maintainer:
 
     # -- acting --------------------------------------------------------------------------------------------------
 
-    def run(self, tables: Tables = None) -> RunResult:
+    def run(self, tables: Tables = None, *, repair: bool = False) -> RunResult:
         """
         Provisions, then prunes.
+
+        Args:
+            repair: First make partitions that differ from their table what it is: owner, privileges, row security and
+                policies, replica identity, publications.
 
         Raises:
             MaintainerBusy: Another maintainer is at work; nothing was changed.
             ReadOnlyServer: Nothing can be changed here.
         """
-        return acting.run(self.settings, tables, tuple(Purpose))
+        return acting.run(self.settings, tables, tuple(Purpose), repair=repair)
 
     def provision(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
         """
@@ -144,3 +186,33 @@ class Maintainer:
             DeclarationError: There is no such branch; nothing was changed.
         """
         return acting.drop_branch(self.settings, table, branch)
+
+    # -- again and again -----------------------------------------------------------------------------------------
+
+    def serve(
+        self,
+        every: str | timedelta | float = "1 hour",
+        *,
+        jitter: float = 0.1,
+        listen: Listening | None = None,
+        tables: Tables = None,
+    ) -> Service:
+        """
+        A service that runs at once and then again and again: ``with maintainer.serve(every="1 hour"): ...``
+
+        Nothing happens before it is started. A turn that comes while a run is under way is dropped; no error of a run
+        ends it.
+
+        Args:
+            every: From one run to the next: ``"1 hour"``, ``"90s"``, a ``timedelta``, or seconds.
+            jitter: The part of an interval by which a run may begin late.
+            listen: Where to answer ``/healthz`` and ``/metrics``: a port of this machine, or ``"address:port"``.
+
+        Raises:
+            ValueError: *every* or *jitter* is wrong.
+            ConfigurationError: *listen* is wrong.
+            DeclarationError: One of *tables* is not declared.
+        """
+        from sa_partman.maintenance.serving import Service
+
+        return Service(self, Schedule.of(every, jitter), listen=listen, tables=tables)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from sa_partman.bounds.text import describe
-from sa_partman.ddl.render import script_of, sql_of
+from sa_partman.ddl.render import script_of, step_sql
 from sa_partman.finding import Finding, Severity
 from sa_partman.plan.steps import Plan, Step
 
@@ -47,15 +47,19 @@ def step_dict(step: Step) -> dict[str, Any]:
         "partition": str(step.partition),
         "bound": None if step.bound is None else describe(step.bound),
         "transaction": step.in_transaction,
-        "sql": list(sql_of(step.actions)),
+        "sql": list(step_sql(step)),
     }
 
 
 class Outcome(StrEnum):
-    """DONE; SUPERSEDED: somebody else did it; DEFERRED: no lock within the budget; FAILED: the server refused it."""
+    """
+    DONE; SUPERSEDED: somebody else did it; VETOED: a hook was against it; DEFERRED: no lock within the budget; FAILED:
+    the server refused it, or a hook before it failed.
+    """
 
     DONE = "done"
     SUPERSEDED = "superseded"
+    VETOED = "vetoed"
     DEFERRED = "deferred"
     FAILED = "failed"
 
@@ -67,9 +71,11 @@ class StepResult:
         step: What was to be done.
         outcome: How it went; on everything but DONE, nothing of it was changed.
         seconds: How long it took, pauses included.
-        error: One line; empty when there was none.
+        error: One line; empty when there was none. On a VETOED step the reason; on a DONE one what a hook got wrong
+            after it.
         rows: That were moved, deleted or archived, when that says something.
         blockers: Who held the locks that were not granted, one line each.
+        note: What was done otherwise than planned, and why.
     """
 
     step: Step
@@ -78,6 +84,7 @@ class StepResult:
     error: str = ""
     rows: int | None = None
     blockers: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def failed(self) -> bool:
@@ -91,6 +98,7 @@ class StepResult:
             "error": self.error,
             "rows": self.rows,
             "blockers": list(self.blockers),
+            "note": self.note,
         }
 
 
@@ -133,7 +141,7 @@ class RunResult:
 
 
 def _result_line(result: StepResult) -> str:
-    line = sentence(result.step)
+    line = sentence(result.step) + (f"  ({result.note})" if result.note else "")
     if result.outcome is Outcome.DONE:
-        return line
+        return f"{line}  ! {result.error}" if result.error else line
     return f"{line}  {result.outcome.value.upper()}{': ' + result.error if result.error else ''}"

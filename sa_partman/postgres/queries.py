@@ -4,43 +4,46 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-# One query for every table of a run: the roots, their partitions of all levels, and the tables detached by us.
-# pg_get_expr() opens each relation, which makes up most of the cost; nothing here computes a size.
-TREES = text("""
+# Every table of a run and whatever below it is partitioned itself, each with its key; then the tables detached by us.
+# Partitions that are partitioned are few, so the recursion begins at them: no leaf is looked at.
+PARENTS = text("""
 WITH RECURSIVE wanted AS (
     SELECT n.oid AS namespace, u.name
     FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])) AS u(schema, name)
     JOIN pg_catalog.pg_namespace n ON n.nspname = u.schema
+), edge AS MATERIALIZED (
+    SELECT i.inhparent, i.inhrelid
+    FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_inherits i ON i.inhrelid = p.partrelid
 ), tree AS (
-    SELECT c.oid, CAST(0 AS oid) AS parent, false AS pending, 0 AS depth, c.oid AS root
+    SELECT c.oid, 0 AS depth
     FROM wanted w JOIN pg_catalog.pg_class c ON c.relnamespace = w.namespace AND c.relname = w.name
     WHERE c.relkind IN ('r', 'p')
   UNION ALL
-    SELECT i.inhrelid, i.inhparent, i.inhdetachpending, t.depth + 1, t.root
+    SELECT e.inhrelid, t.depth + 1
     FROM tree t
     JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.oid
-    JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
-    WHERE CAST(:ranges AS boolean) OR p.partstrat <> 'r' OR i.inhrelid = p.partdefid
+    JOIN edge e ON e.inhparent = t.oid
+    WHERE CAST(:ranges AS boolean) OR p.partstrat <> 'r' OR e.inhrelid = p.partdefid
 )
-SELECT t.oid, t.parent, t.pending, t.depth, t.root, n.nspname, c.relname, CAST(c.relkind AS text),
-    CASE WHEN t.depth > 0 THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) END,
-    c.reltuples, c.relpages, CAST(p.partstrat AS text), k.columns, k.types, k.enums,
+SELECT t.oid, t.depth, n.nspname, c.relname, CAST(p.partstrat AS text), k.columns, k.types, k.enums,
     CASE WHEN k.columns IS NOT NULL AND p.partexprs IS NOT NULL
         THEN pg_catalog.pg_get_expr(p.partexprs, p.partrelid) END,
-    d.description,
+    NULL,
     CASE WHEN t.depth = 0 THEN ARRAY[
         pg_catalog.pg_has_role(c.relowner, 'USAGE'),
-        pg_catalog.has_schema_privilege(c.relnamespace, 'CREATE'),
+        pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE'),
         EXISTS (SELECT FROM pg_catalog.pg_constraint f
-                WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0)
+                WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0),
+        pg_catalog.pg_get_userbyid(c.relowner) = current_user,
+        pg_catalog.pg_has_role(c.relowner, CASE
+            WHEN CAST(pg_catalog.current_setting('server_version_num') AS int) < 160000 THEN 'MEMBER' ELSE 'SET' END)
     ] END,
-    CASE WHEN t.depth = 0 THEN CAST(pg_catalog.pg_get_userbyid(c.relowner) AS text) END
+    CASE WHEN t.depth = 0 THEN CAST(pg_catalog.pg_get_userbyid(c.relowner) AS text) END,
+    CASE WHEN t.depth = 0 THEN CAST(current_user AS text) END
 FROM tree t
 JOIN pg_catalog.pg_class c ON c.oid = t.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.oid
-LEFT JOIN pg_catalog.pg_description d
-    ON d.objoid = t.oid AND d.objsubid = 0 AND d.classoid = CAST('pg_catalog.pg_class' AS regclass)
 LEFT JOIN LATERAL (
     SELECT array_agg(CAST(a.attname AS text) ORDER BY u.place) AS columns,
         array_agg(pg_catalog.format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), a.atttypmod)
@@ -51,19 +54,42 @@ LEFT JOIN LATERAL (
     LEFT JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
 ) k ON p.partrelid IS NOT NULL
 UNION ALL
-SELECT c.oid, CAST(0 AS oid), false, -1, CAST(0 AS oid), n.nspname, c.relname, CAST(c.relkind AS text),
-    NULL, c.reltuples, c.relpages, NULL, NULL, NULL, NULL, NULL, d.description, NULL, NULL
+SELECT c.oid, -1, n.nspname, c.relname, NULL, NULL, NULL, NULL, NULL, d.description, NULL, NULL, NULL
 FROM pg_catalog.pg_description d
 JOIN pg_catalog.pg_class c ON c.oid = d.objoid AND NOT c.relispartition
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE d.classoid = CAST('pg_catalog.pg_class' AS regclass) AND d.objsubid = 0
     AND d.description LIKE 'sa_partman: detached from %'
-ORDER BY 4, 1
+ORDER BY 2, 1
+""")
+
+# The one bulk query: the partitions of all these parents. Printing a bound opens the relation, which is most of the
+# cost and waits behind an ACCESS EXCLUSIVE lock; a hash of what is stored tells whether it was read before.
+PARTITIONS = text("""
+SELECT i.inhparent, c.oid, n.nspname, c.relname, CAST(c.relkind AS text), i.inhdetachpending, d.description,
+    c.reltuples, c.relpages, pg_catalog.hashtextextended(CAST(c.relpartbound AS text) COLLATE "C", 0)
+FROM pg_catalog.pg_inherits i
+JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = i.inhparent
+LEFT JOIN pg_catalog.pg_description d
+    ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = CAST('pg_catalog.pg_class' AS regclass)
+WHERE i.inhparent = ANY (CAST(:parents AS oid[]))
+    AND (CAST(:ranges AS boolean) OR p.partstrat <> 'r' OR i.inhrelid = p.partdefid)
+ORDER BY c.oid
+""")
+
+# The bounds that were not read before, printed.
+PRINTED = text("""
+SELECT c.oid, pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+    pg_catalog.hashtextextended(CAST(c.relpartbound AS text) COLLATE "C", 0)
+FROM pg_catalog.pg_class c WHERE c.oid = ANY (CAST(:oids AS oid[])) AND c.relpartbound IS NOT NULL
 """)
 
 # What the partitions that a step just made look like to the server.
 BOUNDS = text("""
-SELECT n.nspname, c.relname, pg_catalog.pg_get_expr(c.relpartbound, c.oid)
+SELECT n.nspname, c.relname, pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+    CAST(pg_catalog.pg_get_userbyid(c.relowner) AS text)
 FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])) AS u(schema, name)
 JOIN pg_catalog.pg_namespace n ON n.nspname = u.schema
 JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = u.name

@@ -1,36 +1,31 @@
-"""The catalog, read in one query and turned into values."""
+"""The catalog, read in a few queries whatever the number of tables, and turned into values."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
+from sa_partman.bounds.bound import Bound
 from sa_partman.bounds.text import parse_bound
 from sa_partman.catalog import DetachedTable, FoundTable, Partition, Privileges
 from sa_partman.key import KeyPart, KeyType, PartitionKey
-from sa_partman.marks import parent_of, unmarked
+from sa_partman.marks import mark_of, unmarked
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.queries import TREES
+from sa_partman.postgres.known import known_to, may_be_known
+from sa_partman.postgres.queries import PARENTS, PARTITIONS, PRINTED
 from sa_partman.spec.declared import DeclaredTable
 
 
-class TreeRow(NamedTuple):
-    """A row of `TREES`; depth is 0 for a declared table and -1 for a detached one."""
+class ParentRow(NamedTuple):
+    """A row of `PARENTS`; depth is 0 for a declared table and -1 for a detached one."""
 
     oid: int
-    parent: int
-    pending: bool
     depth: int
-    root: int
     schema: str
     name: str
-    kind: str
-    bound: str
-    rows: float
-    pages: int
     strategy: str | None
     columns: list[str | None] | None
     types: list[str]
@@ -39,7 +34,11 @@ class TreeRow(NamedTuple):
     comment: str | None
     may: list[bool]
     owner: str
+    role: str
 
+
+PartitionRow = Row[int, int, str, str, str, bool, str | None, float, int, int]
+"""Parent, oid, schema, name, kind, whether a detach is pending, comment, rows, pages, hash: see `PARTITIONS`."""
 
 _STRATEGIES = {"r": "RANGE", "l": "LIST", "h": "HASH"}
 
@@ -57,82 +56,138 @@ def reflect(
     Raises:
         CatalogError: A bound can't be read.
     """
-    wanted = tuple(tables)
-    names = [table.name for table in wanted]
-    parameters = {"schemas": [name.schema for name in names], "names": [name.name for name in names], "ranges": ranges}
-    rows = [TreeRow._make(row) for row in connection.execute(TREES, parameters)]
-    return _Builder(rows, {table.name: table for table in wanted}).tables()
+    wanted = {table.name: table for table in tables}
+    parameters = {"schemas": [name.schema for name in wanted], "names": [name.name for name in wanted]}
+    parents = [ParentRow._make(row) for row in connection.execute(PARENTS, {**parameters, "ranges": ranges})]
+    divided = [row.oid for row in parents if row.columns is not None]
+    rows: Sequence[PartitionRow] = ()
+    if divided:
+        rows = connection.execute(PARTITIONS, {"parents": divided, "ranges": ranges}).all()
+    return _Builder(parents, rows, Bounds(connection, rows), wanted).tables()
+
+
+class Bounds:
+    """The bounds of the partitions of one look: those known from before, and the others printed by the server."""
+
+    def __init__(self, connection: Connection, rows: Sequence[PartitionRow]) -> None:
+        self._known = known_to(connection)
+        self._read: dict[tuple[KeyType, ...], dict[str, Bound]] = defaultdict(dict)
+        self._printed: dict[int, tuple[str, int]] = {}
+        known = self._known.get
+        new = [row[1] for row in rows if (known(row[1]) or _NEVER)[0] != row[9]]
+        if new:
+            self._printed = {row[0]: (row[1], row[2]) for row in connection.execute(PRINTED, {"oids": new}).all()}
+
+    def of(self, partition: int, types: tuple[KeyType, ...]) -> Bound | None:
+        """
+        The bound of *partition*, an oid; None when it has gone since.
+
+        Raises:
+            UnreadableBound: See `parse_bound`.
+        """
+        if partition not in self._printed:
+            known = self._known.get(partition)
+            return None if known is None else known[1]
+        text, stored = self._printed[partition]
+        read = self._read[types]
+        bound = read.get(text)
+        if bound is None:
+            bound = read[text] = parse_bound(text, types)
+        if may_be_known(types):
+            self._known[partition] = (stored, bound)
+        return bound
+
+
+_NEVER = (None, None)
 
 
 class _Builder:
-    def __init__(self, rows: Sequence[TreeRow], declared: Mapping[QualifiedName, DeclaredTable]) -> None:
-        self.children: dict[int, list[TreeRow]] = defaultdict(list)
-        self.roots: list[TreeRow] = []
+    def __init__(
+        self,
+        parents: Iterable[ParentRow],
+        rows: Iterable[PartitionRow],
+        bounds: Bounds,
+        declared: Mapping[QualifiedName, DeclaredTable],
+    ) -> None:
+        self.declared, self.bounds = declared, bounds
+        self.parents: dict[int, ParentRow] = {}
+        self.roots: list[ParentRow] = []
         self.detached: dict[QualifiedName, list[DetachedTable]] = defaultdict(list)
-        self.declared = declared
+        self.children: dict[int, list[PartitionRow]] = defaultdict(list)
+        self.schemas: dict[str, str] = {}
+        for parent in parents:
+            if parent.depth < 0:
+                self._note_detached(parent)
+                continue
+            self.parents[parent.oid] = parent
+            if parent.depth == 0:
+                self.roots.append(parent)
         for row in rows:
-            if row.depth > 0:
-                self.children[row.parent].append(row)
-            elif row.depth == 0:
-                self.roots.append(row)
-            else:
-                self._note_detached(row)
+            self.children[row[0]].append(row)
 
-    def _note_detached(self, row: TreeRow) -> None:
-        parent = parent_of(row.comment or "")
-        if parent is not None:
-            table = DetachedTable(QualifiedName(row.schema, row.name), row.oid, parent, unmarked(row.comment))
-            self.detached[parent].append(table)
+    def _note_detached(self, row: ParentRow) -> None:
+        mark = mark_of(row.comment)
+        if mark is not None:
+            name = QualifiedName(row.schema, row.name)
+            table = DetachedTable(name, row.oid, mark.parent, unmarked(row.comment), mark.at, mark.bound)
+            self.detached[mark.parent].append(table)
 
     def tables(self) -> dict[QualifiedName, FoundTable]:
         found = (self._table(row) for row in self.roots)
         return {table.name: table for table in found}
 
-    def _table(self, row: TreeRow) -> FoundTable:
+    def _table(self, row: ParentRow) -> FoundTable:
         name = QualifiedName(row.schema, row.name)
         declared = self.declared.get(name)
         hints = [] if declared is None else [level.key for level in declared.levels()]
         key = self._key(row, hints)
         partitions = self._partitions(row.oid, key, hints[1:])
-        is_owner, may_create, referenced = row.may
-        parents = [name, *(each.name for top in partitions for each in top.walk() if each.strategy)]
+        is_owner, may_create, referenced, is_same, may_set_role = row.may
         return FoundTable(
             name,
             row.oid,
             _STRATEGIES.get(row.strategy or ""),
             key,
             partitions,
-            tuple(table for parent in parents for table in self.detached.get(parent, ())),
+            tuple(table for parent in self._names(name, partitions) for table in self.detached.get(parent, ())),
             referenced,
-            Privileges(is_owner, may_create, row.owner),
+            Privileges(is_owner, may_create, row.owner, row.role, is_same, may_set_role),
         )
+
+    def _names(self, name: QualifiedName, partitions: Iterable[Partition]) -> Iterator[QualifiedName]:
+        """What a detached table may have been detached from."""
+        if self.detached:
+            yield name
+            yield from (each.name for top in partitions for each in top.walk() if each.strategy)
 
     def _partitions(
         self, parent: int, key: PartitionKey | None, hints: Sequence[PartitionKey]
     ) -> tuple[Partition, ...]:
         if key is None:
             return ()
-        types = key.types
-        return tuple(self._partition(row, types, hints) for row in self.children.get(parent, ()))
+        made = self._each(self.children.pop(parent, []), key.types, hints)
+        return tuple(made)
 
-    def _partition(self, row: TreeRow, types: tuple[KeyType, ...], hints: Sequence[PartitionKey]) -> Partition:
-        key = self._key(row, hints) if row.strategy is not None else None
-        return Partition(
-            QualifiedName(row.schema, row.name),
-            row.oid,
-            parse_bound(row.bound, types),
-            row.kind,
-            row.pending,
-            row.comment,
-            row.rows,
-            row.pages,
-            _STRATEGIES.get(row.strategy or ""),
-            key,
-            self._partitions(row.oid, key, hints[1:]) if key is not None else (),
-        )
+    def _each(
+        self, rows: Iterable[PartitionRow], types: tuple[KeyType, ...], hints: Sequence[PartitionKey]
+    ) -> Iterator[Partition]:
+        bound_of, same = self.bounds.of, self.schemas.setdefault
+        for _, oid, schema, name, kind, pending, comment, estimate, pages, _ in rows:
+            bound = bound_of(oid, types)
+            if bound is None:
+                continue
+            named = QualifiedName(same(schema, schema), name)
+            if kind != "p":
+                yield Partition(named, oid, bound, kind, pending, comment, estimate, pages)
+                continue
+            parent = self.parents.get(oid)
+            key = None if parent is None else self._key(parent, hints)
+            strategy = None if parent is None else _STRATEGIES.get(parent.strategy or "")
+            below = self._partitions(oid, key, hints[1:])
+            yield Partition(named, oid, bound, kind, pending, comment, estimate, pages, strategy, key, below)
 
     @staticmethod
-    def _key(row: TreeRow, hints: Sequence[PartitionKey]) -> PartitionKey | None:
+    def _key(row: ParentRow, hints: Sequence[PartitionKey]) -> PartitionKey | None:
         if row.columns is None:
             return None
         hint = hints[0].parts if hints and len(hints[0].parts) == len(row.columns) else ()

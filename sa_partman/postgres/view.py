@@ -53,77 +53,79 @@ class View:
     tables: tuple[TableView, ...]
 
 
+SchemaMap = Mapping[str | None, str | None]
+
+
 def look(
     engine: Engine,
     tables: Sequence[DeclaredTable],
     now: Callable[[], datetime] | None = None,
     paths: Mapping[QualifiedName, tuple[Path, ...]] | None = None,
+    schemas: Mapping[QualifiedName, SchemaMap] | None = None,
 ) -> View:
     """
     Args:
+        engine: Without a ``schema_translate_map``.
         tables: Names without a schema mean the session's default one.
         now: Instead of the server's clock.
         paths: Branches asked for at run time, by the declared name.
+        schemas: The ``schema_translate_map`` under which tenants are asked for, by the declared name.
 
     Raises:
         ServerUnavailable: See `connected`.
         CatalogError: There is no default schema to resolve a name in.
     """
+    looking = _Looking(engine, now, paths or {}, schemas or {})
     try:
-        return _look(engine, tables, now, paths or {})
+        return looking.at(tables)
     except UnreadableBound:
         pass
     except DBAPIError as error:
         if sqlstate(error) not in _ONE_TABLES:
             raise
     # One of the tables can't be read: look at each by itself, so that the others are maintained all the same.
-    views = [_look_alone(engine, table, now, paths or {}) for table in tables]
+    views = [looking.at_one(table) for table in tables]
     return View(views[0].session, views[0].now, tuple(each for view in views for each in view.tables))
 
 
-def _look(
-    engine: Engine,
-    tables: Iterable[DeclaredTable],
-    now: Callable[[], datetime] | None,
-    paths: Mapping[QualifiedName, tuple[Path, ...]],
-) -> View:
-    with connected(engine) as connection:
-        # Tenants first: their select() is the user's, and relies on the user's search path.
-        asked = [(table, _asked(connection, table)) for table in tables]
-        session = pin(connection, CATALOG_LOCK_TIMEOUT)
-        instant = session.now if now is None else now()
-        resolved = [(_resolved(table, session), table.name, tenants) for table, tenants in asked]
-        found = reflect(connection, [table for table, _, _ in resolved])
-        views = []
-        for table, name, tenants in resolved:
-            if isinstance(tenants, Finding):
-                views.append(TableView(table, None, Situation(instant), tenants))
-                continue
-            there = found.get(table.name)
-            highest = {} if there is None else highest_of(connection, table, there)
-            situation = Situation(instant, tenants, highest, paths.get(name, ()))
-            views.append(TableView(table, there, situation))
-    return View(session, instant, tuple(views))
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    engine: Engine
+    now: Callable[[], datetime] | None
+    paths: Mapping[QualifiedName, tuple[Path, ...]]
+    schemas: Mapping[QualifiedName, SchemaMap]
 
+    def at(self, tables: Iterable[DeclaredTable]) -> View:
+        with connected(self.engine) as connection:
+            # Tenants first: their select() is the user's, and relies on the user's search path.
+            asked = [(table, _asked(connection, table, self.schemas.get(table.name))) for table in tables]
+            session = pin(connection, CATALOG_LOCK_TIMEOUT)
+            instant = session.now if self.now is None else self.now()
+            resolved = [(_resolved(table, session), table.name, tenants) for table, tenants in asked]
+            found = reflect(connection, [table for table, _, _ in resolved])
+            views = []
+            for table, name, tenants in resolved:
+                if isinstance(tenants, Finding):
+                    views.append(TableView(table, None, Situation(instant), tenants))
+                    continue
+                there = found.get(table.name)
+                highest = {} if there is None else highest_of(connection, table, there)
+                situation = Situation(instant, tenants, highest, self.paths.get(name, ()))
+                views.append(TableView(table, there, situation))
+        return View(session, instant, tuple(views))
 
-def _look_alone(
-    engine: Engine,
-    table: DeclaredTable,
-    now: Callable[[], datetime] | None,
-    paths: Mapping[QualifiedName, tuple[Path, ...]],
-) -> View:
-    try:
-        return _look(engine, (table,), now, paths)
-    except UnreadableBound as error:
-        finding = _unread(table, "unreadable", str(error), "see the message; the other tables were not affected")
-    except DBAPIError as error:
-        if sqlstate(error) not in _ONE_TABLES:
-            raise
-        finding = _locked(table) if sqlstate(error) == LOCK_NOT_AVAILABLE else _forbidden(table, error)
-    view = _look(engine, (), now, {})
-    return View(
-        view.session, view.now, (TableView(_resolved(table, view.session), None, Situation(view.now), finding),)
-    )
+    def at_one(self, table: DeclaredTable) -> View:
+        try:
+            return self.at((table,))
+        except UnreadableBound as error:
+            finding = _unread(table, "unreadable", str(error), "see the message; the other tables were not affected")
+        except DBAPIError as error:
+            if sqlstate(error) not in _ONE_TABLES:
+                raise
+            finding = _locked(table) if sqlstate(error) == LOCK_NOT_AVAILABLE else _forbidden(table, error)
+        view = self.at(())
+        unread = TableView(_resolved(table, view.session), None, Situation(view.now), finding)
+        return View(view.session, view.now, (unread,))
 
 
 _ONE_TABLES = frozenset({LOCK_NOT_AVAILABLE, INSUFFICIENT_PRIVILEGE})
@@ -152,10 +154,11 @@ def _unread(table: DeclaredTable, code: str, message: str, remedy: str) -> Findi
     return Finding(code, Severity.ERROR, str(table.name), message, remedy)
 
 
-def _asked(connection: Connection, table: DeclaredTable) -> dict[int, Labelled] | Finding:
+def _asked(connection: Connection, table: DeclaredTable, schemas: SchemaMap | None) -> dict[int, Labelled] | Finding:
     """The tenants of *table*; whatever goes wrong in the user's own code concerns this table alone."""
     if not asks(table):
         return {}
+    connection.execution_options(schema_translate_map=dict(schemas) if schemas else None)
     try:
         with connection.begin_nested():
             return tenants_of(connection, table)

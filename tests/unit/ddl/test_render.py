@@ -15,10 +15,13 @@ from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import (
     Action,
+    ArchiveTable,
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteReferring,
     DetachPartition,
+    DropDetached,
     DropPartition,
     DropTable,
     FinalizeDetach,
@@ -27,7 +30,8 @@ from sa_partman.plan.actions import (
     UnmarkDetached,
 )
 from sa_partman.plan.steps import Purpose, Step
-from tests.support.builders import holds, span
+from sa_partman.spec.archive import Archive
+from tests.support.builders import at, holds, span
 
 EVENTS, JANUARY = QualifiedName("public", "events"), QualifiedName("public", "events_p20260101")
 KEY = PartitionKey((KeyPart("created_at", None, KeyType.of("timestamp with time zone")),))
@@ -89,6 +93,23 @@ BOUNDS = (
         ),
         (UnmarkDetached(JANUARY, EVENTS, "it's mine"), "COMMENT ON TABLE public.events_p20260101 IS 'it''s mine'"),
         (UnmarkDetached(JANUARY, EVENTS), "COMMENT ON TABLE public.events_p20260101 IS NULL"),
+        (
+            MarkDetached(JANUARY, EVENTS, None, at("2026-03-01"), holds("eu"), TEXT),
+            'COMMENT ON TABLE public.events_p20260101 IS \'sa_partman: detached from "public"."events" at '
+            "2026-03-01T00:00:00+00:00 had \"FOR VALUES IN (''eu''::text)\"'",
+        ),
+        (
+            DeleteReferring(EVENTS.sibling("notes"), JANUARY, ("event_id", 'the "at"'), ("id", "created_at"), batch=9),
+            "DELETE FROM public.notes WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM public.notes s WHERE EXISTS "
+            '(SELECT FROM public.events_p20260101 p WHERE p."id" = s."event_id" AND p."created_at" = s."the ""at""") '
+            "LIMIT 9))",
+        ),
+        (
+            ArchiveTable(JANUARY, EVENTS, Archive("/a*/b")),
+            "COPY (TABLE public.events_p20260101) TO STDOUT WITH (FORMAT csv, FORCE_QUOTE *) "
+            "/* archive to /a* /b as csv.gz */",
+        ),
+        (DropDetached(JANUARY, EVENTS), "DROP TABLE public.events_p20260101"),
     ],
 )
 def test_one_statement(action: Action, expected: str) -> None:
