@@ -162,7 +162,7 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
             )
         parent, key = here.table.name, key_of(here.table)
         action = DetachPartition(parent, partition.name, bound, key, concurrently)
-        mark = MarkDetached(partition.name, parent, unmarked(partition.comment))
+        mark = MarkDetached(partition.name, parent, unmarked(partition.comment), here.now, bound, key)
         # The mark comes first, so that a concurrent detach that is cut off leaves a table that is known to be ours.
         apply_actions(here.connection, (mark,) if concurrently else (action, mark))
     if concurrently:

@@ -4,11 +4,13 @@ One server per PostgreSQL version and test process, one fresh database per test:
     pytest                  DATABASE_URL when it is set, else the newest PostgreSQL found
     pytest --pg all         every version found
     pytest --pg 14,18       these
+    pytest --pg 15,16,17 --spread    each test on one of them
 """
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from sqlalchemy import Engine, create_engine
@@ -32,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="PostgreSQL to test on: default (DATABASE_URL, or the newest found), all, or majors like 14,18",
     )
 
+    parser.addoption("--spread", action="store_true", help="each test on one of the PostgreSQLs, the same every time")
+
 
 def pytest_report_header(config: pytest.Config) -> str:
     return "server: " + ", ".join(_described(target) for target in targets(config.getoption("--pg")))
@@ -40,6 +44,8 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server_target" in metafunc.fixturenames:
         chosen = targets(metafunc.config.getoption("--pg"))
+        if metafunc.config.getoption("--spread"):
+            chosen = (chosen[crc32(metafunc.definition.nodeid.encode()) % len(chosen)],)
         metafunc.parametrize("server_target", chosen, indirect=True, scope="session", ids=lambda target: f"pg-{target}")
 
 

@@ -28,6 +28,13 @@ from sa_partman.postgres.running import Running
 from sa_partman.postgres.session import act_as, pin
 from sa_partman.postgres.sqlstate import first_line
 
+_ANOTHER = text("""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits i
+JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace m ON m.oid = p.relnamespace
+JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+WHERE i.inhdetachpending AND m.nspname = :schema AND p.relname = :parent AND c.relname <> :name)
+""")
+
 _PENDING = text("""
 SELECT i.inhdetachpending FROM pg_catalog.pg_inherits i
 JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -35,6 +42,7 @@ WHERE n.nspname = :schema AND c.relname = :name
 """)
 
 NO_DEFAULT = "detached without CONCURRENTLY, because the table has a default partition"
+ANOTHER = "detached without CONCURRENTLY, because the concurrent detach of another partition is not finished"
 POOLED = "detached without CONCURRENTLY, because its settings can't be given through a pooler"
 
 
@@ -52,7 +60,9 @@ def plain_instead(running: Running, step: Step, action: DetachPartition) -> tupl
     lock = Lock(action.parent, LockMode.ACCESS_EXCLUSIVE, Place.PARENT)
     around = until_free(running, step, (lock,))
     relatives = around.relatives.get(action.parent)
-    return (plain, NO_DEFAULT) if relatives is not None and relatives.default is not None else (None, "")
+    if relatives is not None and relatives.default is not None:
+        return plain, NO_DEFAULT
+    return (plain, ANOTHER) if _another_pends(running, action) else (None, "")
 
 
 def detach_concurrently(running: Running, step: Step, action: DetachPartition) -> None:
@@ -118,6 +128,14 @@ def _alone(running: Running) -> Iterator[Connection]:
             yield connection
         finally:
             connection.invalidate()  # the settings must not go back into the pool
+
+
+def _another_pends(running: Running, action: DetachPartition) -> bool:
+    """Then CONCURRENTLY is refused (55000) until that one is finalized."""
+    wanted = {"schema": action.parent.schema, "parent": action.parent.name, "name": action.partition.name}
+    with connected(running.engine) as connection:
+        pin(connection, running.policy.lock_timeout)
+        return bool(connection.execute(_ANOTHER, wanted).scalar_one())
 
 
 def _end(running: Running, action: DetachPartition) -> End:

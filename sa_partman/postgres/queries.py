@@ -95,17 +95,6 @@ JOIN pg_catalog.pg_namespace n ON n.nspname = u.schema
 JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = u.name
 """)
 
-# Who holds locks on a relation, for messages; the columns that need a privilege come back empty without it.
-HOLDERS = text("""
-SELECT l.pid, coalesce(a.application_name, ''), coalesce(a.state, ''), l.mode
-FROM pg_catalog.pg_locks l
-LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-WHERE l.relation = CAST(pg_catalog.to_regclass(:name) AS oid) AND l.granted
-    AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
-    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-ORDER BY l.pid LIMIT 5
-""")
-
 # What bears a name already: relations and types share it with tables.
 NAME_HELD_BY = text("""
 SELECT CASE c.relkind WHEN 'r' THEN 'a table' WHEN 'p' THEN 'a partitioned table' WHEN 'v' THEN 'a view'

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.text import for_values
 from sa_partman.bounds.values import KeyValue
 from sa_partman.catalog import DetachedTable, FoundTable, Partition
 from sa_partman.compare.situation import Situation
@@ -14,10 +15,13 @@ from sa_partman.key import KeyType, PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import (
     Action,
+    ArchiveTable,
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteReferring,
     DetachPartition,
+    DropDetached,
     DropPartition,
     DropTable,
     FinalizeDetach,
@@ -91,6 +95,8 @@ class _Relation:
     comment: str | None = None
     pending: bool = False
     marked_by: QualifiedName | None = None
+    marked_at: datetime | None = None
+    had: str = ""
 
 
 @dataclass
@@ -111,7 +117,7 @@ class Catalog:
         """The declared table with its partitions, in order of creation or *backwards*."""
         name = self.declared.name
         detached = tuple(
-            DetachedTable(each.name, each.oid, each.marked_by, each.comment)
+            DetachedTable(each.name, each.oid, each.marked_by, each.comment, each.marked_at, each.had)
             for each in self.relations.values()
             if each.marked_by is not None and each.parent is None
         )
@@ -160,13 +166,15 @@ class Catalog:
                 self.relations[partition].parent = self.relations[partition].bound = None
             case FinalizeDetach(_, partition):
                 self.relations[partition].parent, self.relations[partition].pending = None, False
-            case DropPartition(_, name) | DropTable(name):
+            case DropPartition(_, name) | DropTable(name) | DropDetached(name):
                 self._drop(name)
-            case MarkDetached(table, parent):
-                self.relations[table].marked_by = parent
+            case MarkDetached(table, parent, _, at, bound, key):
+                relation = self.relations[table]
+                relation.marked_by, relation.marked_at = parent, at
+                relation.had = for_values(bound, key.types) if bound is not None and key is not None else ""
             case UnmarkDetached(table):
                 self.relations[table].marked_by = None
-            case MoveRows():
+            case MoveRows() | ArchiveTable() | DeleteReferring():
                 pass
 
     def _create(self, name: QualifiedName, partition_by: str | None) -> None:

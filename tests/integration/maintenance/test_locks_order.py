@@ -24,6 +24,7 @@ from tests.support.database import (
     sql,
     upkeep,
 )
+from tests.support.residues import is_pending, leave_pending
 
 PATIENT = LockPolicy(budget=30, stall=10, table_budget=30, run_budget=60)
 
@@ -223,6 +224,26 @@ def test_a_default_partition_rules_out_concurrently(engine: Engine) -> None:
     assert {"detached without CONCURRENTLY, because the table has a default partition"} == notes
     assert "without CONCURRENTLY" in str(result)
     assert "events_p20300101" not in partitions(engine)
+
+
+def test_a_pending_detach_of_somebody_else_rules_out_concurrently(engine: Engine) -> None:
+    """PostgreSQL allows one at a time (55000): the plain form is taken, and the other one stays as it is."""
+    sql(engine, SCHEMA)
+    assert upkeep(engine, new_table(DETACHING), "2030-01-15").run().ok
+    sql(
+        engine,
+        "CREATE TABLE theirs PARTITION OF events FOR VALUES FROM ('2040-01-01+00') TO ('2040-02-01+00')",
+    )
+    leave_pending(engine, "theirs", ours=False)
+
+    result = upkeep(engine, new_table(DETACHING), "2030-04-15").run()
+
+    assert result.ok, str(result)
+    assert "events_p20300101" not in partitions(engine)
+    assert {"the concurrent detach of another partition is not finished"} == {
+        each.note.partition("because ")[2] for each in result.steps if each.note
+    }
+    assert is_pending(engine, "theirs")
 
 
 def test_a_reader_that_does_not_leave_defers_it_before_it_begins(engine: Engine) -> None:
