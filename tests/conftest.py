@@ -8,6 +8,7 @@ One server per PostgreSQL version and test process, one fresh database per test:
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
@@ -23,6 +24,10 @@ HERE = Path(__file__).parent
 NEEDS_SERVER = tuple(HERE / folder for folder in ("integration", "migrations", "cli"))
 CAMPAIGNS = ("test_faults_", "test_load", "test_pgbench")
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what is in the background deaf to Ctrl-C, and whatever that starts is as deaf.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 if (HERE / "pgmatrix" / "node_modules").is_dir():
     os.environ.setdefault("SA_PARTMAN_PG_MATRIX", str(HERE / "pgmatrix"))
 
@@ -33,7 +38,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("SA_PARTMAN_PG", "default"),
         help="PostgreSQL to test on: default (DATABASE_URL, or the newest found), all, or majors like 14,18",
     )
-
     parser.addoption("--spread", action="store_true", help="each test on one of the PostgreSQLs, the same every time")
 
 

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.errors import LockNotAcquired, PartmanError
+from sa_partman.errors import LockNotAcquired, OthersTurn, PartmanError
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import FinalizeDetach
 from sa_partman.plan.locks import Lock, locks_of, subjects_of
@@ -128,7 +128,7 @@ def at_once(running: Running, steps: tuple[Step, ...], work: Callable[[Connectio
         with undertaking.transaction() as connection:
             undertaking.enter(connection)
             return work(connection)
-    except (InTheWay, StallSpent) as error:
+    except (InTheWay, OthersTurn) as error:
         raise NotAtOnce from error
     except DBAPIError as error:
         if worth_retrying(error):

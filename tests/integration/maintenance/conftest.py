@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sa_partman.plan import batches
 from tests.support.faces import ASYNC_FACES, FACES, Face, opened
 
 
@@ -14,6 +15,12 @@ def face(request: pytest.FixtureRequest, database_url: str) -> Iterator[Face]:
     """Each face in turn, on the database of the test."""
     with opened(request.param, database_url) as found:
         yield found
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No two tables share a transaction, so that a test can stop between any two steps."""
+    monkeypatch.setattr(batches, "TOGETHER", 1)
 
 
 @pytest.fixture(params=ASYNC_FACES)

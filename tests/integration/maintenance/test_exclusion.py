@@ -158,6 +158,7 @@ def test_who_holds_it_stops_nobody(face: Face, engine: Engine, metadata: MetaDat
 # -- who loses it
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_the_right_is_gone(engine: Engine, metadata: MetaData) -> None:
     """The run ends before its next step; what it did stays, the rest is made by the next one."""
 
@@ -248,6 +249,7 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("one_by_one")
 @pytest.mark.parametrize(("deed", "error"), [(_fail, RuntimeError), (_interrupt, KeyboardInterrupt)])
 def test_nothing_is_left_after(
     deed: Callable[[], None], error: type[BaseException], engine: Engine, metadata: MetaData
@@ -267,6 +269,7 @@ def test_nothing_is_left_after(
     assert 6 == len(made(upkeep(engine, metadata, NOW).run()))
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_nothing_is_left_after_a_cancelled_statement(engine: Engine, metadata: MetaData) -> None:
     """The step fails, the others go on."""
     with _cancelling(engine, "CREATE TABLE"):

@@ -95,7 +95,7 @@ def test_a_table_that_the_search_path_finds(engine: Engine) -> None:
         ("CREATE DOMAIN events_p20260101 AS int", "a type"),
         (
             "CREATE TABLE o (at date) PARTITION BY RANGE (at); CREATE TABLE events_p20260101 PARTITION OF o DEFAULT",
-            "a table, a partition of o",
+            "a table, a partition of public.o",
         ),
     ],
 )

@@ -103,6 +103,7 @@ def test_somebody_else_is_in_a_step(engine: Engine, pooled: Engine) -> None:
         upkeep(pooled, new_table(MONTHLY), NOW).run()
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_somebody_takes_it_in_the_middle_of_a_run(engine: Engine, pooled: Engine, metadata: MetaData) -> None:
     """The run waits for its budget and ends then, with what it did."""
     took = threading.Event()
