@@ -13,6 +13,7 @@ from alembic.util import CommandError
 from alembic_ext import ops
 from alembic_ext.literals import typed
 from alembic_ext.lowest import from_lowest
+from alembic_ext.members import apply_as_members
 from alembic_ext.ownership import owns_transaction
 from alembic_ext.session import Place, place, relation_named
 from alembic_ext.triggers import refuse_triggers
@@ -47,7 +48,7 @@ if TYPE_CHECKING:  # Alembic imports us while it is half imported itself
 def create(operations: Operations, operation: ops.CreatePartitionOp) -> None:
     with _at(operations, operation) as here:
         bound = _bound_of(operation, key_of(here.table))
-        apply_actions(here.connection, creation(here, _name(here, operation), bound, operation))
+        apply_as_members(here, creation(here, _name(here, operation), bound, operation))
 
 
 def creation(here: Place, name: QualifiedName, bound: Bound, operation: ops.CreatePartitionOp) -> tuple[Action, ...]:

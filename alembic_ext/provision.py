@@ -6,6 +6,7 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 
 from alembic_ext import table_ops
+from alembic_ext.members import apply_as_members
 from alembic_ext.partitions import bound_level
 from alembic_ext.session import place
 from sa_partman.compare.shape import shape_finding
@@ -15,7 +16,6 @@ from sa_partman.plan.actions import Action
 from sa_partman.plan.provision import first_partitions, provision_steps
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.columns import columns_of
-from sa_partman.postgres.execute import apply_actions
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.sources import highest_of
 from sa_partman.spec.declared import DeclaredTable
@@ -32,7 +32,7 @@ def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp
             raise CommandError(f"{what}: {misfit.message}; nothing was changed")
         situation = Situation(here.now, highest=highest_of(here.connection, declared, found))
         if not found.partitions and not found.detached:
-            apply_actions(here.connection, first_partitions(declared.level, declared.name, situation))
+            apply_as_members(here, first_partitions(declared.level, declared.name, situation))
             return
         actions: list[Action] = []
         for each in provision_steps(declared, found, situation):
@@ -40,4 +40,4 @@ def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp
                 actions.extend(each.actions)
             elif each.severity is Severity.ERROR:
                 raise CommandError(f"{what}: {each.message}; nothing was changed: {each.remedy}")
-        apply_actions(here.connection, actions)
+        apply_as_members(here, actions)

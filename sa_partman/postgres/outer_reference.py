@@ -25,11 +25,11 @@ def with_name(expression: str, printed: str) -> str:
 
 
 def _names_a_row(tokens: list[str], place: int, printed: str) -> bool:
-    """Whether the token stands before a column: not in a qualified name, and not as a schema before a function."""
+    """Whether the token stands before a column: not in a qualified name, and not as a schema."""
     before, after = tokens[:place][-1:], tokens[place + 1 : place + 4]
     return (
         tokens[place] == printed
         and after[:1] == ["."]
         and before not in (["."], [":"])
-        and (len(after) < 3 or after[2] != "(")
+        and (len(after) < 3 or after[2] not in ("(", "."))
     )

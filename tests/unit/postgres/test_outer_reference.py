@@ -22,6 +22,7 @@ from sa_partman.postgres.outer_reference import with_name
         ("(events.f(kind) = 1)", "(events.f(kind) = 1)"),
         ("(kind::events.mood = 'a')", "(kind::events.mood = 'a')"),
         ("(o.events.kind)", "(o.events.kind)"),
+        ("(events.events.kind)", "(events.events.kind)"),
     ],
 )
 def test_only_a_reference_to_a_row_is_meant(expression: str, expected: str) -> None:
