@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -64,7 +64,30 @@ def write_archive(
         raise
     with place.create(stem + SUFFIX, token) as file:
         file.write(manifest.to_json())
+    _remove_copies(place, table, manifest)
     return manifest
+
+
+def _remove_copies(place: Place, table: DetachedNow, manifest: Manifest) -> None:
+    """A run that was cut off before it wrote its manifest has left a file; it goes if it holds the very same rows."""
+    stem, ending = _stem(table.name), f".{manifest.format}"
+    for name in place.names():
+        base = name.removesuffix(ending)
+        if base == name or not (base == stem or base.startswith(f"{stem}-")) or place.has(base + SUFFIX):
+            continue
+        if name != manifest.file and _holds(place, replace(manifest, file=name)):
+            place.remove(name)
+
+
+def _holds(place: Place, manifest: Manifest) -> bool:
+    """Whether the file has the rows that *manifest* tells of, however it was compressed."""
+    tally = Tally()
+    try:
+        for records in read_archive(place, manifest):
+            tally.add(records)
+    except (OSError, VerificationFailed):
+        return False
+    return (tally.rows, tally.sha256) == (manifest.rows, manifest.sha256)
 
 
 def archives_of(place: Place, table: QualifiedName) -> Iterator[tuple[str, Manifest]]:

@@ -99,6 +99,7 @@ def test_killed_while_archiving(engine: Engine, tmp_path: Path, point: str, left
     assert [50] == [each["rows"] for each in manifests(tmp_path)]
     assert not upkeep(engine, table, MARCH).prune()
     assert [] == list(tmp_path.glob(".*.partial"))
+    assert 1 == len(list(tmp_path.glob("*.csv.gz")))
 
 
 # -- a place that does not take it, or gives back something else -------------------------------------------------------

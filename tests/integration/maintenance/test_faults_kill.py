@@ -113,7 +113,7 @@ PATIENT = LockPolicy(lock_timeout=9.0, budget=30.0, stall=20.0)
 @pytest.mark.parametrize(
     ("verb", "before", "blocker"),
     [
-        ("provision", "ATTACH PARTITION", "LOCK TABLE dropped IN SHARE UPDATE EXCLUSIVE MODE"),
+        ("provision", 'LOCK TABLE ONLY "public"."dropped"', "LOCK TABLE dropped IN SHARE UPDATE EXCLUSIVE MODE"),
         ("prune", 'LOCK TABLE ONLY "public"."dropped"', "SELECT count(*) FROM dropped"),
     ],
 )

@@ -15,7 +15,7 @@ from sa_partman.observe.health import Ended, Health
 from sa_partman.observe.http import Listener, Place, answer, listening
 
 NOW = datetime.now(UTC)
-FRESH = Health(NOW, 60.0)
+FRESH = Health(NOW, 86_400.0)
 WELL = FRESH.with_end(Ended(NOW))
 
 
