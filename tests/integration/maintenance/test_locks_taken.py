@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from sqlalchemy import Connection, Engine, text
 
@@ -58,12 +60,13 @@ WHERE l.pid = pg_catalog.pg_backend_pid() AND l.granted AND n.nspname = 'public'
 """)
 
 
-@pytest.mark.parametrize("default", [False, True], ids=["", "with a default"])
-@pytest.mark.parametrize("what", STEPS)
+@pytest.mark.parametrize(
+    ("what", "default"),
+    # Rows are moved out of a default partition, so without one there is nothing to move.
+    [pair for pair in product(STEPS, (False, True)) if pair != ("move", False)],
+)
 def test_locks_as_the_server_takes_them(what: str, default: bool, engine: Engine) -> None:
     """Nothing that a step locks strongly is missing from what is locked before it begins."""
-    if what == "move" and not default:
-        pytest.skip("there is nothing to move from")
     sql(engine, SCHEMA + (f";{WITH_DEFAULT}" if default else ""))
     if what == "drop":
         sql(engine, "DROP TABLE clicks")
