@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import ServerUnavailable
 from sa_partman.postgres.network import notice_dead_network
+from sa_partman.postgres.pooler import steady, unprepared
 from sa_partman.postgres.sqlstate import first_line, sqlstate
 
 IsolationLevel = Literal["AUTOCOMMIT", "READ COMMITTED"]
@@ -24,9 +25,10 @@ def connected(engine: Engine) -> Iterator[Connection]:
     Raises:
         ServerUnavailable: There is no server, or it does not let us in.
     """
-    connection = _connect(engine)
-    with connection, connection.begin():
-        yield connection
+    with _connect(engine) as connection:
+        steady(connection)
+        with unprepared(connection), connection.begin():
+            yield connection
 
 
 @contextmanager
@@ -37,12 +39,14 @@ def apart(engine: Engine) -> Iterator[Connection]:
     Raises:
         ServerUnavailable: See `connected`.
     """
-    connection = _connect(engine)
-    connection.detach()
-    driver = connection.connection.dbapi_connection
+    driver = None
     try:
-        with connection, connection.begin():
-            yield connection
+        with _connect(engine) as connection:
+            steady(connection)
+            connection.detach()
+            driver = connection.connection.dbapi_connection
+            with unprepared(connection), connection.begin():
+                yield connection
     finally:
         # SQLAlchemy leaves a detached connection to the garbage collector when it was cancelled, and always where it is
         # one of psycopg's asyncio; our locks would live until then.
@@ -60,7 +64,7 @@ def isolated(engine: Engine, level: IsolationLevel) -> Iterator[Connection]:
     Raises:
         ServerUnavailable: See `connected`.
     """
-    with _connect(engine) as connection:
+    with _connect(engine) as connection, unprepared(connection):
         connection.execution_options(isolation_level=level)
         yield connection
 

@@ -6,33 +6,45 @@ What belongs to a session (a lock, a setting, a prepared statement) is then some
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 
-_WAS = "sa_partman: prepare_threshold"
-_SOURCE = "sa_partman_source"
+_PREPARES = "sa_partman_prepares"
 
 
 def dependable(engine: Engine, *, prepares: bool = False) -> Engine:
     """
     *engine* as maintenance needs it, over the same pool, whatever its own settings are: transactions are READ
-    COMMITTED, and the driver prepares nothing on the server, which a pooler would lose.
-
-    What it changes on a connection is put back when our transaction ends; *engine* itself stays as it is.
+    COMMITTED, and the driver prepares nothing on the server, which a pooler would lose; see `steady` and `unprepared`.
 
     Args:
         prepares: There is no pooler, so the driver may prepare what it likes.
     """
-    # Never over one of ours: SQLAlchemy 2.0 can't listen to an engine with options of an engine with options.
-    source: Engine = engine.get_execution_options().get(_SOURCE, engine)
-    ours = source.execution_options(**{"isolation_level": "READ COMMITTED", _SOURCE: source})
-    if prepares:
-        return ours
-    event.listen(ours, "begin", _prepare_nothing)
-    event.listen(ours, "commit", _prepare_again)
-    event.listen(ours, "rollback", _prepare_again)
-    return ours
+    # Not isolation_level: early releases of SQLAlchemy 2.0 can't give that to an engine that has options already.
+    return engine.execution_options(**{_PREPARES: prepares})
+
+
+def steady(connection: Connection) -> None:
+    """Gives *connection*, which is in no transaction yet, the isolation level that `dependable` promises."""
+    if _PREPARES in connection.get_execution_options():
+        connection.execution_options(isolation_level="READ COMMITTED")
+
+
+@contextmanager
+def unprepared(connection: Connection) -> Iterator[None]:
+    """During the block the driver prepares nothing, if `dependable` promised that."""
+    driver = _driver(connection)
+    if connection.get_execution_options().get(_PREPARES, True) or not hasattr(driver, "prepare_threshold"):
+        yield
+        return
+    usual, driver.prepare_threshold = driver.prepare_threshold, None  # psycopg
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = usual
 
 
 def behind_pooler(connection: Connection, pid: int) -> bool:
@@ -53,18 +65,6 @@ def _greeted_by(connection: Connection) -> int | None:
         return int(driver.get_server_pid())
     pid = getattr(getattr(driver, "info", None), "backend_pid", None)
     return None if pid is None else int(pid)
-
-
-def _prepare_nothing(connection: Connection) -> None:
-    driver = _driver(connection)
-    if hasattr(driver, "prepare_threshold") and _WAS not in connection.info:  # psycopg
-        connection.info[_WAS] = driver.prepare_threshold
-        driver.prepare_threshold = None
-
-
-def _prepare_again(connection: Connection) -> None:
-    if not connection.invalidated and not connection.closed and _WAS in connection.info:
-        _driver(connection).prepare_threshold = connection.info.pop(_WAS)
 
 
 def _driver(connection: Connection) -> Any:

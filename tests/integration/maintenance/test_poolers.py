@@ -15,6 +15,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 from sa_partman import LockPolicy, PartitionByRange, Retention
 from sa_partman.errors import MaintainerBusy, OthersTurn
 from sa_partman.maintenance.results import RunResult
+from sa_partman.postgres.connect import connected
 from sa_partman.postgres.exclusion import only_maintainer
 from sa_partman.postgres.looping import Looping
 from sa_partman.postgres.pooler import dependable
@@ -172,19 +173,17 @@ def _pooled(face: Face) -> bool:
 def test_the_driver_prepares_again_afterwards(engine: Engine) -> None:
     """In our transactions it prepares nothing; the connection goes back as it came."""
     with engine.connect() as connection:
+        before: Any = connection.connection.driver_connection
+        usual = before.prepare_threshold
+    with connected(dependable(engine)) as connection:
         driver: Any = connection.connection.driver_connection
-        usual = driver.prepare_threshold
-    with dependable(engine).connect() as connection:
-        driver = connection.connection.driver_connection
-        for _ in range(2):
-            with connection.begin():
-                for _ in range(10):
-                    connection.execute(text("SELECT 1"))
+        for _ in range(10):
+            connection.execute(text("SELECT 1"))
 
-                assert driver.prepare_threshold is None
-                assert 0 == connection.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar_one()
-            assert usual == driver.prepare_threshold
-        connection.execute(text("SELECT 1"))
-        connection.rollback()
+        assert driver.prepare_threshold is None
+        assert 0 == connection.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar_one()
 
-        assert usual == driver.prepare_threshold
+    with engine.connect() as connection:
+        again: Any = connection.connection.driver_connection
+        assert driver is again
+        assert usual == again.prepare_threshold
