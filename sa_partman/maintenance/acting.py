@@ -66,11 +66,12 @@ def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:
         settings = replace(settings, engine=running.engine)
         view = looked(settings, [table])
         view.session.require_writable()
-        if len(view.tables) > 1:
+        first, *others = view.tables
+        if others:
             listed = ", ".join(str(each.declared.name) for each in view.tables)
             raise DeclarationError(f"{table} stands for {listed}; nothing was changed. Name one schema with schemas=.")
-        declared = view.tables[0].declared
-        steps = owned(view.tables[0], branch_steps(declared, view.tables[0].found, typed(declared, [path])[0]))
+        declared = first.declared
+        steps = owned(first, branch_steps(declared, first.found, typed(declared, [path])[0]))
         record = Record(settings, running.name, view.session)
         results, more = _told(settings, Executor(settings, running), list(steps), record)
     return RunResult(view.now, tuple(results), tuple(more))

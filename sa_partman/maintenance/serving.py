@@ -128,7 +128,12 @@ class _Event:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self.set, self.wait = self._event.set, self._event.wait
+
+    def set(self) -> None:
+        self._event.set()
+
+    def wait(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
 
     @property
     def wanted(self) -> bool:

@@ -38,9 +38,11 @@ class Stop(Protocol):
     @property
     def wanted(self) -> bool:
         """Whether somebody wants the end."""
+        raise NotImplementedError
 
     def wait(self, seconds: float) -> bool:
         """Sleeps until then, or until the end is wanted; whether it is."""
+        raise NotImplementedError
 
 
 class Stopped(BaseException):

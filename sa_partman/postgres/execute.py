@@ -129,9 +129,10 @@ def _transaction(running: Running, steps: tuple[Step, ...]) -> Attempted:
 
 
 def _in_batches(running: Running, steps: tuple[Step, ...], error: TooMany) -> Attempted:
-    if len(steps) > 1:
+    first, *others = steps
+    if others:
         return [_transaction(running, (step,)) for step in steps][-1]
-    done: Attempted = remove_in_batches(running, steps[0], error, _transaction)
+    done: Attempted = remove_in_batches(running, first, error, _transaction)
     return done
 
 

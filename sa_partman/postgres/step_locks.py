@@ -139,9 +139,9 @@ def look_around(
     held: dict[Held, None] = {}
     before_15 = (connection.dialect.server_version_info or (15,)) < (15,)
     rows = connection.execute(_query(condition, before_15), parameters).all()
-    for place, role, schema, relation, may_lock, pid, transaction, mode, _ in rows:
+    for place, kin, schema, relation, may_lock, pid, transaction, mode, _ in rows:
         name = QualifiedName(schema, relation)
-        found.setdefault(place, {}).setdefault(role, {})[name] = None
+        found.setdefault(place, {}).setdefault(kin, {})[name] = None
         if may_lock:
             lockable.add(name)
         if mode is not None and (known := LockMode.of_catalog(mode)) is not None:
