@@ -17,6 +17,7 @@ from sa_partman.plan.steps import Step
 from sa_partman.postgres.in_step import Inspect, in_step
 from sa_partman.postgres.running import Running
 from sa_partman.postgres.step_locks import Surroundings, crowd_of
+from sa_partman.postgres.unchanged import require_below, require_unchanged
 
 
 class TooMany(PartmanError):
@@ -60,16 +61,25 @@ def remove_in_batches(
         transaction(running, (replace(step, actions=first),))
     for start in range(0, len(found.below), MOST_REMOVED):
         leaves = found.below[start : start + MOST_REMOVED]
-        _drop(running, step, tuple(DropTable(name, name) for name in leaves))
+        _drop(running, step, found.branch, leaves, attached=not detach)
     rest = tuple(action for action in step.actions if action not in detach)
     return transaction(running, (replace(step, actions=rest),))
 
 
-def _drop(running: Running, step: Step, actions: tuple[DropTable, ...]) -> None:
-    part = replace(step, actions=actions)
+def _drop(
+    running: Running, step: Step, branch: QualifiedName, leaves: tuple[QualifiedName, ...], *, attached: bool
+) -> None:
+    """
+    Args:
+        attached: The branch is a partition still, and has to be the one that the plan saw.
+    """
+    part = replace(step, actions=tuple(DropTable(name, name) for name in leaves))
 
     def work(connection: Connection) -> None:
-        for action in actions:
+        # Under the lock of the branch, which a detach of it, or of what is below it, would need too.
+        require_unchanged(connection, step.actions if attached else ())
+        require_below(connection, branch, leaves)
+        for action in part.actions:
             for statement in render(action):
                 connection.execute(statement)
 

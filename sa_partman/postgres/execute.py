@@ -97,7 +97,7 @@ def execute_at_once(running: Running, steps: tuple[Step, ...]) -> Attempted:
     began = time.monotonic()
     actions = tuple(action for step in steps for action in step.actions)
     with translating(steps[0]):
-        at_once(running, steps, lambda connection: apply_actions(connection, actions))
+        at_once(running, steps, lambda connection: apply_actions(connection, actions, steps[0].role))
     return Attempted(time.monotonic() - began, 1)
 
 

@@ -22,6 +22,13 @@ JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
 """)
 
 
+_BELOW = text("""
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_partition_tree(CAST(pg_catalog.to_regclass(CAST(:branch AS text)) AS regclass)) t
+JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+""")
+
+
 class Overtaken(ExecutionError):
     """Somebody else changed the catalog since it was read; nothing was changed by us. Plan again."""
 
@@ -51,6 +58,17 @@ def require_unchanged(connection: Connection, actions: Iterable[Action]) -> None
                 f"{name} is another partition now: {describe(bound)} and not {describe(action.bound)}; "
                 f"nothing was changed"
             )
+
+
+def require_below(connection: Connection, branch: QualifiedName, names: Iterable[QualifiedName]) -> None:
+    """
+    Raises:
+        Overtaken: One of *names* is no partition of *branch*, of whatever level, any more.
+    """
+    below = {QualifiedName(*row) for row in connection.execute(_BELOW, {"branch": branch.quoted})}
+    for name in names:
+        if name not in below:
+            raise Overtaken(f"{name} is not a partition below {branch} any more; it was left as it is")
 
 
 def _removed(actions: Iterable[Action]) -> dict[QualifiedName, DetachPartition | DropPartition]:

@@ -7,7 +7,8 @@ from sqlalchemy import Engine, MetaData, event
 
 from sa_partman import PartitionByRange
 from sa_partman.maintenance.results import Outcome
-from tests.support.database import HASTY, holding, made, new_table, partitions, sql, upkeep
+from sa_partman.postgres import in_step
+from tests.support.database import HASTY, holding, made, new_table, partitions, role, sql, upkeep
 
 TABLES = 24
 EARLY, LATER = "2030-01-15", "2030-02-15"
@@ -63,6 +64,20 @@ def test_a_name_of_one_is_taken(engine: Engine, many: MetaData) -> None:
     assert ["t7_p20300301"] == [each.step.partition.name for each in failed]
     assert "a view" in failed[0].error
     assert TABLES - 1 == len(made(result))
+
+
+def test_the_owner_is_read_back(engine: Engine, many: MetaData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a shared transaction: what would belong to somebody else is rolled back."""
+    with role(engine, "GRANT CREATE, USAGE ON SCHEMA public TO {role}") as owner:
+        for number in range(TABLES):
+            sql(engine, f"ALTER TABLE t{number} OWNER TO {owner}")
+        monkeypatch.setattr(in_step, "act_as", lambda *_: None)
+
+        result = upkeep(engine, many, LATER).run()
+
+    assert {Outcome.FAILED} == {each.outcome for each in result.steps}
+    assert "belongs to" in result.steps[0].error
+    assert "t0_p20300301" not in partitions(engine, "t0")
 
 
 def test_readers_and_writers_of_all_of_them(engine: Engine, many: MetaData) -> None:
