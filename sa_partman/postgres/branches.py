@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -14,10 +15,11 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, DetachPartition, DropPartition, DropTable, MarkDetached
 from sa_partman.plan.batches import MOST_REMOVED, room
 from sa_partman.plan.steps import Step
+from sa_partman.postgres.archive.tables import table_now
 from sa_partman.postgres.in_step import Inspect, in_step
 from sa_partman.postgres.running import Running
 from sa_partman.postgres.step_locks import Surroundings, crowd_of
-from sa_partman.postgres.unchanged import require_below, require_unchanged
+from sa_partman.postgres.unchanged import Overtaken, require_below, require_unchanged
 
 
 class TooMany(PartmanError):
@@ -45,42 +47,46 @@ def fitting(running: Running, actions: tuple[Action, ...]) -> Inspect:
     return inspect
 
 
-def remove_in_batches(
-    running: Running, step: Step, found: TooMany, transaction: Callable[[Running, tuple[Step, ...]], Any]
-) -> Any:
+Still = Callable[[Connection], None]
+"""Asked under the locks: raises `Overtaken` when the branch is not the one any more that the plan saw."""
+
+
+def remove_in_batches(running: Running, step: Step, found: TooMany, transaction: Callable[..., Any]) -> Any:
     """
     Does *step* in several transactions, each under the lock protocol; when it is cut off, the next run goes on.
 
     Args:
-        transaction: Does a step that fits.
+        transaction: Does steps that fit, in the presence of a `Still`.
     """
     detach = [action for action in step.actions if isinstance(action, DetachPartition)]
+    still: Still = partial(require_unchanged, actions=step.actions)
     if detach:
         # The mark tells the next run that the table is ours to remove.
-        first: tuple[Action, ...] = (*detach, MarkDetached(detach[0].partition, detach[0].parent))
-        transaction(running, (replace(step, actions=first),))
+        parent = detach[0].parent
+        first: tuple[Action, ...] = (*detach, MarkDetached(detach[0].partition, parent))
+        transaction(running, (replace(step, actions=first),), still)
+        still = partial(_require_marked, branch=found.branch, parent=parent)
     for start in range(0, len(found.below), MOST_REMOVED):
-        leaves = found.below[start : start + MOST_REMOVED]
-        _drop(running, step, found.branch, leaves, attached=not detach)
+        _drop(running, step, found.branch, found.below[start : start + MOST_REMOVED], still)
     rest = tuple(action for action in step.actions if action not in detach)
-    return transaction(running, (replace(step, actions=rest),))
+    return transaction(running, (replace(step, actions=rest),), still)
 
 
-def _drop(
-    running: Running, step: Step, branch: QualifiedName, leaves: tuple[QualifiedName, ...], *, attached: bool
-) -> None:
-    """
-    Args:
-        attached: The branch is a partition still, and has to be the one that the plan saw.
-    """
+def _drop(running: Running, step: Step, branch: QualifiedName, leaves: tuple[QualifiedName, ...], still: Still) -> None:
     part = replace(step, actions=tuple(DropTable(name, name) for name in leaves))
 
     def work(connection: Connection) -> None:
         # Under the lock of the branch, which a detach of it, or of what is below it, would need too.
-        require_unchanged(connection, step.actions if attached else ())
+        still(connection)
         require_below(connection, branch, leaves)
         for action in part.actions:
             for statement in render(action):
                 connection.execute(statement)
 
     in_step(running, part, work)
+
+
+def _require_marked(connection: Connection, branch: QualifiedName, parent: QualifiedName) -> None:
+    table = table_now(connection, branch)
+    if table is None or not table.is_of(parent):
+        raise Overtaken(f"{branch} is not the table any more that was detached from {parent}; it was left as it is")

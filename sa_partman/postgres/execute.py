@@ -17,7 +17,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, DetachPartition
 from sa_partman.plan.batches import MOST, pieces
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.postgres.branches import TooMany, fitting, remove_in_batches
+from sa_partman.postgres.branches import Still, TooMany, fitting, remove_in_batches
 from sa_partman.postgres.detach import detach_concurrently, plain_instead
 from sa_partman.postgres.in_step import at_once, in_step
 from sa_partman.postgres.perform import worker_of
@@ -110,14 +110,16 @@ def translating(step: Step) -> Iterator[None]:
         raise translated(step, error) from error
 
 
-def _transaction(running: Running, steps: tuple[Step, ...]) -> Attempted:
+def _transaction(running: Running, steps: tuple[Step, ...], still: Still | None = None) -> Attempted:
     """One transaction, or several when the server has no room for so many locks."""
-    parts = tuple(pieces(steps[0].actions, MOST)) if len(steps) == 1 else ()
+    parts = tuple(pieces(steps[0].actions, MOST)) if len(steps) == 1 and still is None else ()
     if len(parts) > 1:
         return [_transaction(running, (replace(steps[0], actions=part),)) for part in parts][-1]
     actions = tuple(action for step in steps for action in step.actions)
 
     def work(connection: Connection) -> None:
+        if still is not None:
+            still(connection)
         require_unchanged(connection, actions)
         apply_actions(connection, actions, steps[0].role if steps[0].purpose is Purpose.PROVISION else None)
 

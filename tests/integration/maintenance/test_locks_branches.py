@@ -51,3 +51,28 @@ def test_it_was_changed_since_the_look(
     upkeep(engine, new_table(WIDE), "2030-04-15").prune()
 
     assert left <= relations(engine)
+
+
+def test_a_referenced_table_loses_a_branch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Detached and marked first, then emptied, then dropped; nothing else that bears its name then."""
+    sql(
+        engine,
+        "CREATE TABLE events (id bigint, created_at timestamptz, UNIQUE (id, created_at)) "
+        "PARTITION BY RANGE (created_at)",
+    )
+    sql(
+        engine,
+        "CREATE TABLE notes (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES events (id, created_at))",
+    )
+    assert upkeep(engine, new_table(WIDE), "2030-01-15").run().ok
+    monkeypatch.setattr(branches, "room", lambda *_: 1)
+    drop = branches._drop
+
+    def swapped(*arguments: object) -> None:
+        drop(*arguments)  # type: ignore[arg-type]
+        sql(engine, f"ALTER TABLE {OLD} RENAME TO aside; CREATE TABLE {OLD} (id bigint)")
+
+    monkeypatch.setattr(branches, "_drop", swapped)
+    upkeep(engine, new_table(WIDE), "2030-04-15").prune()
+
+    assert {f"public.{OLD}", "public.aside"} <= relations(engine)
