@@ -20,7 +20,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.ports.clock import appointed
 from sa_partman.postgres.columns import columns_of, oid_of, relation_of
-from sa_partman.postgres.conversion_inline import convert_inline, unpartition_inline
+from sa_partman.postgres.conversion.inline import convert_inline, unpartition_inline
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import pinned
 from sa_partman.spec.declared import DeclaredTable

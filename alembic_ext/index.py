@@ -16,13 +16,13 @@ from alembic_ext.ownership import owns_transaction
 from alembic_ext.session import is_offline, on_postgresql, refuse_pending, translated, translated_name
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.columns import oid_of, relation_of
+from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.partitioned_index import (
     build_partitioned_index,
     drop_partitioned_index,
     own_timeout,
     patiently,
 )
-from sa_partman.postgres.retry import LockPolicy
 
 _TABLE = text("SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = CAST(to_regclass(:name) AS oid)")
 

@@ -12,9 +12,9 @@ from alembic_ext.session import Place
 from sa_partman.plan.actions import Action
 from sa_partman.plan.membership import as_members, makes
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.postgres.execute import apply_actions
-from sa_partman.postgres.membership import memberships
+from sa_partman.postgres.membership.reading import memberships
 from sa_partman.postgres.session import act_as
+from sa_partman.postgres.steps.execute import apply_actions
 
 # Whoever owns the table is to own its partitions, if we may take its place and it may create.
 _OWNER = """

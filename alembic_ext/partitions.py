@@ -37,7 +37,7 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.provision import attached_from_the_top, first_partitions
 from sa_partman.postgres.columns import Relation, columns_of, relation_of
-from sa_partman.postgres.execute import apply_actions, name_taken
+from sa_partman.postgres.steps.execute import apply_actions, name_taken
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, Level, bind
 

@@ -35,8 +35,8 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.provision import first_partitions
 from sa_partman.postgres.columns import columns_of
-from sa_partman.postgres.execute import apply_actions, name_taken
 from sa_partman.postgres.reflect import reflect
+from sa_partman.postgres.steps.execute import apply_actions, name_taken
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel
 
 

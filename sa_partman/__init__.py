@@ -9,7 +9,7 @@ from sa_partman.orm.declarations import PartitionByHash, PartitionByList, Partit
 from sa_partman.orm.mapping import Partitioned
 from sa_partman.orm.registry import partition_by
 from sa_partman.postgres import create_all as _create_all  # registers the hook of metadata.create_all()
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.spec.archive import Archive
 from sa_partman.spec.base import KeyExpression
 from sa_partman.spec.retention import Retention

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import click
 
 from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
-from sa_partman.postgres.conversion_estimate import Estimate
-from sa_partman.postgres.conversion_progress import Progress
-from sa_partman.postgres.conversion_state import Conversion
+from sa_partman.postgres.conversion.estimate import Estimate
+from sa_partman.postgres.conversion.progress import Progress
+from sa_partman.postgres.conversion.state import Conversion
 
 _CLEAR = "\r\x1b[K"
 _WIDTH = 24

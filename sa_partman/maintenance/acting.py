@@ -22,9 +22,9 @@ from sa_partman.maintenance.tenants import typed
 from sa_partman.maintenance.together import planned_all, settled
 from sa_partman.plan.branches import branch_steps
 from sa_partman.plan.steps import Purpose, Step, TablePlan, in_order
-from sa_partman.postgres.exclusion import APPLICATION, only_maintainer
-from sa_partman.postgres.pooler import dependable
-from sa_partman.postgres.running import Running, new_name
+from sa_partman.postgres.locks.exclusion import APPLICATION, only_maintainer
+from sa_partman.postgres.locks.pooler import dependable
+from sa_partman.postgres.steps.running import Running, new_name
 from sa_partman.postgres.view import View
 from sa_partman.postgres.zombies import end_zombies
 

@@ -30,7 +30,7 @@ from sa_partman.plan.table import plan_table
 from sa_partman.postgres.audit import last_runs
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.facts import data_facts, has_rows_to_read
-from sa_partman.postgres.pooler import dependable
+from sa_partman.postgres.locks.pooler import dependable
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.postgres.surroundings import Surroundings, surroundings

@@ -15,13 +15,14 @@ from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.conversion.steps import ConversionPlan
-from sa_partman.postgres import conversion_state as state
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.conversion_estimate import Estimate, estimate
-from sa_partman.postgres.conversion_mark import full_mark, plan_mark
-from sa_partman.postgres.conversion_plan import Drawn, draw
-from sa_partman.postgres.conversion_progress import OnProgress, Progress
-from sa_partman.postgres.conversion_run import (
+from sa_partman.postgres.conversion import state
+from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
+from sa_partman.postgres.conversion.estimate import Estimate, estimate
+from sa_partman.postgres.conversion.mark import full_mark, plan_mark
+from sa_partman.postgres.conversion.plan import Drawn, draw
+from sa_partman.postgres.conversion.progress import OnProgress, Progress
+from sa_partman.postgres.conversion.run import (
     Interrupted,
     Manner,
     Report,
@@ -30,10 +31,9 @@ from sa_partman.postgres.conversion_run import (
     run_steps,
     take_back,
 )
-from sa_partman.postgres.conversion_state import Conversion, NewConversion
-from sa_partman.postgres.conversion_undo import draw_undo
-from sa_partman.postgres.elsewhere import rows_elsewhere
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.conversion.state import Conversion, NewConversion
+from sa_partman.postgres.conversion.undo import draw_undo
+from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sources import tenants_of
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT

@@ -16,7 +16,9 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.batches import batches, gathered, groups, is_light, most_of, parent_of
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.execute import (
+from sa_partman.postgres.locks.step_locks import crowd_of
+from sa_partman.postgres.session import pin
+from sa_partman.postgres.steps.execute import (
     Attempted,
     Overtaken,
     execute_at_once,
@@ -24,11 +26,9 @@ from sa_partman.postgres.execute import (
     execute_together,
     name_taken,
 )
-from sa_partman.postgres.in_step import NotAtOnce
-from sa_partman.postgres.perform import worker_of
-from sa_partman.postgres.running import Running
-from sa_partman.postgres.session import pin
-from sa_partman.postgres.step_locks import crowd_of
+from sa_partman.postgres.steps.in_step import NotAtOnce
+from sa_partman.postgres.steps.perform import worker_of
+from sa_partman.postgres.steps.running import Running
 from sa_partman.spec.declared import DeclaredTable
 
 

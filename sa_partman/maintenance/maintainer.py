@@ -25,7 +25,7 @@ from sa_partman.maintenance.tenants import paths_of
 from sa_partman.plan.steps import Purpose
 from sa_partman.ports.hook import Hook
 from sa_partman.ports.waiting import Sleeping
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.locks.retry import LockPolicy
 
 if TYPE_CHECKING:
     from sa_partman.maintenance.serving import Service

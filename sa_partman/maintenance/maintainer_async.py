@@ -22,8 +22,8 @@ from sa_partman.maintenance.results import MaintenancePlan, RunResult, StepResul
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.maintenance.schemas import SchemaSource
 from sa_partman.ports.hook import Hook
+from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.looping import Looping, awaited
-from sa_partman.postgres.retry import LockPolicy
 
 if TYPE_CHECKING:
     from sa_partman.maintenance.serving_async import AsyncService

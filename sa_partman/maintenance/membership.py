@@ -19,7 +19,7 @@ from sa_partman.plan.actions import AttachPartition, CreatePartition
 from sa_partman.plan.membership import as_members, by_owner, makes, newest_leaf, repair_step
 from sa_partman.plan.steps import Step, TablePlan
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.membership import differing, memberships, read_members, storage_options
+from sa_partman.postgres.membership.reading import differing, memberships, read_members, storage_options
 from sa_partman.postgres.privileges import privileges_of
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate

@@ -37,13 +37,13 @@ from sa_partman.postgres.archive.loading import Load, load
 from sa_partman.postgres.archive.manifest import Manifest, read_manifest
 from sa_partman.postgres.archive.store import verify_archive
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.exclusion import only_maintainer
-from sa_partman.postgres.execute import name_taken
-from sa_partman.postgres.in_step import in_step
-from sa_partman.postgres.pooler import dependable
-from sa_partman.postgres.retry import LockPolicy
-from sa_partman.postgres.running import Running
+from sa_partman.postgres.locks.exclusion import only_maintainer
+from sa_partman.postgres.locks.pooler import dependable
+from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.sqlstate import first_line
+from sa_partman.postgres.steps.execute import name_taken
+from sa_partman.postgres.steps.in_step import in_step
+from sa_partman.postgres.steps.running import Running
 from sa_partman.postgres.view import TableView
 from sa_partman.spec.declared import Level
 

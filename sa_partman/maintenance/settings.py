@@ -11,7 +11,7 @@ from sa_partman.maintenance.reporting import Report
 from sa_partman.maintenance.schemas import Schemas
 from sa_partman.ports.hook import Hook
 from sa_partman.ports.waiting import Waiting
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.locks.retry import LockPolicy
 
 
 @dataclass(frozen=True, slots=True)

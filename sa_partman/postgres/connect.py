@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import ServerUnavailable
+from sa_partman.postgres.locks.pooler import steady, unprepared
 from sa_partman.postgres.network import notice_dead_network
-from sa_partman.postgres.pooler import steady, unprepared
 from sa_partman.postgres.sqlstate import first_line, sqlstate
 
 IsolationLevel = Literal["AUTOCOMMIT", "READ COMMITTED"]

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import CatalogError, ExecutionError, LockNotAcquired
 from sa_partman.names import QualifiedName, join_name, quote
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.sqlstate import worth_retrying
 
 _PARENT = text("""

@@ -14,9 +14,9 @@ from sqlalchemy import Engine, TextClause, text
 from sa_partman.finding import Finding, Severity
 from sa_partman.ports.waiting import Waiting
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.exclusion import APPLICATION
-from sa_partman.postgres.running import Running
+from sa_partman.postgres.locks.exclusion import APPLICATION
 from sa_partman.postgres.session import pin
+from sa_partman.postgres.steps.running import Running
 
 GRACE = 2.0
 """Seconds that a zombie has to end by itself: the server looks after its client every now and then."""

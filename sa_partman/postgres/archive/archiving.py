@@ -16,11 +16,11 @@ from sa_partman.postgres.archive.manifest import Manifest
 from sa_partman.postgres.archive.places import Place, place_of
 from sa_partman.postgres.archive.store import archives_of, verify_archive, write_archive
 from sa_partman.postgres.archive.tables import DetachedNow, read_rows, table_now
-from sa_partman.postgres.in_step import in_step
-from sa_partman.postgres.perform import performs
-from sa_partman.postgres.running import Running
 from sa_partman.postgres.sqlstate import first_line
-from sa_partman.postgres.unchanged import Overtaken
+from sa_partman.postgres.steps.in_step import in_step
+from sa_partman.postgres.steps.perform import performs
+from sa_partman.postgres.steps.running import Running
+from sa_partman.postgres.steps.unchanged import Overtaken
 
 
 @performs(ArchiveTable)

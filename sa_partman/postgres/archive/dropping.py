@@ -20,9 +20,9 @@ from sa_partman.postgres.archive.manifest import Manifest
 from sa_partman.postgres.archive.places import place_of
 from sa_partman.postgres.archive.store import archives_of, verify_archive
 from sa_partman.postgres.archive.tables import DetachedNow, read_rows
-from sa_partman.postgres.in_step import in_step
-from sa_partman.postgres.perform import performs
-from sa_partman.postgres.running import Running
+from sa_partman.postgres.steps.in_step import in_step
+from sa_partman.postgres.steps.perform import performs
+from sa_partman.postgres.steps.running import Running
 
 
 @performs(DropDetached)

@@ -9,9 +9,9 @@ from sa_partman.ddl.render import render
 from sa_partman.errors import LockNotAcquired
 from sa_partman.plan.actions import Action
 from sa_partman.plan.locks import Lock, locks_of, subjects_of
-from sa_partman.postgres.persevere import Patience, Target, queued, take
-from sa_partman.postgres.running import Running
-from sa_partman.postgres.step_locks import look_around
+from sa_partman.postgres.locks.persevere import Patience, Target, queued, take
+from sa_partman.postgres.locks.step_locks import look_around
+from sa_partman.postgres.steps.running import Running
 
 
 def late(running: Running, connection: Connection, table: str, actions: tuple[Action, ...]) -> None:

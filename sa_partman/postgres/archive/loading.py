@@ -20,7 +20,7 @@ from sa_partman.postgres.archive.manifest import Manifest
 from sa_partman.postgres.archive.places import Place
 from sa_partman.postgres.archive.store import read_archive
 from sa_partman.postgres.archive.tables import read_rows, steady
-from sa_partman.postgres.running import Running
+from sa_partman.postgres.steps.running import Running
 
 _CHECK = quote("sa_partman_restored")
 

@@ -11,7 +11,7 @@ from sa_partman.errors import ConversionRefused
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.conversion.request import Choices
-from sa_partman.postgres.conversion_inline import convert_inline, unpartition_inline
+from sa_partman.postgres.conversion.inline import convert_inline, unpartition_inline
 from tests.support.carrying import CHANGED, EVENTS, NOW, declared, rows, run, value
 from tests.support.catalog_snapshot import difference, lost, snapshot
 

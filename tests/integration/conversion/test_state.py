@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from sa_partman.errors import ConversionRefused, ExecutionError, MissingPrivilege, Refused
-from sa_partman.postgres import conversion_state as state
+from sa_partman.postgres.conversion import state
 from tests.integration.conversion.test_faults_abort import stopped_after
 from tests.support.catalog_snapshot import difference, snapshot
 from tests.support.converting import TABLE, Ends, converter

@@ -22,7 +22,7 @@ from sa_partman import (
 )
 from sa_partman.errors import DeclarationError, MaintainerBusy, ReadOnlyServer, ServerUnavailable
 from sa_partman.marks import is_marked
-from sa_partman.postgres.exclusion import only_maintainer
+from sa_partman.postgres.locks.exclusion import only_maintainer
 from tests.support.builders import at
 from tests.support.database import (
     HASTY,

@@ -17,7 +17,7 @@ from sa_partman import LockPolicy, PartitionByRange
 from sa_partman.errors import ExclusionLost, MaintainerBusy
 from sa_partman.maintenance.results import Outcome, RunResult
 from sa_partman.ports.waiting import Sleeping, Waiting
-from sa_partman.postgres.exclusion import LOCK_KEY, Exclusion, only_maintainer
+from sa_partman.postgres.locks.exclusion import LOCK_KEY, Exclusion, only_maintainer
 from sa_partman.postgres.looping import Looping
 from tests.support.database import another, codes, made, new_table, outcomes, partitions, scalar, sql, upkeep
 from tests.support.faces import Face

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, MetaData, create_engine, event
 
 from sa_partman import LockPolicy, PartitionByRange, Retention
 from sa_partman.maintenance.results import Outcome, RunResult
-from sa_partman.postgres.blockers import Holder, Watch
+from sa_partman.postgres.locks.blockers import Holder, Watch
 from sa_partman.throwaway import Server
 from tests.support.database import (
     HASTY,

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sa_partman import PartitionByHash, PartitionByRange, Retention
-from sa_partman.postgres import branches
+from sa_partman.postgres.steps import branches
 from tests.support.database import new_table, relations, sql, upkeep
 
 WIDE = PartitionByRange(

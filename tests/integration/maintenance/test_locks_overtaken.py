@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 from sa_partman import LockPolicy, PartitionByRange, Retention
 from sa_partman.plan.steps import Step
 from sa_partman.ports.waiting import Sleeping
-from sa_partman.postgres.exclusion import only_maintainer
-from sa_partman.postgres.execute import Overtaken, execute_step
-from sa_partman.postgres.running import Running
+from sa_partman.postgres.locks.exclusion import only_maintainer
+from sa_partman.postgres.steps.execute import Overtaken, execute_step
+from sa_partman.postgres.steps.running import Running
 from tests.support.database import new_table, partitions, put, scalar, sql, upkeep
 
 SPEC = PartitionByRange("created_at", interval="1 month", premake=1)

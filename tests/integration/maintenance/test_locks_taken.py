@@ -21,9 +21,9 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.lock_modes import LockMode
 from sa_partman.plan.locks import locks_of, subjects_of
-from sa_partman.postgres.execute import apply_actions
+from sa_partman.postgres.locks.step_locks import look_around
 from sa_partman.postgres.session import pin
-from sa_partman.postgres.step_locks import look_around
+from sa_partman.postgres.steps.execute import apply_actions
 from tests.support.builders import declare, span
 from tests.support.database import holding, sql
 

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, MetaData, event
 
 from sa_partman import PartitionByRange
 from sa_partman.maintenance.results import Outcome
-from sa_partman.postgres import in_step
+from sa_partman.postgres.steps import in_step
 from tests.support.database import HASTY, holding, made, new_table, partitions, role, sql, upkeep
 
 TABLES = 24

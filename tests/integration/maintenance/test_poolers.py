@@ -16,9 +16,9 @@ from sa_partman import LockPolicy, PartitionByRange, Retention
 from sa_partman.errors import MaintainerBusy, OthersTurn
 from sa_partman.maintenance.results import RunResult
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.exclusion import only_maintainer
+from sa_partman.postgres.locks.exclusion import only_maintainer
+from sa_partman.postgres.locks.pooler import dependable
 from sa_partman.postgres.looping import Looping
-from sa_partman.postgres.pooler import dependable
 from tests.support.database import codes, made, new_table, outcomes, partitions, relations, sql, upkeep
 from tests.support.faces import Face, opened
 from tests.support.pgbouncer import pgbouncer

@@ -15,7 +15,7 @@ from sa_partman.errors import MaintainerBusy, PartmanError, ReadOnlyServer, Serv
 from sa_partman.maintenance import acting
 from sa_partman.maintenance.looking import looked
 from sa_partman.maintenance.results import Outcome
-from sa_partman.postgres.exclusion import only_maintainer
+from sa_partman.postgres.locks.exclusion import only_maintainer
 from sa_partman.postgres.view import View
 from tests.support.database import (
     HASTY,

@@ -9,8 +9,8 @@ import pytest
 from sa_partman import LockPolicy
 from sa_partman.errors import LockNotAcquired
 from sa_partman.ports.waiting import Sleeping
-from sa_partman.postgres.persevere import InTheWay, NotGranted, Patience, persevere
-from sa_partman.postgres.spending import Spending
+from sa_partman.postgres.locks.persevere import InTheWay, NotGranted, Patience, persevere
+from sa_partman.postgres.locks.spending import Spending
 
 POLICY = LockPolicy(budget=10, table_budget=15, run_budget=18)
 

@@ -17,14 +17,14 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, DetachPartition
 from sa_partman.plan.batches import MOST, pieces
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.postgres.branches import Still, TooMany, fitting, remove_in_batches
-from sa_partman.postgres.detach import detach_concurrently, plain_instead
-from sa_partman.postgres.in_step import at_once, in_step
-from sa_partman.postgres.perform import worker_of
 from sa_partman.postgres.queries import BOUNDS, NAME_HELD_BY
-from sa_partman.postgres.running import Running
 from sa_partman.postgres.sqlstate import FOREIGN_KEY_VIOLATION, first_line, overtaken, sqlstate
-from sa_partman.postgres.unchanged import Overtaken, require_unchanged
+from sa_partman.postgres.steps.branches import Still, TooMany, fitting, remove_in_batches
+from sa_partman.postgres.steps.detach import detach_concurrently, plain_instead
+from sa_partman.postgres.steps.in_step import at_once, in_step
+from sa_partman.postgres.steps.perform import worker_of
+from sa_partman.postgres.steps.running import Running
+from sa_partman.postgres.steps.unchanged import Overtaken, require_unchanged
 
 __all__ = [
     "Attempted",

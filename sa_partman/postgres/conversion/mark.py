@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, text
 
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.steps import ConversionStep
-from sa_partman.postgres.anatomy import read_anatomy
-from sa_partman.postgres.conversion_plan import mark_of
+from sa_partman.postgres.conversion.anatomy import read_anatomy
+from sa_partman.postgres.conversion.plan import mark_of
 
 _COLUMNS = text("""
 SELECT a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), CAST(CAST(a.attcollation AS regcollation) AS text),

@@ -25,7 +25,7 @@ from sa_partman.anatomy import (
 )
 from sa_partman.errors import CatalogError
 from sa_partman.names import QualifiedName, quote
-from sa_partman.postgres import anatomy_queries as sql
+from sa_partman.postgres.conversion import anatomy_queries as sql
 from sa_partman.postgres.outer_reference import with_name
 
 

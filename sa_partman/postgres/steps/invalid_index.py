@@ -10,10 +10,10 @@ from sa_partman.ddl.render import render
 from sa_partman.plan.actions import DropInvalidIndex
 from sa_partman.plan.locks import Lock, LockMode, Place
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.execute import translating
-from sa_partman.postgres.in_step import in_step
-from sa_partman.postgres.perform import performs
-from sa_partman.postgres.running import Running
+from sa_partman.postgres.steps.execute import translating
+from sa_partman.postgres.steps.in_step import in_step
+from sa_partman.postgres.steps.perform import performs
+from sa_partman.postgres.steps.running import Running
 
 _INVALID = text("""
 SELECT EXISTS (SELECT FROM pg_catalog.pg_index x

@@ -7,9 +7,9 @@ import time
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.postgres.blockers import holders, lingering
-from sa_partman.postgres.lock_protocol import CHECK_INTERVAL, LOOK_AGAIN, Need, not_acquired
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.conversion.locks import CHECK_INTERVAL, LOOK_AGAIN, Need, not_acquired
+from sa_partman.postgres.locks.blockers import holders, lingering
+from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
 
 PATIENCE = 60

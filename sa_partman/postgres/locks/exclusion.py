@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sa_partman.errors import ExclusionLost, MaintainerBusy, OthersTurn
 from sa_partman.ports.waiting import Sleeping, Waiting
 from sa_partman.postgres.connect import apart
-from sa_partman.postgres.pooler import behind_pooler, dependable
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.locks.pooler import behind_pooler, dependable
+from sa_partman.postgres.locks.retry import LockPolicy
 
 LOCK_KEY = int.from_bytes(b"sapartmn")
 """The advisory lock's key; the same for every release, so that releases exclude each other."""

@@ -15,16 +15,16 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sa_partman.errors import ExecutionError, MaintainerBusy
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.steps import ConversionStep
-from sa_partman.postgres import conversion_state as state
-from sa_partman.postgres.concurrent_build import run_alone
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.conversion_mark import loose_mark
-from sa_partman.postgres.conversion_progress import OnProgress, watched
-from sa_partman.postgres.conversion_state import Conversion
-from sa_partman.postgres.exclusion import hold_lock
-from sa_partman.postgres.guard import no_scan
-from sa_partman.postgres.lock_protocol import Need, attempt
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.conversion import state
+from sa_partman.postgres.conversion.concurrent_build import run_alone
+from sa_partman.postgres.conversion.guard import no_scan
+from sa_partman.postgres.conversion.locks import Need, attempt
+from sa_partman.postgres.conversion.mark import loose_mark
+from sa_partman.postgres.conversion.progress import OnProgress, watched
+from sa_partman.postgres.conversion.state import Conversion
+from sa_partman.postgres.locks.exclusion import hold_lock
+from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import first_line
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from sa_partman.names import QualifiedName
 from sa_partman.plan.locks import Lock, LockMode, Relatives
-from sa_partman.postgres.blockers import Key
+from sa_partman.postgres.locks.blockers import Key
 
 # Nothing here opens a relation, so it waits for nobody's lock. OFFSET 0 keeps the planner, which knows nothing of how
 # few rows there are, to the catalog's indexes.

@@ -19,9 +19,9 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import FinalizeDetach
 from sa_partman.plan.locks import Lock, locks_of, subjects_of
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.blockers import Holder, Watch, described
 from sa_partman.postgres.connect import isolated
-from sa_partman.postgres.persevere import (
+from sa_partman.postgres.locks.blockers import Holder, Watch, described
+from sa_partman.postgres.locks.persevere import (
     InTheWay,
     NotGranted,
     Patience,
@@ -31,10 +31,10 @@ from sa_partman.postgres.persevere import (
     queued,
     take,
 )
-from sa_partman.postgres.running import Running
+from sa_partman.postgres.locks.step_locks import Surroundings, look_around
 from sa_partman.postgres.session import act_as, pin, settle
 from sa_partman.postgres.sqlstate import worth_retrying
-from sa_partman.postgres.step_locks import Surroundings, look_around
+from sa_partman.postgres.steps.running import Running
 
 T = TypeVar("T")
 Inspect = Callable[[Connection, Surroundings], None]

@@ -9,10 +9,10 @@ from sa_partman.ddl.render import render
 from sa_partman.errors import ExecutionError
 from sa_partman.plan.actions import DeleteReferring
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.in_step import in_step
-from sa_partman.postgres.perform import performs
-from sa_partman.postgres.running import Running
 from sa_partman.postgres.sqlstate import first_line
+from sa_partman.postgres.steps.in_step import in_step
+from sa_partman.postgres.steps.perform import performs
+from sa_partman.postgres.steps.running import Running
 
 PAUSE = 0.05
 """Seconds between two batches, in which others get their turn."""

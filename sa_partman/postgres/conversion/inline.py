@@ -24,10 +24,10 @@ from sa_partman.plan.conversion.plain import (
 )
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.conversion.steps import Refusal
-from sa_partman.postgres.anatomy import read_anatomy
-from sa_partman.postgres.conversion_names import name_refusals
-from sa_partman.postgres.conversion_partitions import own_things, storage
-from sa_partman.postgres.conversion_plan import draw
+from sa_partman.postgres.conversion.anatomy import read_anatomy
+from sa_partman.postgres.conversion.names import name_refusals
+from sa_partman.postgres.conversion.partitions import own_things, storage
+from sa_partman.postgres.conversion.plan import draw
 from sa_partman.postgres.session import pinned
 from sa_partman.spec.declared import DeclaredTable
 

@@ -12,9 +12,9 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.steps import ConversionStep
 from sa_partman.plan.locks import LockMode
 from sa_partman.ports.waiting import Sleeping
-from sa_partman.postgres.blockers import Holder, Watch, holders
 from sa_partman.postgres.limits import CHECK_INTERVAL, FROZEN, notice_dead_clients
-from sa_partman.postgres.persevere import (
+from sa_partman.postgres.locks.blockers import Holder, Watch, holders
+from sa_partman.postgres.locks.persevere import (
     LOOK_AGAIN,
     InTheWay,
     NotGranted,
@@ -24,9 +24,9 @@ from sa_partman.postgres.persevere import (
     persevere,
     take,
 )
-from sa_partman.postgres.retry import LockPolicy
+from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.locks.spending import Spending
 from sa_partman.postgres.session import pin
-from sa_partman.postgres.spending import Spending
 
 __all__ = ["CHECK_INTERVAL", "LOOK_AGAIN", "Need", "attempt", "not_acquired"]
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from sa_partman.bounds.text import describe, parse_bound
 from sa_partman.errors import ExecutionError
+from sa_partman.marks import mark_of
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, DetachPartition, DropPartition
 
@@ -21,6 +22,11 @@ JOIN pg_catalog.pg_class p ON p.oid = i.inhparent
 JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
 """)
 
+_COMMENT = text("""
+SELECT pg_catalog.obj_description(c.oid, 'pg_class')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = :schema AND c.relname = :name AND NOT c.relispartition
+""")
 
 _BELOW = text("""
 SELECT n.nspname, c.relname
@@ -58,6 +64,16 @@ def require_unchanged(connection: Connection, actions: Iterable[Action]) -> None
                 f"{name} is another partition now: {describe(bound)} and not {describe(action.bound)}; "
                 f"nothing was changed"
             )
+
+
+def require_detached(connection: Connection, name: QualifiedName, parent: QualifiedName) -> None:
+    """
+    Raises:
+        Overtaken: *name* is not a table any more that stands alone and bears our mark of having been of *parent*.
+    """
+    mark = mark_of(connection.execute(_COMMENT, {"schema": name.schema, "name": name.name}).scalar())
+    if mark is None or mark.parent != parent:
+        raise Overtaken(f"{name} is not the table any more that was detached from {parent}; it was left as it is")
 
 
 def require_below(connection: Connection, branch: QualifiedName, names: Iterable[QualifiedName]) -> None:

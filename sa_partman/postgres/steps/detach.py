@@ -22,11 +22,11 @@ from sa_partman.plan.actions import DetachPartition
 from sa_partman.plan.locks import Lock, LockMode, Place
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected, isolated
-from sa_partman.postgres.in_step import until_free
-from sa_partman.postgres.persevere import queued
-from sa_partman.postgres.running import Running
+from sa_partman.postgres.locks.persevere import queued
 from sa_partman.postgres.session import act_as, pin
 from sa_partman.postgres.sqlstate import first_line
+from sa_partman.postgres.steps.in_step import until_free
+from sa_partman.postgres.steps.running import Running
 
 _ANOTHER = text("""
 SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits i

@@ -15,11 +15,10 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, DetachPartition, DropPartition, DropTable, MarkDetached
 from sa_partman.plan.batches import MOST_REMOVED, room
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.archive.tables import table_now
-from sa_partman.postgres.in_step import Inspect, in_step
-from sa_partman.postgres.running import Running
-from sa_partman.postgres.step_locks import Surroundings, crowd_of
-from sa_partman.postgres.unchanged import Overtaken, require_below, require_unchanged
+from sa_partman.postgres.locks.step_locks import Surroundings, crowd_of
+from sa_partman.postgres.steps.in_step import Inspect, in_step
+from sa_partman.postgres.steps.running import Running
+from sa_partman.postgres.steps.unchanged import require_below, require_detached, require_unchanged
 
 
 class TooMany(PartmanError):
@@ -65,7 +64,7 @@ def remove_in_batches(running: Running, step: Step, found: TooMany, transaction:
         parent = detach[0].parent
         first: tuple[Action, ...] = (*detach, MarkDetached(detach[0].partition, parent))
         transaction(running, (replace(step, actions=first),), still)
-        still = partial(_require_marked, branch=found.branch, parent=parent)
+        still = partial(require_detached, name=found.branch, parent=parent)
     for start in range(0, len(found.below), MOST_REMOVED):
         _drop(running, step, found.branch, found.below[start : start + MOST_REMOVED], still)
     rest = tuple(action for action in step.actions if action not in detach)
@@ -84,9 +83,3 @@ def _drop(running: Running, step: Step, branch: QualifiedName, leaves: tuple[Qua
                 connection.execute(statement)
 
     in_step(running, part, work)
-
-
-def _require_marked(connection: Connection, branch: QualifiedName, parent: QualifiedName) -> None:
-    table = table_now(connection, branch)
-    if table is None or not table.is_of(parent):
-        raise Overtaken(f"{branch} is not the table any more that was detached from {parent}; it was left as it is")

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.running import Running
+from sa_partman.postgres.steps.running import Running
 
 Worker = Callable[[Running, Step, Any], int | None]
 """Takes the run, the step and its action; gives the number of rows that it handled, when that says something."""

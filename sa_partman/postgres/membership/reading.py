@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 from sa_partman.anatomy import Grant
 from sa_partman.compare.membership import Member, Membership, Policy, Publication
 from sa_partman.names import QualifiedName
-from sa_partman.postgres import membership_queries as sql
+from sa_partman.postgres.membership import queries as sql
 from sa_partman.postgres.outer_reference import with_name
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from sa_partman.ports.waiting import Waiting
-from sa_partman.postgres.exclusion import APPLICATION, Exclusion
 from sa_partman.postgres.limits import Limits, limits_of
-from sa_partman.postgres.retry import LockPolicy
-from sa_partman.postgres.spending import Spending
+from sa_partman.postgres.locks.exclusion import APPLICATION, Exclusion
+from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.locks.spending import Spending
 
 
 def new_name() -> str:

@@ -11,13 +11,13 @@ from sa_partman.plan.conversion.attach import INBOUND, statistics_of
 from sa_partman.plan.conversion.detach import UndoRequest, detach_in_place, undo_names
 from sa_partman.plan.conversion.parts import history_name
 from sa_partman.plan.conversion.steps import ConversionPlan
-from sa_partman.postgres import conversion_state as state
-from sa_partman.postgres.anatomy import read_anatomy
-from sa_partman.postgres.conversion_names import name_refusals
-from sa_partman.postgres.conversion_partitions import users
-from sa_partman.postgres.conversion_plan import Drawn, key_columns, mark_of
-from sa_partman.postgres.conversion_state import Conversion
-from sa_partman.postgres.elsewhere import rows_elsewhere
+from sa_partman.postgres.conversion import state
+from sa_partman.postgres.conversion.anatomy import read_anatomy
+from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
+from sa_partman.postgres.conversion.names import name_refusals
+from sa_partman.postgres.conversion.partitions import users
+from sa_partman.postgres.conversion.plan import Drawn, key_columns, mark_of
+from sa_partman.postgres.conversion.state import Conversion
 
 _HISTORY = text("""
 SELECT n.nspname AS schema, c.relname AS name FROM pg_class c

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, text
 
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.steps import ConversionStep
-from sa_partman.postgres.blockers import blocking
-from sa_partman.postgres.conversion_estimate import SCAN_BYTES
+from sa_partman.postgres.conversion.estimate import SCAN_BYTES
+from sa_partman.postgres.locks.blockers import blocking
 
 EVERY = 0.25
 """Seconds between two looks."""

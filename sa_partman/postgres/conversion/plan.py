@@ -21,10 +21,10 @@ from sa_partman.plan.conversion.refusals import table_refusals
 from sa_partman.plan.conversion.request import Choices, ConversionRequest, Profile
 from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
 from sa_partman.plan.conversion.types import retyped, type_refusals
-from sa_partman.postgres.anatomy import read_anatomy
 from sa_partman.postgres.columns import columns_of
-from sa_partman.postgres.conversion_names import name_refusals
-from sa_partman.postgres.profile import distinct_values, highest_key, profile, without_match
+from sa_partman.postgres.conversion.anatomy import read_anatomy
+from sa_partman.postgres.conversion.names import name_refusals
+from sa_partman.postgres.conversion.profile import distinct_values, highest_key, profile, without_match
 from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel
 
 

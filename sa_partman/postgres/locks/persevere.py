@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman.errors import OthersTurn, PartmanError
 from sa_partman.plan.locks import LockMode
 from sa_partman.ports.waiting import Waiting
-from sa_partman.postgres.spending import Spending
+from sa_partman.postgres.locks.spending import Spending
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate, worth_retrying
 
 LOOK_AGAIN = 0.25
