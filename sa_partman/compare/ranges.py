@@ -177,12 +177,28 @@ def cutoff_of(retention: Retention, level: RangeLevel, parent: Parent, situation
     """Partitions whose upper bound is at or before this are expired."""
     axis = level.axis
     if isinstance(retention.keep, int):
-        lower = current_cell(level, parent, situation).lower
+        lower = _surely_reached(level, parent, current_cell(level, parent, situation), situation)
         for _ in range(retention.keep):
             lower = axis.grid.before(lower).lower
         return lower
     assert isinstance(axis, TimeAxis)
     return axis.back(axis.position(situation.now), retention.keep)
+
+
+def _surely_reached(level: RangeLevel, parent: Parent, current: Cell, situation: Situation) -> Position:
+    """
+    Where the keys have come to for certain. Without an index on the key the end of the last partition with rows stands
+    for the highest one; of a partition that is wider than an interval only the beginning tells what is long ago.
+    """
+    highest = situation.highest.get(parent.oid)
+    if isinstance(level.axis, TimeAxis) or highest is None:
+        return current.lower
+    for each in parent.partitions:
+        if isinstance(each.bound, RangeBound) and each.bound.upper[level.place] == highest + 1:
+            lower = level.axis.decode(each.bound.lower[level.place])
+            if lower is not None:
+                return min(current.lower, level.axis.grid.cell(lower).lower)
+    return current.lower
 
 
 def retention_in(line: Line, level: RangeLevel, situation: Situation) -> Retention | None:
@@ -241,11 +257,14 @@ def uncovered(wanted: Iterable[RangeBound], found: Iterable[RangeBound]) -> Iter
         wanted: Ascending, without overlap.
         found: Without overlap, in any order.
     """
-    blocks = sorted(
-        ((row_order(each.lower), row_order(each.upper), each) for each in found), key=lambda block: block[0]
-    )
+    ascending = tuple(wanted)
+    if not ascending:
+        return
+    start = row_order(ascending[0].lower)
+    ahead_of_it = ((row_order(each.lower), upper, each) for each in found if (upper := row_order(each.upper)) > start)
+    blocks = sorted(ahead_of_it, key=lambda block: block[0])
     index = 0
-    for bound in wanted:
+    for bound in ascending:
         cursor, here, end = bound.lower, row_order(bound.lower), row_order(bound.upper)
         while index < len(blocks) and blocks[index][1] <= here:
             index += 1

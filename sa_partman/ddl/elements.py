@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import MetaData, Table
@@ -88,7 +89,13 @@ def _elsewhere(element: PartitionDDL, compiler: DDLCompiler, **_: Any) -> str:
 
 def relation(compiler: DDLCompiler, name: QualifiedName) -> str:
     """*name*, quoted where it must be; ``schema_translate_map`` applies, as it does to a Table."""
-    return compiler.preparer.format_table(Table(name.name, MetaData(), schema=name.schema))
+    return compiler.preparer.format_table(_table(name))
+
+
+@lru_cache(1024)
+def _table(name: QualifiedName) -> Table:
+    # A Table takes longer to make than the whole statement to compile, and a plan names its parents again and again.
+    return Table(name.name, MetaData(), schema=name.schema)
 
 
 def raw(compiler: DDLCompiler, sql: str) -> str:
@@ -235,6 +242,14 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = {raw(compiler, text_literal(_triggers(action)))};
     END IF;
+    IF pg_catalog.current_setting('wal_level') = 'logical' AND EXISTS (
+            SELECT FROM pg_catalog.pg_partition_ancestors({raw(compiler, _regclass(action.source))}) a
+            JOIN pg_catalog.pg_class c ON c.oid = a.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            JOIN pg_catalog.pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
+            JOIN pg_catalog.pg_publication p ON p.pubname = t.pubname AND p.pubdelete) THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = {raw(compiler, text_literal(_published(action)))};
+    END IF;
     SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO names FROM pg_catalog.pg_attribute
     WHERE attrelid = {raw(compiler, _regclass(action.source))} AND attnum > 0 AND NOT attisdropped
         AND attgenerated = '';
@@ -258,6 +273,15 @@ def _too_many(action: MoveRows) -> str:
     return (
         f" rows of {action.source} belong into the new partition {action.target.name}, and at most {action.limit} are "
         f"moved in one transaction; nothing was changed. Move them in a maintenance window, or raise the limit."
+    )
+
+
+def _published(action: MoveRows) -> str:
+    # Until it is attached the new table is in no publication of its parent's: subscribers would see the DELETE alone.
+    return (
+        f"{action.source} holds rows that belong into the new partition {action.target.name}, and is published: "
+        f"subscribers would lose them; nothing was changed. Move them by hand: create the partition with another name "
+        f"beside the table, DELETE the rows and keep them aside, attach it, and INSERT them through the table."
     )
 
 

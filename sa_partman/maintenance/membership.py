@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.catalog import FoundTable, Partition
 from sa_partman.checks.membership import Differing, membership_findings, unmakeable
 from sa_partman.checks.privileges import lacking_of
 from sa_partman.compare.membership import Membership
@@ -72,9 +72,9 @@ class _Maker:
     def of(cls, table: FoundTable, steps: Iterable[Step]) -> _Maker:
         """For every parent that *steps* add to: its newest leaf, else the newest of the whole table."""
         wanted = {name for step in steps for name in _parents(step)}
-        every: tuple[Parent, ...] = (table, *table.walk())
         newest = newest_leaf(table)
-        found = {parent.name: newest_leaf(parent) or newest for parent in every if parent.name in wanted}
+        divided = (parent for parent in table.walk() if parent.strategy is not None and parent.name in wanted)
+        found = {table.name: newest} | {parent.name: newest_leaf(parent) or newest for parent in divided}
         return cls(table, {name: leaf for name, leaf in found.items() if leaf is not None})
 
     def template(self, step: Step) -> Partition | None:

@@ -20,6 +20,7 @@ from sa_partman.plan.actions import (
     DetachPartition,
     DropPartition,
     MoveRows,
+    UnmarkDetached,
 )
 from sa_partman.plan.member_actions import MemberAction, Publish
 from sa_partman.plan.steps import Purpose, Step
@@ -33,8 +34,11 @@ MOST = 50
 MOST_REMOVED = 10
 """Tables that one transaction removes: meanwhile nobody can use the parent."""
 
-TOGETHER = 10
+TOGETHER = 25
 """Tables that one transaction makes for several parents, when its locks stop nobody and are granted at once."""
+
+_INDEXES = 10
+"""Of each partition, where nobody has counted them."""
 
 _SHARE = 0.25
 """Of the server's room for locks, for one transaction of ours."""
@@ -49,6 +53,11 @@ def room(slots: int, indexes: int) -> int:
         indexes: Of each partition; each takes a lock too.
     """
     return max(1, int(_SHARE * slots / (5 + indexes)))
+
+
+def most_together(slots: int) -> int:
+    """How many tables one transaction makes for several parents, see `room`."""
+    return min(TOGETHER, room(slots, _INDEXES))
 
 
 def most_of(group: Sequence[Step], partitions: int, slots: int, indexes: int) -> int:
@@ -69,8 +78,9 @@ def parent_of(step: Step) -> QualifiedName | None:
 
 
 def _stands_alone(action: Action) -> bool:
-    # Behind a Publish as whoever connected, the role of the step is gone.
-    return isinstance(action, MoveRows) or (isinstance(action, Publish) and action.as_connected)
+    # Behind a Publish as whoever connected, the role of the step is gone. Whether a detached table still is ours to
+    # attach again is asked under the locks of its own step.
+    return isinstance(action, MoveRows | UnmarkDetached) or (isinstance(action, Publish) and action.as_connected)
 
 
 def groups(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
@@ -82,12 +92,17 @@ def groups(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
             yield tuple(group)
 
 
-def gathered(found: Iterable[tuple[Step, ...]]) -> Iterator[tuple[Step, ...]]:
-    """*found*, in its order; groups that only make partitions, and few, are put together when one role does it."""
+def gathered(found: Iterable[tuple[Step, ...]], most: int) -> Iterator[tuple[Step, ...]]:
+    """
+    *found*, in its order; groups that only make partitions, and few, are put together when one role does it.
+
+    Args:
+        most: Tables of one transaction, see `most_together`.
+    """
     few: list[Step] = []
     for group in found:
-        joins = _joins(group)
-        if few and not (joins and group[0].role == few[0].role and _size(few) + _size(group) <= TOGETHER):
+        joins = _joins(group, most)
+        if few and not (joins and group[0].role == few[0].role and _size(few) + _size(group) <= most):
             yield tuple(few)
             few = []
         if joins:
@@ -98,17 +113,17 @@ def gathered(found: Iterable[tuple[Step, ...]]) -> Iterator[tuple[Step, ...]]:
         yield tuple(few)
 
 
-def is_light(steps: tuple[Step, ...]) -> bool:
+def is_light(steps: tuple[Step, ...], most: int) -> bool:
     """Whether *steps* may be tried in one transaction, without waiting for anybody."""
-    return len(steps) > 1 and _joins(steps)
+    return len(steps) > 1 and _joins(steps, most)
 
 
-def _joins(group: tuple[Step, ...]) -> bool:
+def _joins(group: tuple[Step, ...], most: int) -> bool:
     return (
         bool(group)
         and group[0].purpose is Purpose.PROVISION
         and parent_of(group[0]) is not None
-        and _size(group) <= TOGETHER
+        and _size(group) <= most
     )
 
 

@@ -140,6 +140,11 @@ def _row_security(name: QualifiedName, have: Member, want: Member) -> Iterator[M
 
 def newest_leaf(parent: Parent) -> Partition | None:
     """The leaf with the highest bound that holds rows of its own; the default partition only if there is no other."""
+    if not parent.partitions:
+        return None
+    highest = max(parent.partitions, key=_place)
+    if highest.kind == "r" and not highest.detach_pending:
+        return highest
     for partition in sorted(parent.partitions, key=_place, reverse=True):
         leaf = partition if partition.kind == "r" else newest_leaf(partition)
         if leaf is not None and not partition.detach_pending:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
@@ -34,14 +34,15 @@ def connected(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def apart(engine: Engine) -> Iterator[Connection]:
     """
-    A connection in a transaction, taken out of the pool and closed in the end: a pool of one does not starve.
+    A connection in a transaction, opened beside the pool and closed in the end: a pool of one does not starve, and a
+    large one keeps the connections that it has, whose server processes know the catalog already.
 
     Raises:
         ServerUnavailable: See `connected`.
     """
     driver = None
     try:
-        with _connect(engine) as connection:
+        with _connect(engine, _beside_the_pool) as connection:
             steady(connection)
             connection.detach()
             driver = connection.connection.dbapi_connection
@@ -69,12 +70,18 @@ def isolated(engine: Engine, level: IsolationLevel) -> Iterator[Connection]:
         yield connection
 
 
-def _connect(engine: Engine) -> Connection:
+def _beside_the_pool(engine: Engine) -> Connection:
+    # The same creator and the same listeners as the engine's own pool.
+    return Connection(engine, engine.pool.recreate().connect())
+
+
+def _connect(engine: Engine, opened: Callable[[Engine], Connection] = Engine.connect) -> Connection:
     try:
-        connection = engine.connect()
+        connection = opened(engine)
     except Exception as error:
-        # Over asyncpg the errors of the network come as they are, and with SQLAlchemy 2.0 those of the server too.
-        if not isinstance(error, DBAPIError | OSError) and sqlstate(error) is None:
+        # The driver's own come from a pool; over asyncpg the errors of the network come as they are, and with
+        # SQLAlchemy 2.0 those of the server too.
+        if not isinstance(error, DBAPIError | OSError | engine.dialect.loaded_dbapi.Error) and sqlstate(error) is None:
             raise
         where = engine.url.render_as_string(hide_password=True)
         raise ServerUnavailable(f"no connection to {where}: {first_line(error)}; nothing was changed") from error

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from functools import cache
 
-# Every table of a run and whatever below it is partitioned itself, each with its key; then the tables detached by us.
+from sqlalchemy import Connection, TextClause, text
+
+# pg_constraint has no index for the table that a foreign key refers to. Its triggers tell, and where a partitioned
+# table has none of those yet, what depends on the table, which is more.
+_BY_TRIGGERS = "SELECT t.tgconstraint FROM pg_catalog.pg_trigger t WHERE t.tgrelid = {0} AND t.tgconstrrelid <> 0"
+_BY_DEPENDENCIES = """
+SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid = CAST('pg_catalog.pg_class' AS regclass)
+    AND d.refobjid = {0} AND d.classid = CAST('pg_catalog.pg_constraint' AS regclass)
+"""
+
+
+def is_before_15(connection: Connection) -> bool:
+    """Whether the server is PostgreSQL 14."""
+    return (connection.dialect.server_version_info or (15,)) < (15,)
+
+
+def constraints_on(oid: str, *, before_15: bool) -> str:
+    """A query for the oids of constraints among which are all foreign keys that refer to the table *oid*."""
+    return (_BY_DEPENDENCIES if before_15 else _BY_TRIGGERS).format(oid)
+
+
+# Every table of a run and whatever below it is partitioned itself, each with its key; then the tables detached by us,
+# but for those that somebody made children of a table of his own since.
 # Partitions that are partitioned are few, so the recursion begins at them: no leaf is looked at.
-PARENTS = text("""
+_PARENTS = """
 WITH RECURSIVE wanted AS (
     SELECT n.oid AS namespace, u.name
     FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])) AS u(schema, name)
@@ -32,7 +54,7 @@ SELECT t.oid, t.depth, n.nspname, c.relname, CAST(p.partstrat AS text), k.column
     CASE WHEN t.depth = 0 THEN ARRAY[
         pg_catalog.pg_has_role(c.relowner, 'USAGE'),
         pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE'),
-        EXISTS (SELECT FROM pg_catalog.pg_constraint f
+        EXISTS (SELECT FROM ({constraints} OFFSET 0) k(oid) JOIN pg_catalog.pg_constraint f ON f.oid = k.oid
                 WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0),
         pg_catalog.pg_get_userbyid(c.relowner) = current_user,
         pg_catalog.pg_has_role(c.relowner, CASE
@@ -54,17 +76,28 @@ LEFT JOIN LATERAL (
     LEFT JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
 ) k ON p.partrelid IS NOT NULL
 UNION ALL
-SELECT c.oid, -1, n.nspname, c.relname, NULL, NULL, NULL, NULL, NULL, d.description, NULL, NULL, NULL
+SELECT c.oid, -1, n.nspname, c.relname, NULL, NULL, NULL, NULL, NULL, d.description,
+    ARRAY[o.rolsuper], CAST(o.rolname AS text), NULL
 FROM pg_catalog.pg_description d
 JOIN pg_catalog.pg_class c ON c.oid = d.objoid AND NOT c.relispartition
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_roles o ON o.oid = c.relowner
 WHERE d.classoid = CAST('pg_catalog.pg_class' AS regclass) AND d.objsubid = 0
     AND d.description LIKE 'sa_partman: detached from %'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
 ORDER BY 2, 1
-""")
+"""
+
+
+@cache
+def parents_query(*, before_15: bool) -> TextClause:
+    """The tables of a run and what is below them, see above."""
+    return text(_PARENTS.replace("{constraints}", constraints_on("c.oid", before_15=before_15)))
+
 
 # The one bulk query: the partitions of all these parents. Printing a bound opens the relation, which is most of the
-# cost and waits behind an ACCESS EXCLUSIVE lock; a hash of what is stored tells whether it was read before.
+# cost and waits behind an ACCESS EXCLUSIVE lock; a hash of what is stored tells whether it was read before. No order:
+# the server would sort what is stored of every bound, on disk.
 PARTITIONS = text("""
 SELECT i.inhparent, c.oid, n.nspname, c.relname, CAST(c.relkind AS text), i.inhdetachpending, d.description,
     c.reltuples, c.relpages, pg_catalog.hashtextextended(CAST(c.relpartbound AS text) COLLATE "C", 0)
@@ -76,7 +109,6 @@ LEFT JOIN pg_catalog.pg_description d
     ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = CAST('pg_catalog.pg_class' AS regclass)
 WHERE i.inhparent = ANY (CAST(:parents AS oid[]))
     AND (CAST(:ranges AS boolean) OR p.partstrat <> 'r' OR i.inhrelid = p.partdefid)
-ORDER BY c.oid
 """)
 
 # The bounds that were not read before, printed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Row
@@ -15,12 +16,12 @@ from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.marks import mark_of, unmarked
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.known import known_to, may_be_known
-from sa_partman.postgres.queries import PARENTS, PARTITIONS, PRINTED
+from sa_partman.postgres.queries import PARTITIONS, PRINTED, is_before_15, parents_query
 from sa_partman.spec.declared import DeclaredTable
 
 
 class ParentRow(NamedTuple):
-    """A row of `PARENTS`; depth is 0 for a declared table and -1 for a detached one."""
+    """A row of `parents_query`; depth is 0 for a declared table and -1 for a detached one."""
 
     oid: int
     depth: int
@@ -58,11 +59,13 @@ def reflect(
     """
     wanted = {table.name: table for table in tables}
     parameters = {"schemas": [name.schema for name in wanted], "names": [name.name for name in wanted]}
-    parents = [ParentRow._make(row) for row in connection.execute(PARENTS, {**parameters, "ranges": ranges})]
+    asked = connection.execute(parents_query(before_15=is_before_15(connection)), {**parameters, "ranges": ranges})
+    parents = [ParentRow._make(row) for row in asked.all()]
     divided = [row.oid for row in parents if row.columns is not None]
     rows: Sequence[PartitionRow] = ()
     if divided:
-        rows = connection.execute(PARTITIONS, {"parents": divided, "ranges": ranges}).all()
+        unsorted = connection.execute(PARTITIONS, {"parents": divided, "ranges": ranges}).all()
+        rows = sorted(unsorted, key=itemgetter(1))
     return _Builder(parents, rows, Bounds(connection, rows), wanted).tables()
 
 
@@ -113,6 +116,7 @@ class _Builder:
         self.parents: dict[int, ParentRow] = {}
         self.roots: list[ParentRow] = []
         self.detached: dict[QualifiedName, list[DetachedTable]] = defaultdict(list)
+        self.owners: dict[int, str] = {}
         self.children: dict[int, list[PartitionRow]] = defaultdict(list)
         self.schemas: dict[str, str] = {}
         for parent in parents:
@@ -131,6 +135,16 @@ class _Builder:
             name = QualifiedName(row.schema, row.name)
             table = DetachedTable(name, row.oid, mark.parent, unmarked(row.comment), mark.at, mark.bound)
             self.detached[mark.parent].append(table)
+            (by_superuser,) = row.may
+            if not by_superuser:
+                self.owners[row.oid] = row.owner
+
+    def _detached_by_us(self, parent: QualifiedName, row: ParentRow) -> Iterator[DetachedTable]:
+        """
+        Everybody can write a mark on a table of his own, whose types and casts would then be at work with our rights.
+        """
+        trusted = (row.owner, row.role)
+        return (each for each in self.detached.get(parent, ()) if self.owners.get(each.oid, row.role) in trusted)
 
     def tables(self) -> dict[QualifiedName, FoundTable]:
         found = (self._table(row) for row in self.roots)
@@ -149,7 +163,7 @@ class _Builder:
             _STRATEGIES.get(row.strategy or ""),
             key,
             partitions,
-            tuple(table for parent in self._names(name, partitions) for table in self.detached.get(parent, ())),
+            tuple(each for parent in self._names(name, partitions) for each in self._detached_by_us(parent, row)),
             referenced,
             Privileges(is_owner, may_create, row.owner, row.role, is_same, may_set_role),
         )

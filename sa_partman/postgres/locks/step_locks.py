@@ -11,6 +11,7 @@ from sqlalchemy import Connection, TextClause, text
 from sa_partman.names import QualifiedName
 from sa_partman.plan.locks import Lock, LockMode, Relatives
 from sa_partman.postgres.locks.blockers import Key
+from sa_partman.postgres.queries import constraints_on, is_before_15
 
 # Nothing here opens a relation, so it waits for nobody's lock. OFFSET 0 keeps the planner, which knows nothing of how
 # few rows there are, to the catalog's indexes.
@@ -58,14 +59,6 @@ LEFT JOIN pg_catalog.pg_locks l ON l.relation = r.oid AND l.locktype = 'relation
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 WHERE NOT r.relispartition OR r.role NOT IN ('referenced', 'referencing')
 ORDER BY r.place, r.depth DESC, r.oid
-"""
-
-# pg_constraint has no index for the table that a foreign key refers to. Its triggers tell, and where a partitioned
-# table has none of those yet, what depends on the table, which is more.
-_BY_TRIGGERS = "SELECT t.tgconstraint FROM pg_catalog.pg_trigger t WHERE t.tgrelid = g.oid AND t.tgconstrrelid <> 0"
-_BY_DEPENDENCIES = """
-SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid = CAST('pg_catalog.pg_class' AS regclass)
-    AND d.refobjid = g.oid AND d.classid = CAST('pg_catalog.pg_constraint' AS regclass)
 """
 
 _CROWD = text("""
@@ -137,8 +130,7 @@ def look_around(
     found: dict[int, dict[str, dict[QualifiedName, None]]] = {}
     lockable: set[QualifiedName] = set()
     held: dict[Held, None] = {}
-    before_15 = (connection.dialect.server_version_info or (15,)) < (15,)
-    rows = connection.execute(_query(condition, before_15), parameters).all()
+    rows = connection.execute(_query(condition, is_before_15(connection)), parameters).all()
     for place, kin, schema, relation, may_lock, pid, transaction, mode, _ in rows:
         name = QualifiedName(schema, relation)
         found.setdefault(place, {}).setdefault(kin, {})[name] = None
@@ -152,7 +144,7 @@ def look_around(
 
 @lru_cache(8)
 def _query(condition: str, before_15: bool) -> TextClause:
-    constraints = _BY_DEPENDENCIES if before_15 else _BY_TRIGGERS
+    constraints = constraints_on("g.oid", before_15=before_15)
     return text(_AROUND.replace("{constraints}", constraints).replace("{condition}", condition))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,6 +19,7 @@ from sa_partman.plan.steps import Step
 from sa_partman.postgres.locks.step_locks import Surroundings, crowd_of
 from sa_partman.postgres.steps.in_step import Inspect, in_step
 from sa_partman.postgres.steps.running import Running
+from sa_partman.postgres.steps.sending import send
 from sa_partman.postgres.steps.unchanged import require_below, require_detached, require_unchanged
 
 
@@ -78,8 +80,6 @@ def _drop(running: Running, step: Step, branch: QualifiedName, leaves: tuple[Qua
         # Under the lock of the branch, which a detach of it, or of what is below it, would need too.
         still(connection)
         require_below(connection, branch, leaves)
-        for action in part.actions:
-            for statement in render(action):
-                connection.execute(statement)
+        send(connection, chain.from_iterable(map(render, part.actions)))
 
     in_step(running, part, work)

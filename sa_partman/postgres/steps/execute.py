@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -24,6 +25,7 @@ from sa_partman.postgres.steps.detach import detach_concurrently, plain_instead
 from sa_partman.postgres.steps.in_step import at_once, in_step
 from sa_partman.postgres.steps.perform import worker_of
 from sa_partman.postgres.steps.running import Running
+from sa_partman.postgres.steps.sending import send
 from sa_partman.postgres.steps.unchanged import Overtaken, require_unchanged
 
 __all__ = [
@@ -160,9 +162,7 @@ def apply_actions(connection: Connection, actions: Iterable[Action], owner: str 
         VerificationFailed: The catalog shows another bound or owner; the caller's transaction should be rolled back.
     """
     done = tuple(actions)
-    for action in done:
-        for statement in render(action):
-            connection.execute(statement)
+    send(connection, chain.from_iterable(map(render, done)))
     _verify(connection, done, owner)
 
 
@@ -192,7 +192,7 @@ def translated(step: Step, error: DBAPIError) -> ExecutionError:
     """Our error for the server's; the driver's own stays as its cause."""
     if overtaken(error):
         return Overtaken(f"{step.partition}: {first_line(error)}; nothing was changed")
-    if sqlstate(error) == FOREIGN_KEY_VIOLATION:
+    if sqlstate(error) == FOREIGN_KEY_VIOLATION and step.purpose.removes:
         return ExecutionError(
             f"{step.partition} stays, because its rows are referenced: {first_line(error)}; this step was rolled back. "
             f"Remove the rows that refer to it first, or name their table in Retention(satellites=...)."

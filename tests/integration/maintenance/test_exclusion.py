@@ -221,12 +221,15 @@ def test_a_transaction_timeout_of_the_server(engine: Engine, metadata: MetaData,
 
 
 def test_a_pool_of_one(engine: Engine, metadata: MetaData) -> None:
-    """The lock's connection is taken out of the pool, so the steps have it."""
+    """The lock's connection is opened beside the pool, so the steps have the one in it, and it stays."""
     with another(engine, pool_size=1, max_overflow=0, pool_timeout=5) as one:
+        before = scalar(one, "SELECT pg_backend_pid()")
         result = upkeep(one, metadata, NOW).run()
+        after = scalar(one, "SELECT pg_backend_pid()")
 
     assert result.ok, str(result)
     assert 8 == len(made(result))
+    assert before == after
 
 
 def test_an_engine_in_autocommit(engine: Engine, metadata: MetaData) -> None:

@@ -240,8 +240,8 @@ def test_no_statement_of_a_step_runs_without_a_limit(dropping: Engine) -> None:
 
         @event.listens_for(own, "before_cursor_execute")
         def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-            word = statement.split()[0].upper()
-            if word in ("LOCK", "CREATE", "ALTER", "DROP", "COMMENT"):
+            words = {each.split()[0].upper() for each in statement.split(";\n")}
+            for word in words & {"LOCK", "CREATE", "ALTER", "DROP", "COMMENT"}:
                 beside = cursor.connection.cursor()  # type: ignore[attr-defined]
                 beside.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
                 seen.setdefault(word, set()).add(beside.fetchone())

@@ -10,7 +10,7 @@ from sa_partman.maintenance.results import Outcome
 from sa_partman.postgres.steps import in_step
 from tests.support.database import HASTY, holding, made, new_table, partitions, role, sql, upkeep
 
-TABLES = 24
+TABLES = 30
 EARLY, LATER = "2030-01-15", "2030-02-15"
 
 
@@ -29,16 +29,19 @@ def many(engine: Engine) -> MetaData:
 
 
 def test_a_partition_on_each_of_many_tables(engine: Engine, many: MetaData) -> None:
-    """Ten at a time; every one is there afterwards."""
+    """In a few transactions, and the statements of each in one message; every one is there afterwards."""
     commits: list[object] = []
+    sent: list[str] = []
     event.listen(engine, "commit", commits.append)
+    event.listen(engine, "before_cursor_execute", lambda _, __, statement, *___: sent.append(statement))
 
     result = upkeep(engine, many, LATER).run()
-    committed = len(commits)
+    committed, attaching = len(commits), sum("ATTACH PARTITION" in each for each in sent)
 
     assert sorted(f"t{number}_p20300301" for number in range(TABLES)) == sorted(made(result))
     assert all(f"t{number}_p20300301" in partitions(engine, f"t{number}") for number in range(TABLES))
-    assert committed < TABLES
+    assert committed < TABLES / 2
+    assert 0 < attaching < TABLES / 2
     assert not upkeep(engine, many, LATER).plan()
 
 

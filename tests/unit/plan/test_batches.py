@@ -30,6 +30,7 @@ from sa_partman.plan.batches import (
     groups,
     is_light,
     most_of,
+    most_together,
     pieces,
     room,
     weight,
@@ -133,17 +134,22 @@ def test_few_creations_of_several_parents_go_together() -> None:
     many = [creation(number, EVENTS.sibling("many")) for number in range(TOGETHER + 1)]
     foreign = replace(creation(7, EVENTS.sibling("theirs")), role="owner")
 
-    found = list(gathered(groups([*few, *many, foreign, removal(1), removal(2)])))
+    found = list(gathered(groups([*few, *many, foreign, removal(1), removal(2)]), TOGETHER))
 
     assert [tuple(few), tuple(many), (foreign,), (removal(1), removal(2))] == found
-    assert [True, False, False, False] == [is_light(each) for each in found]
+    assert [True, False, False, False] == [is_light(each, TOGETHER) for each in found]
 
 
-@given(st.lists(st.integers(min_value=0, max_value=12), max_size=40))
-def test_gathering_loses_nothing(parents: list[int]) -> None:
+@given(st.lists(st.integers(min_value=0, max_value=12), max_size=40), st.integers(min_value=1, max_value=TOGETHER))
+def test_gathering_loses_nothing(parents: list[int], most: int) -> None:
     steps = [creation(place, EVENTS.sibling(f"t{parent}")) for place, parent in enumerate(parents)]
 
-    found = list(gathered(groups(steps)))
+    found = list(gathered(groups(steps), most))
 
     assert steps == list(chain.from_iterable(found))
-    assert all(sum(map(weight, each)) <= TOGETHER for each in found if is_light(each))
+    assert all(sum(map(weight, each)) <= most for each in found if is_light(each, most))
+
+
+def test_a_server_with_little_room_for_locks() -> None:
+    """The others keep three quarters of it, and what is many indexes for us is counted."""
+    assert [TOGETHER, 10, 1] == [most_together(slots) for slots in (6_400, 600, 20)]
