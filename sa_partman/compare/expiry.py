@@ -8,14 +8,16 @@ is gone, one that was restored from an archive and still says so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.grid import Position
-from sa_partman.bounds.values import MINVALUE
+from sa_partman.bounds.values import MINVALUE, KeyValue
 from sa_partman.catalog import Parent, Partition
 from sa_partman.compare.ranges import Line, cutoff_of, line_of, lines_of, retention_in
 from sa_partman.compare.situation import Situation
 from sa_partman.marks import is_restored
+from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import Level, RangeLevel
 from sa_partman.spec.retention import Retention
 
@@ -44,11 +46,31 @@ def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
         upper = level.axis.decode(bound.upper[line.place])
         if upper is None:
             return None
+        if upper > cutoff:
+            return None
         # Behind the ranged column anything but MINVALUE lets in rows of the upper value itself.
-        exact = all(value is MINVALUE for value in bound.upper[line.place + 1 :])
-        return retention if upper < cutoff or (exact and upper == cutoff) else None
+        whole = all(value is MINVALUE for value in bound.upper[line.place + 1 :])
+        beyond = _beyond(level, bound.upper[line.place], upper)
+        return retention if (beyond is None and (whole or upper < cutoff)) or _is_past(beyond, cutoff) else None
 
     return judge
+
+
+def _beyond(level: RangeLevel, value: KeyValue, position: Position) -> Position | None:
+    """
+    Where the values before *value* may still lie, when *value* itself stands between two positions: 2000.5, or a UUID
+    that some other tool has filled up. None when *position* is exactly where it stands.
+    """
+    axis = level.axis
+    if axis.encode(position) == value:
+        return None
+    codec = axis.codec if isinstance(axis, TimeAxis) else None
+    step: Any = 1 if codec is None else codec.resolution
+    return position + step
+
+
+def _is_past(position: Position | None, cutoff: Position) -> bool:
+    return position is not None and bool(position <= cutoff)
 
 
 def _keep(_: Partition) -> None:

@@ -71,6 +71,8 @@ class Audit:
         """The run's row, which says that it has not finished; the tables too when they are not there."""
         with self._tried() as connection:
             self.tables.make(connection)
+        if self._trouble:
+            return
         with self._tried() as connection:
             self._id = self.tables.begin(connection, run, planned, __version__, socket.gethostname(), os.getpid())
 

@@ -17,7 +17,6 @@ from sa_partman.checks.staleness import stale_finding
 from sa_partman.checks.status import TableStatus
 from sa_partman.checks.suite import Known, findings_of
 from sa_partman.compare.shape import shape_finding
-from sa_partman.errors import DeclarationError
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.healing import left_behind
 from sa_partman.maintenance.looking import Tables, looked, status, undecided
@@ -111,7 +110,7 @@ def _table(
         return
     try:
         plan = plan_table(view.declared, view.found, view.situation)
-    except (DeclarationError, ValueError) as error:
+    except Exception as error:  # as a run would find it
         yield undecided(view.declared, error)
         return
     rows = _rows(engine, view)
@@ -154,7 +153,7 @@ def _runways(view: TableView) -> tuple[Runway, ...]:
         return ()
     try:
         return tuple(runways_of(view.declared, view.found, view.situation))
-    except (DeclarationError, ValueError):
+    except Exception:
         return ()
 
 

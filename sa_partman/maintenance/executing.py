@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sa_partman.bounds.bound import Bound
 from sa_partman.compare.situation import Path
 from sa_partman.errors import ExclusionLost, ExecutionError, LockNotAcquired, ServerUnavailable
 from sa_partman.maintenance.hooks import Hooks
@@ -13,7 +14,7 @@ from sa_partman.maintenance.looking import declared, looked, planned
 from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
-from sa_partman.plan.batches import batches, gathered, groups, is_light, most_of, parent_of
+from sa_partman.plan.batches import batches, gathered, groups, is_light, most_of, most_together, parent_of
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.locks.step_locks import crowd_of
@@ -49,13 +50,21 @@ class Executor:
             ExclusionLost: The right to be the only maintainer is gone; the steps so far were done.
         """
         failed: set[QualifiedName] = set()
-        for several in gathered(groups(steps)):
-            for batch in (several,) if is_light(several) else self._batches(several):
+        wanted = tuple(steps)
+        for several in gathered(groups(wanted), self._together_at_most) if wanted else ():
+            for batch in (several,) if self._is_light(several) else self._batches(several):
                 # Not the second half of something whose first half failed.
                 for result in self._guarded(tuple(step for step in batch if step.partition not in failed)):
                     if result.failed or result.outcome is Outcome.VETOED:
                         failed.add(result.step.partition)
                     yield result
+
+    @property
+    def _together_at_most(self) -> int:
+        return most_together(self.running.limits.lock_slots)
+
+    def _is_light(self, steps: tuple[Step, ...]) -> bool:
+        return is_light(steps, self._together_at_most)
 
     def _batches(self, group: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
         """A table of thousands of partitions is changed in few transactions, any other one a step at a time."""
@@ -77,8 +86,9 @@ class Executor:
                 agreed.append(step)
             else:
                 yield refusal
-        together = self._lightly if is_light(batch) else self._together
-        for result in together(tuple(agreed)):
+        left = tuple(agreed)
+        together = self._lightly if self._is_light(left) else self._together
+        for result in together(left):
             yield result if result.failed else hooks.after(result)
 
     def _lightly(self, batch: tuple[Step, ...]) -> Iterator[StepResult]:
@@ -141,13 +151,21 @@ class Executor:
         """Looks again: when the step is not needed any more, somebody else did it; else its name is taken."""
         tables = [each.name for each in declared(self.settings, None) if _is(each, step.table)]
         view = looked(self.settings, [str(name) for name in tables], self.paths)
-        wanted = {(again.partition, again.bound) for each in view.tables for again in planned(each).steps}
-        if (step.partition, step.bound) not in wanted:
+        for each in view.tables:
+            if each.unread is not None:  # nobody knows whether somebody else did it
+                return StepResult(step, Outcome.FAILED, 0.0, f"{error}; {each.unread.message}")
+        # By the bound: what is still lacking, or still there, under another name was done by nobody.
+        wanted = {_place(again) for each in view.tables for again in planned(each).steps}
+        if _place(step) not in wanted:
             return StepResult(step, Outcome.SUPERSEDED, 0.0)
         with connected(self.settings.engine) as connection:
             pin(connection, self.settings.lock.lock_timeout)
             taken = name_taken(connection, step.partition)
         return StepResult(step, Outcome.FAILED, 0.0, str(taken or error))
+
+
+def _place(step: Step) -> tuple[QualifiedName, Bound | None]:
+    return parent_of(step) or step.partition, step.bound
 
 
 def _shared(batch: tuple[Step, ...], attempted: Attempted) -> Iterator[StepResult]:

@@ -32,6 +32,7 @@ def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = ()) -> 
     Args:
         paths: Branches asked for at run time.
     """
+    settings.require_postgresql()
     engine = dependable(settings.engine)
     placed = settings.schemas.place(engine, declared(settings, tables))
     wanted = tuple(each.declared for each in placed)
@@ -48,7 +49,7 @@ def planned(view: TableView) -> TablePlan:
         return TablePlan(view.declared.name, (), (view.unread,))
     try:
         plan = plan_table(view.declared, view.found, view.situation)
-    except (DeclarationError, ValueError) as error:
+    except Exception as error:  # in a codec or a callable of the user's: it costs this table, and no other
         return TablePlan(view.declared.name, (), (undecided(view.declared, error),))
     lacking = _lacking(view.found, plan)
     return plan if lacking is None else TablePlan(plan.table, (), (*plan.findings, lacking))
@@ -60,11 +61,12 @@ def status(view: TableView) -> TableStatus:
 
 
 def undecided(table: DeclaredTable, error: Exception) -> Finding:
+    said = str(error) if isinstance(error, DeclarationError | ValueError) else repr(error)
     return Finding(
         "declaration",
         Severity.ERROR,
         str(table.name),
-        f"{table.name} can't be planned: {error}; nothing was changed",
+        f"{table.name} can't be planned: {said}; nothing was changed",
         "put the declaration right; the other tables were not affected",
     )
 

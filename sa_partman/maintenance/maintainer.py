@@ -20,7 +20,7 @@ from sa_partman.maintenance.reporting import Report
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.maintenance.schemas import Schemas, SchemaSource, untranslated
-from sa_partman.maintenance.settings import Settings
+from sa_partman.maintenance.settings import Settings, hooks_of, metadata_of
 from sa_partman.maintenance.tenants import paths_of
 from sa_partman.plan.steps import Purpose
 from sa_partman.ports.hook import Hook
@@ -28,6 +28,8 @@ from sa_partman.ports.waiting import Sleeping
 from sa_partman.postgres.locks.retry import LockPolicy
 
 if TYPE_CHECKING:
+    from sa_partman.maintenance.archives import Archived
+    from sa_partman.maintenance.restoring import Restored
     from sa_partman.maintenance.serving import Service
     from sa_partman.observe.http import Listening
 
@@ -45,7 +47,7 @@ class Maintainer:
         audit: Keep a record of every run and step in two tables, ``sa_partman_runs`` and ``sa_partman_steps``; text:
             the schema that they are in, else the default one.
         report: Called after every step that was tried.
-        limit: Partitions that one run removes at most; None: all that are expired.
+        limit: Partitions that one run removes at most, 0 or more; None: all that are expired.
         hook_timeout: Seconds that one hook may take.
         schemas: The schemas that have the tables declared without one: names, a ``select()`` of names or a callable
             that gives them, asked at each look; maps in the manner of ``schema_translate_map`` place tables of other
@@ -68,13 +70,15 @@ class Maintainer:
     ) -> None:
         if not isinstance(engine, Engine):
             raise TypeError(f"Maintainer takes an Engine and got {engine!r}; AsyncMaintainer takes an AsyncEngine")
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit={limit!r} is below 0; None removes all that are expired")
         self.settings = Settings(
             engine=untranslated(engine),
-            metadata=metadata if isinstance(metadata, MetaData) else tuple(metadata),
+            metadata=metadata_of(metadata),
             now=clock(now),
             lock=lock or LockPolicy(),
             report=report,
-            hooks=tuple(hooks),
+            hooks=hooks_of(hooks),
             hook_timeout=hook_timeout,
             audit=audit,
             limit=limit,
@@ -186,6 +190,60 @@ class Maintainer:
             DeclarationError: There is no such branch; nothing was changed.
         """
         return acting.drop_branch(self.settings, table, branch)
+
+    # -- archives ------------------------------------------------------------------------------------------------
+
+    def archives(self, to: str) -> tuple[Archived, ...]:
+        """
+        The archives at *to*, by name; what has no manifest of ours is left out.
+
+        Args:
+            to: A directory or URL, as in ``Archive(to)``.
+
+        Raises:
+            ConfigurationError: There is no such place, or it does not answer.
+        """
+        from sa_partman.maintenance.archives import archives
+
+        return archives(to)
+
+    def verify(self, manifest: str) -> Archived:
+        """
+        Reads an archive to the end.
+
+        Args:
+            manifest: The path or URL of its manifest.
+
+        Raises:
+            ConfigurationError: There is no such manifest.
+            VerificationFailed: The archive is not what its manifest says.
+        """
+        from sa_partman.maintenance.archives import verify
+
+        return verify(manifest)
+
+    def restore(self, manifest: str, *, table: str | None = None) -> Restored:
+        """
+        Makes a partition as the declaration wants it, loads the archive, compares every row, and attaches it.
+
+        It bears a mark that keeps retention off it, for else it would go with the next run: detach or drop it
+        yourself, or remove its comment.
+
+        Args:
+            manifest: The path or URL of its manifest.
+            table: The declared table, when it is not the one that the manifest names.
+
+        Raises:
+            ConfigurationError: There is no such manifest.
+            VerificationFailed: The archive is damaged; nothing was changed.
+            DeclarationError: The table is not declared.
+            Refused: Its range has a partition already, or its name is taken; nothing was changed.
+            MaintainerBusy: Another maintainer is at work; nothing was changed.
+            ExecutionError: The server refused; nothing was changed.
+        """
+        from sa_partman.maintenance.restoring import restored_by
+
+        return restored_by(self.settings, manifest, table)
 
     # -- again and again -----------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from sqlalchemy import text
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.settings import Settings
 from sa_partman.postgres.connect import connected
+from sa_partman.postgres.session import pin
+from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT
 
 ALLOWED = timedelta(seconds=10)
 """Clocks that are further apart than this do not agree."""
@@ -30,6 +32,7 @@ def skew_finding(settings: Settings, severity: Severity) -> Finding | None:
     if settings.now is not None:
         return None
     with connected(settings.engine) as connection:
+        pin(connection, CATALOG_LOCK_TIMEOUT)  # some drivers can't read a time in every DateStyle
         asked = client_clock()
         server: datetime = connection.execute(_NOW).scalar_one()
         answered = client_clock()

@@ -242,6 +242,7 @@ class DeleteReferring:
         columns: Of *table*, in the order of its foreign key.
         referred: The columns of *partition* that they refer to.
         batch: Rows in one transaction, at most.
+        parent: Of *partition*, with *bound* and *key*: what tells whether it is still the one that was meant.
     """
 
     table: QualifiedName
@@ -249,6 +250,9 @@ class DeleteReferring:
     columns: tuple[str, ...]
     referred: tuple[str, ...]
     batch: int = 5_000
+    parent: QualifiedName | None = field(default=None, repr=False)
+    bound: Bound | None = field(default=None, repr=False)
+    key: PartitionKey | None = field(default=None, repr=False)
 
     in_transaction: ClassVar[bool] = True
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from sa_partman.catalog import ForeignKey, FoundTable, Partition
+from sa_partman.catalog import ForeignKey, FoundTable, Parent, Partition
 from sa_partman.finding import Finding, Severity
+from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import DeleteReferring
 from sa_partman.plan.steps import Purpose, Step, TablePlan
@@ -41,12 +42,20 @@ def referenced_first(plans: Sequence[TablePlan], keys: Iterable[ForeignKey]) -> 
 
 
 def satellite_steps(
-    table: FoundTable, partition: Partition, retention: Retention, keys: Iterable[ForeignKey] | None
+    table: FoundTable,
+    parent: Parent,
+    partition: Partition,
+    key_of: PartitionKey,
+    retention: Retention,
+    keys: Iterable[ForeignKey] | None,
 ) -> Iterator[Step | Finding]:
     """
-    One step for each foreign key of a satellite, or a finding for a satellite that is none.
+    One step for each foreign key of a satellite, or a finding for a satellite that is none. Its purpose is that of the
+    removal, so a hook that is against the one is against the other.
 
     Args:
+        parent: Of *partition*.
+        key_of: By which *parent* is divided.
         keys: Those that refer to *table*; None while they were not read, which gives nothing.
     """
     if keys is None:
@@ -60,8 +69,17 @@ def satellite_steps(
             if key.divided:
                 yield _wrong(table.name, name, "it is partitioned, so it needs a retention of its own")
                 continue
-            delete = DeleteReferring(key.referencing, partition.name, key.columns, key.referred)
-            yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (delete,))
+            delete = DeleteReferring(
+                key.referencing,
+                partition.name,
+                key.columns,
+                key.referred,
+                parent=parent.name,
+                bound=partition.bound,
+                key=key_of,
+            )
+            purpose = Purpose.DETACH if retention.detaches else Purpose.DROP
+            yield Step(purpose, table.name, partition.name, partition.bound, (delete,))
 
 
 def _is(found: QualifiedName, name: str, table: QualifiedName) -> bool:

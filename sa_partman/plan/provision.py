@@ -72,7 +72,10 @@ class _Builder:
         self.taken[name] = bound
         ours = self.detached.get(name)
         if ours is not None and ours.parent == parent.name:
+            default = default_of(parent)
+            moved = () if default is None else (MoveRows(default.name, name, bound, level.key),)
             actions: tuple[Action, ...] = (
+                *moved,  # what came for it meanwhile
                 AttachPartition(parent.name, name, bound, level.key),
                 UnmarkDetached(name, ours.parent, ours.comment),
             )

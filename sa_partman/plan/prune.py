@@ -56,7 +56,7 @@ def _leaving(
     table: FoundTable, level: Level, parent: Parent, partition: Partition, retention: Retention, situation: Situation
 ) -> Iterator[Step | Finding]:
     """*partition* goes, and before it what its satellites hold of it; or it stays, and a finding says why."""
-    satellites = tuple(satellite_steps(table, partition, retention, situation.inbound))
+    satellites = tuple(satellite_steps(table, parent, partition, level.key, retention, situation.inbound))
     yield from satellites
     if not any(isinstance(each, Finding) for each in satellites):
         yield from removal(table, level, parent, partition, retention, situation)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, TextClause, text
 
 from sa_partman.checks.data import LastRuns
+from sa_partman.errors import ConfigurationError
 from sa_partman.names import quote
 
 RUNS, STEPS = "sa_partman_runs", "sa_partman_steps"
@@ -89,7 +90,8 @@ DELETE FROM {{runs}} WHERE id IN (
         AND NOT EXISTS (SELECT FROM {{steps}} s WHERE s.run_id = r.id) LIMIT {RUNS_AT_ONCE})
 """,
 )
-# Whoever checks may be another role, in another schema, than whoever runs; without the privilege nothing is known.
+# Whoever checks may be another role, in another schema, than whoever runs; without the privilege nothing is known. The
+# types matter because a table of that name can be anybody's, and a cast of his would be at work with our rights.
 _WHERE = text(f"""
 SELECT n.nspname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -97,7 +99,23 @@ WHERE c.relname = '{RUNS}' AND c.relkind = 'r'
     AND (CAST(:schema AS text) IS NULL OR n.nspname = CAST(:schema AS text))
     AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
     AND pg_catalog.obj_description(c.oid, 'pg_class') LIKE 'sa_partman: audit%'
+    AND 3 = (SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND (a.attname, a.atttypid) IN (
+        ('started', CAST('timestamptz' AS regtype)), ('finished', CAST('timestamptz' AS regtype)),
+        ('ok', CAST('boolean' AS regtype))))
 ORDER BY n.nspname = CAST(:preferred AS text) DESC, n.nspname LIMIT 1
+""")
+# Whoever owns a table decides what an INSERT into it sets off, with the rights of whoever inserts.
+_STRANGER = text(f"""
+SELECT c.relname, o.rolname
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_roles o ON o.oid = c.relowner
+JOIN pg_catalog.pg_roles me ON me.rolname = current_user
+JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()
+WHERE n.nspname = :schema AND c.relname IN ('{RUNS}', '{STEPS}')
+    AND NOT o.rolsuper AND o.oid NOT IN (me.oid, n.nspowner, d.datdba)
+    AND (me.rolsuper OR NOT pg_catalog.pg_has_role(o.oid, 'USAGE'))
+LIMIT 1
 """)
 _LAST = """
 SELECT CAST(extract(epoch FROM t.now - max(r.finished) FILTER (WHERE r.ok)) AS double precision),
@@ -139,7 +157,18 @@ class AuditTables:
     schema: str
 
     def make(self, connection: Connection) -> None:
-        """Creates them, unless they are there."""
+        """
+        Creates them, unless they are there.
+
+        Raises:
+            ConfigurationError: Somebody whom we have no reason to trust has made one of that name.
+        """
+        stranger = connection.execute(_STRANGER, {"schema": self.schema}).first()
+        if stranger is not None:
+            raise ConfigurationError(
+                f"{self.schema}.{stranger[0]} belongs to {stranger[1]}, whose triggers would be at work with the "
+                f"rights of the connected role; nothing was written into it"
+            )
         there = connection.execute(
             text("SELECT pg_catalog.to_regclass(CAST(:name AS text)) IS NOT NULL"), {"name": self._name(STEPS)}
         ).scalar_one()

@@ -98,7 +98,7 @@ def _integer_parents(level: Level, parent: Parent) -> Iterator[tuple[RangeLevel,
 def _highest(connection: Connection, level: RangeLevel, parent: Parent) -> int | None:
     place = level.place
     part = level.key.parts[place]
-    bounded = [each for each in parent.partitions if isinstance(each.bound, RangeBound) and not each.detach_pending]
+    bounded = [each for each in parent.partitions if isinstance(each.bound, RangeBound) and _can_be_read(each)]
     bounded.sort(key=lambda each: row_order(each.bound.upper[place:]), reverse=True)  # type: ignore[union-attr]
     last = _last_with_rows(connection, bounded)
     if last is None or not isinstance(last.bound, RangeBound):
@@ -109,6 +109,11 @@ def _highest(connection: Connection, level: RangeLevel, parent: Parent) -> int |
     sql = f"SELECT max({_escaped(quote(part.column))}) FROM {_escaped(last.name.quoted)}"
     value = connection.execute(text(sql)).scalar()
     return None if value is None else int(value)
+
+
+def _can_be_read(partition: Partition) -> bool:
+    """Another server, which may be away, is not asked."""
+    return partition.kind != "f" and not partition.detach_pending
 
 
 def _last_with_rows(connection: Connection, partitions: list[Partition]) -> Partition | None:

@@ -134,12 +134,20 @@ RetentionRule = Retention | Mapping[Any, Retention | None] | Callable[[Any], Ret
 
 
 def retention_of(rule: RetentionRule | None, tenant: object) -> Retention | None:
-    """What *rule* says for *tenant* (None where there are no tenants)."""
+    """
+    What *rule* says for *tenant* (None where there are no tenants).
+
+    Raises:
+        DeclarationError: A callable fails, or gives something else.
+    """
     if rule is None or isinstance(rule, Retention):
         return rule
     if isinstance(rule, Mapping):
         return rule.get(tenant, rule.get(str(tenant)))
     try:
-        return rule(tenant)
+        answer = rule(tenant)
     except Exception as error:
         raise DeclarationError(f"retention={rule!r} failed for the tenant {tenant!r}: {error!r}") from error
+    if answer is None or isinstance(answer, Retention):
+        return answer
+    raise DeclarationError(f"retention={rule!r} gave {answer!r} for the tenant {tenant!r}; return a Retention, or None")

@@ -158,7 +158,9 @@ def queued(error: BaseException) -> bool:
 
 
 def _lock(connection: Connection, targets: Iterable[Target], mode: LockMode) -> None:
-    tables = ", ".join(target.sql for target in targets).replace("%", "%%")
+    tables = ", ".join(target.sql for target in targets)
+    if getattr(connection.dialect.identifier_preparer, "_double_percents", False):
+        tables = tables.replace("%", "%%")
     connection.exec_driver_sql(f"LOCK TABLE {tables} IN {mode.sql} MODE")
 
 

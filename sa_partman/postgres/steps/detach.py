@@ -24,9 +24,10 @@ from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected, isolated
 from sa_partman.postgres.locks.persevere import queued
 from sa_partman.postgres.session import act_as, pin
-from sa_partman.postgres.sqlstate import first_line
+from sa_partman.postgres.sqlstate import UNDEFINED_TABLE, WRONG_OBJECT_TYPE, first_line, sqlstate
 from sa_partman.postgres.steps.in_step import until_free
 from sa_partman.postgres.steps.running import Running
+from sa_partman.postgres.steps.unchanged import Overtaken, require_unchanged
 
 _ANOTHER = text("""
 SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits i
@@ -69,9 +70,13 @@ def detach_concurrently(running: Running, step: Step, action: DetachPartition) -
     """
     Raises:
         LockNotAcquired: It was cut off by its deadline; the message says what it had done.
+        Overtaken: Somebody has detached or renamed it since the plan was made; nothing was changed.
         ExecutionError: It failed; the message says what it had done.
     """
     began = time.monotonic()
+    with connected(running.engine) as connection:
+        pin(connection, running.policy.lock_timeout)
+        require_unchanged(connection, (action,))
     try:
         with _alone(running) as connection:
             running.exclusion.verify(connection)
@@ -81,6 +86,8 @@ def detach_concurrently(running: Running, step: Step, action: DetachPartition) -
     except DBAPIError as error:
         end = _end(running, action)
         if end is End.DONE:
+            if sqlstate(error) in (UNDEFINED_TABLE, WRONG_OBJECT_TYPE):
+                raise Overtaken(f"{action.partition} is not a partition of {action.parent} any more") from error
             return  # only then the connection failed
         if end is End.NOTHING and queued(error):
             raise LockNotAcquired(

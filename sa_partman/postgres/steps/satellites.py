@@ -13,6 +13,7 @@ from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.steps.in_step import in_step
 from sa_partman.postgres.steps.perform import performs
 from sa_partman.postgres.steps.running import Running
+from sa_partman.postgres.steps.unchanged import hold, require_partition
 
 PAUSE = 0.05
 """Seconds between two batches, in which others get their turn."""
@@ -25,6 +26,7 @@ def delete_referring(running: Running, step: Step, action: DeleteReferring) -> i
 
     Raises:
         LockNotAcquired: A row is locked by somebody else for too long; the batches before are gone.
+        Overtaken: The partition is not the one any more that was meant; the batches before are gone.
         ExecutionError: The server refused; the batches before are gone.
     """
     (statement,) = render(action)
@@ -33,6 +35,9 @@ def delete_referring(running: Running, step: Step, action: DeleteReferring) -> i
     def batch(connection: Connection) -> int:
         # For rows that somebody else has locked; the table's own lock stops nobody.
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(running.policy.lock_timeout * 1000)}ms'")
+        if action.parent is not None and action.bound is not None and action.key is not None:
+            hold(connection, (action.partition,), "ACCESS SHARE")
+            require_partition(connection, action.partition, action.parent, action.bound, action.key)
         return int(connection.execute(statement).rowcount)
 
     while True:

@@ -1,16 +1,32 @@
-"""Is what a step removes still what the plan saw? Asked under the locks, so that the answer stays true."""
+"""
+Is what a step removes, or marks as ours, still what the plan saw? Asked under the locks, so that the answer stays true.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from sa_partman.bounds.bound import Bound
 from sa_partman.bounds.text import describe, parse_bound
 from sa_partman.errors import ExecutionError
+from sa_partman.key import PartitionKey
 from sa_partman.marks import mark_of
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, DetachPartition, DropPartition
+from sa_partman.plan.actions import (
+    Action,
+    AttachPartition,
+    CreatePartition,
+    CreateTable,
+    DetachPartition,
+    DropPartition,
+    MarkDetached,
+    UnmarkDetached,
+)
+from sa_partman.plan.member_actions import MemberAction
+from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, UNDEFINED_TABLE, first_line, sqlstate
 
 _ATTACHED = text("""
 SELECT n.nspname, c.relname, pg_catalog.pg_get_expr(c.relpartbound, c.oid), pn.nspname, p.relname
@@ -41,29 +57,86 @@ class Overtaken(ExecutionError):
 
 def require_unchanged(connection: Connection, actions: Iterable[Action]) -> None:
     """
-    A partition is known by its parent and its bound: one that merely bears the name is not the one to remove.
+    A partition is known by its parent and its bound: one that merely bears the name is not the one to remove, or to
+    mark as ours to remove later. A table that is to be a partition again has to be the one that was detached. And
+    nobody's table gets privileges or policies because it bears the name of a partition that lacked them.
 
     Raises:
-        Overtaken: A partition that *actions* detach or drop is gone, or another one has its name.
+        Overtaken: A partition that *actions* change is gone, or another one has its name.
     """
-    removed = _removed(actions)
-    if not removed:
-        return
-    parameters = {"schemas": [name.schema for name in removed], "names": [name.name for name in removed]}
-    seen = {
-        QualifiedName(row[0], row[1]): (row[2], QualifiedName(row[3], row[4]))
-        for row in connection.execute(_ATTACHED, parameters)
-    }
+    done = tuple(actions)
+    removed, mended = _removed(done), _mended(done)
+    marks = [action for action in done if isinstance(action, MarkDetached) and action.table not in removed]
+    if marks:
+        hold(connection, (action.table for action in marks), "SHARE UPDATE EXCLUSIVE")
+    if mended:
+        hold(connection, mended, "ACCESS SHARE")
+    seen = _seen(connection, (*removed, *(action.table for action in marks), *mended))
+    for name in mended:
+        if name not in seen:
+            raise Overtaken(f"{name} is not a partition any more; nothing was changed")
     for name, action in removed.items():
-        text_of, parent = seen.get(name, (None, None))
-        if parent != action.parent:
-            raise Overtaken(f"{name} is not a partition of {action.parent} any more; nothing was changed")
-        bound = parse_bound(text_of or "", action.key.types)
-        if bound != action.bound:
-            raise Overtaken(
-                f"{name} is another partition now: {describe(bound)} and not {describe(action.bound)}; "
-                f"nothing was changed"
-            )
+        _require_same(name, action.parent, action.bound, action.key, seen)
+    for mark in marks:
+        if mark.table in seen and mark.bound is not None and mark.key is not None:
+            _require_same(mark.table, mark.parent, mark.bound, mark.key, seen)
+        else:
+            require_detached(connection, mark.table, mark.parent)
+    for name, parent in _attached_again(done).items():
+        require_detached(connection, name, parent)
+
+
+def require_partition(
+    connection: Connection, name: QualifiedName, parent: QualifiedName, bound: Bound, key: PartitionKey
+) -> None:
+    """
+    Raises:
+        Overtaken: *name* is not the partition of *parent* with that *bound* any more.
+    """
+    _require_same(name, parent, bound, key, _seen(connection, (name,)))
+
+
+_Seen = dict[QualifiedName, tuple[str, QualifiedName]]
+"""Partitions, each with its bound as the server prints it, and its parent."""
+
+
+def _seen(connection: Connection, names: tuple[QualifiedName, ...]) -> _Seen:
+    if not names:
+        return {}
+    parameters = {"schemas": [name.schema for name in names], "names": [name.name for name in names]}
+    rows = connection.execute(_ATTACHED, parameters)
+    return {QualifiedName(row[0], row[1]): (row[2], QualifiedName(row[3], row[4])) for row in rows}
+
+
+def _require_same(name: QualifiedName, parent: QualifiedName, bound: Bound, key: PartitionKey, seen: _Seen) -> None:
+    text_of, of = seen.get(name, (None, None))
+    if of != parent:
+        raise Overtaken(f"{name} is not a partition of {parent} any more; nothing was changed")
+    found = parse_bound(text_of or "", key.types)
+    if found != bound:
+        raise Overtaken(
+            f"{name} is another partition now: {describe(found)} and not {describe(bound)}; nothing was changed"
+        )
+
+
+def hold(connection: Connection, names: Iterable[QualifiedName], mode: str) -> None:
+    """
+    Takes a lock on each of *names* by itself, so that nobody gives it another name before the transaction ends; where
+    the role may not lock them, nothing.
+
+    Raises:
+        Overtaken: One has gone.
+        DBAPIError: The lock was not granted.
+    """
+    tables = ", ".join(f"ONLY {name.quoted}" for name in names).replace(":", r"\:")
+    try:
+        with connection.begin_nested():
+            connection.execute(text(f"LOCK TABLE {tables} IN {mode} MODE"))
+    except DBAPIError as error:
+        if sqlstate(error) == UNDEFINED_TABLE:
+            raise Overtaken(f"{first_line(error)}; nothing was changed") from error
+        if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
+            raise
 
 
 def require_detached(connection: Connection, name: QualifiedName, parent: QualifiedName) -> None:
@@ -85,6 +158,21 @@ def require_below(connection: Connection, branch: QualifiedName, names: Iterable
     for name in names:
         if name not in below:
             raise Overtaken(f"{name} is not a partition below {branch} any more; it was left as it is")
+
+
+def _mended(actions: tuple[Action, ...]) -> tuple[QualifiedName, ...]:
+    """The partitions that were there before, and get what their table has."""
+    made = {action.name for action in actions if isinstance(action, CreateTable | CreatePartition)}
+    members = (action.table for action in actions if isinstance(action, MemberAction))
+    return tuple(dict.fromkeys(name for name in members if name not in made))
+
+
+def _attached_again(actions: tuple[Action, ...]) -> dict[QualifiedName, QualifiedName]:
+    """Tables with our mark that become partitions again, each with the parent that the mark has to name."""
+    made = {action.name for action in actions if isinstance(action, CreateTable)}
+    unmarked = {action.table for action in actions if isinstance(action, UnmarkDetached)} - made
+    attached = (action for action in actions if isinstance(action, AttachPartition))
+    return {action.partition: action.parent for action in attached if action.partition in unmarked}
 
 
 def _removed(actions: Iterable[Action]) -> dict[QualifiedName, DetachPartition | DropPartition]:

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Column, Engine, Integer, Numeric, String, Uuid
+from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Numeric, String, Uuid
+from sqlalchemy.schema import CreateTable
 
 from sa_partman import ULID, Epoch, PartitionByRange, Retention, Snowflake, UUIDv7
 from sa_partman.bounds.values import KeyValue
 from sa_partman.key import Family
 from tests.support.builders import at
-from tests.support.database import codes, made, new_table, partitions, sql, upkeep
+from tests.support.database import codes, made, new_table, partitions, scalar, sql, upkeep
 
 NOW = "2026-01-15 12:00"
 
@@ -127,3 +128,48 @@ def test_bounds_of_zeros_are_understood(engine: Engine) -> None:
     assert result.ok, str(result)
     assert "events_p20260201" in made(result)
     assert not upkeep(engine, table, NOW).plan()
+
+
+def test_a_bound_in_the_middle_of_a_period(engine: Engine) -> None:
+    """Somebody cut a day in two: what lies before the cut is as young as that day's end."""
+    spec = PartitionByRange(
+        "k", interval="1 day", premake=0, codec=Reference(), retention=Retention("6 hours", then="drop")
+    )
+    table = new_table(spec, Column("k", String(20, collation="C"), nullable=False))
+    table.create(engine)
+    for name in partitions(engine):
+        sql(engine, f"DROP TABLE {name}")
+    sql(engine, "CREATE TABLE half PARTITION OF events FOR VALUES FROM ('20260114-') TO ('20260115-5')")
+    sql(engine, "INSERT INTO events (id, created_at, k) VALUES (1, now(), '20260115-4')")
+
+    assert upkeep(engine, table, "2026-01-15 23:00").run().ok
+    assert 1 == scalar(engine, "SELECT count(*) FROM events")
+    assert upkeep(engine, table, "2026-01-16 06:00").run().ok
+    assert 0 == scalar(engine, "SELECT count(*) FROM events")
+
+
+@dataclass(frozen=True)
+class Broken(Reference):
+    """A user's own with a fault in it."""
+
+    def decode(self, value: KeyValue) -> datetime:
+        raise KeyError(value)
+
+
+def test_a_codec_with_a_fault_costs_its_own_table_alone(engine: Engine) -> None:
+    """A run and a check say so, and do the others."""
+    metadata = MetaData()
+    spec = PartitionByRange("k", interval="1 month", premake=0, codec=Broken(), retention=Retention("1 month"))
+    text = Column("k", String(20, collation="C"), nullable=False)
+    broken = new_table(spec, text, metadata=metadata)
+    other = new_table(PartitionByRange("created_at", interval="1 month", premake=0), metadata=metadata, name="other")
+    with engine.begin() as connection:
+        for table in (broken, other):
+            connection.execute(CreateTable(table))
+    sql(engine, "CREATE TABLE there PARTITION OF events FOR VALUES FROM ('20260101-') TO ('20260201-')")
+    result = upkeep(engine, metadata, NOW).run()
+
+    assert ["other_p20260101"] == made(result)
+    assert ["declaration"] == codes(result.findings)
+    assert "KeyError" in result.findings[0].message
+    assert "declaration" in codes(upkeep(engine, metadata, NOW).check())

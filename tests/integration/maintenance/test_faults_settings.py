@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine, create_engine, make_url
 
-from sa_partman import LockPolicy
+from sa_partman import LockPolicy, PartitionByRange, Retention
 from sa_partman.errors import ReadOnlyServer
-from tests.support.database import holding, scalar, sql
+from tests.support.database import another, holding, new_table, scalar, sql, upkeep
+from tests.support.database import partitions as partitions_of
 from tests.support.faults import Estate, estate
 from tests.support.invariant import fingerprint, partitions
 from tests.support.killing import others, until
@@ -67,6 +68,22 @@ def test_a_setting_by_alter_role_changes_nothing(database_url: str, setting: str
 
             assert result.ok, str(result)
             found.heal(setting)
+
+
+@pytest.mark.parametrize("settings", STYLES, ids=lambda settings: settings[0])
+def test_the_clock_of_the_server_however_it_is_shown(engine: Engine, settings: tuple[str, ...]) -> None:
+    """A removal compares two clocks, and a check does."""
+    table = new_table(PartitionByRange("created_at", interval="1 month", retention=Retention("1 month", then="drop")))
+    table.create(engine)
+    upkeep(engine, table, "2020-01-15").provision()
+    for setting in settings:
+        sql(engine, f"ALTER DATABASE {engine.url.database} SET {setting}")
+    with another(engine) as other:
+        result = upkeep(other, table).run()
+
+        assert result.ok, str(result)
+        assert [] == [name for name in partitions_of(engine) if "2020" in name]
+        assert not [finding for finding in upkeep(other, table).check() if finding.is_problem]
 
 
 @pytest.mark.parametrize("settings", STYLES, ids=lambda settings: settings[0])

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine, Table
 
 from sa_partman import Hook, PartitionByRange, Retention, StepEvent, Veto, after, before
+from tests.support.archives import MARCH, january, monthly
 from tests.support.builders import span
 from tests.support.database import made, new_table, outcomes, partitions, put, scalar, sql, upkeep
 from tests.support.faces import Face
@@ -239,6 +240,8 @@ def test_the_first_refusal_is_the_last_question(face: Face, engine: Engine) -> N
 
 
 def test_a_purpose_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match=r"archive, drop; without a purpose write @before\(\)"):
+        before(print)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no step is for 'create'; there are heal, repair, provision"):
         before("create")
 
@@ -256,3 +259,17 @@ def test_a_step_that_somebody_else_did_is_not_told(face: Face, engine: Engine) -
 
     assert [] == made(result)
     assert [] == told
+
+
+def test_a_hook_against_every_step_of_a_light_batch(engine: Engine) -> None:
+    """Steps that would have shared a transaction: none is left, and the run goes on."""
+    table = monthly("drop")
+    january(engine, table)
+
+    @before("provision")
+    def never(_: StepEvent) -> None:
+        raise Veto("frozen")
+
+    result = upkeep(engine, table, MARCH, hooks=[never]).run()
+
+    assert ["vetoed", "vetoed", "done"] == outcomes(result)

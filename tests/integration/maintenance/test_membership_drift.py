@@ -199,6 +199,18 @@ def test_a_partition_that_the_connected_role_may_not_touch(engine: Engine, table
     assert f'ALTER TABLE "public"."{ONE}" OWNER TO "{OWNER}"' in found[0].remedy
 
 
+def test_a_difference_that_a_mere_reader_sees(engine: Engine, table: Table) -> None:
+    """The owner is right already, and who has to mend it is said."""
+    sql(engine, f"ALTER TABLE events OWNER TO {OWNER}; ALTER TABLE {ONE} OWNER TO {OWNER}")
+    sql(engine, f"ALTER TABLE {TWO} OWNER TO {OWNER}; GRANT SELECT ON {ONE} TO {APP}")
+    reader = as_role(engine, APP)
+    found = drift(reader, table)
+    reader.dispose()
+
+    assert ["membership"] == [each.code for each in found]
+    assert found[0].remedy.startswith(f"as {OWNER}, run with --repair")
+
+
 def test_below_a_branch(engine: Engine) -> None:
     """Every level is held against the declared table."""
     table = new_table(MONTHLY.with_(subpartition=PartitionByHash("id", modulus=2)))

@@ -52,6 +52,54 @@ def test_a_gap_far_ahead(engine: Engine) -> None:
     assert not upkeep(engine, table).plan()
 
 
+@pytest.mark.parametrize("upper", ["1000000", "MAXVALUE"])
+def test_what_a_wide_partition_keeps(engine: Engine, upper: str) -> None:
+    """
+    Nobody knows how far its rows have come, without an index: what is certain is where it begins, and three intervals
+    before that stay.
+    """
+    table = new_table(PartitionByRange("id", interval=1000, premake=0, retention=Retention(3, then="drop")))
+    table.create(engine)
+    sql(engine, "DROP TABLE events_p0")
+    for low in range(0, 5000, 1000):
+        sql(engine, f"CREATE TABLE n_{low} PARTITION OF events FOR VALUES FROM ({low}) TO ({low + 1000})")
+    sql(engine, f"CREATE TABLE wide PARTITION OF events FOR VALUES FROM (5000) TO ({upper})")
+    fill(engine, 0, 5500)
+    upkeep(engine, table).run()
+
+    assert 2000 == scalar(engine, "SELECT min(id) FROM events")
+
+
+def test_a_bound_between_two_numbers(engine: Engine) -> None:
+    """2000.2 is not behind 2000, whoever asks for whole thousands."""
+    spec = PartitionByRange("id", interval=1000, premake=0, retention=Retention(3, then="drop"))
+    table = new_table(spec, Column("id", Numeric, nullable=False))
+    table.create(engine)
+    sql(engine, "DROP TABLE events_p0")
+    sql(engine, "CREATE TABLE low PARTITION OF events FOR VALUES FROM (0) TO (2000.5)")
+    sql(engine, "CREATE TABLE high PARTITION OF events FOR VALUES FROM (2000.5) TO (6000)")
+    sql(engine, "INSERT INTO events (id, created_at) VALUES (2000.2, now()), (5500, now())")
+    upkeep(engine, table).run()
+
+    assert 2 == scalar(engine, "SELECT count(*) FROM events")
+
+
+def test_a_foreign_partition_that_can_not_be_read(engine: Engine) -> None:
+    """Its server is away: that costs neither its table nor another."""
+    table = new_table(SPEC)
+    table.metadata.create_all(engine)
+    sql(engine, "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw")
+    sql(
+        engine,
+        "CREATE FOREIGN TABLE far PARTITION OF events FOR VALUES FROM (-1000) TO (0) "
+        "SERVER files OPTIONS (filename '/nowhere')",
+    )
+    result = upkeep(engine, table).run()
+
+    assert result.ok, str(result)
+    assert not upkeep(engine, table).run()
+
+
 @pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "not indexed"])
 def test_no_table_is_scanned(engine: Engine, indexed: bool) -> None:
     """Finding the highest value reads a handful of rows, with an index on the key or without."""

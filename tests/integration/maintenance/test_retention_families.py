@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 
-from sa_partman import Archive, PartitionByRange, Retention
+from sa_partman import Archive, PartitionByRange, Retention, StepEvent, Veto, before
 from sa_partman.postgres import inbound
 from tests.support.archives import JANUARY, MARCH, kept
 from tests.support.builders import at
@@ -180,7 +180,7 @@ def batches(engine: Engine) -> Iterator[list[int]]:
 @pytest.mark.parametrize(
     ("options", "purposes"),
     [
-        ({"then": "drop"}, ["detach", "drop"]),
+        ({"then": "drop"}, ["drop", "drop"]),
         ({"then": "detach"}, ["detach", "detach"]),
         ({"then": "drop", "grace": "1 day"}, ["detach", "detach"]),
     ],
@@ -206,6 +206,35 @@ def test_satellites(engine: Engine, batches: list[int], options: dict[str, Any],
         key=lambda row: row[0] or 0,
     )
     assert not upkeep(engine, metadata, MARCH).prune()
+
+
+def test_a_hook_against_the_drop_keeps_the_satellites_rows(engine: Engine) -> None:
+    """What is on legal hold is not emptied of what belongs to it."""
+    metadata = filled(engine, starred(Retention("1 month", then="drop", satellites=("notes",))), NOTES.format(rows=3))
+
+    @before("drop")
+    def hold(_: StepEvent) -> None:
+        raise Veto("legal hold")
+
+    result = upkeep(engine, metadata, MARCH, hooks=[hold]).prune()
+
+    assert ["vetoed"] == outcomes(result)
+    assert 8 == scalar(engine, "SELECT count(*) FROM notes")
+
+
+def test_a_satellite_of_another_partition_with_the_name(engine: Engine) -> None:
+    """The names were exchanged since the plan: the rows that refer to what is not expired stay."""
+    metadata = filled(engine, starred(Retention("1 month", then="drop", satellites=("notes",))), NOTES.format(rows=3))
+
+    @before("drop")
+    def swap(_: StepEvent) -> None:
+        if "january" not in leaves(engine, "orders"):
+            sql(engine, "ALTER TABLE orders_p20260101 RENAME TO january")
+            sql(engine, "ALTER TABLE orders_p20260201 RENAME TO orders_p20260101")
+
+    upkeep(engine, metadata, MARCH, hooks=[swap]).prune()
+
+    assert 8 == scalar(engine, "SELECT count(*) FROM notes")
 
 
 def test_a_satellite_that_is_not_named_is_not_touched(engine: Engine) -> None:

@@ -222,3 +222,35 @@ def test_a_given_instant_needs_no_clock(engine: Engine, monkeypatch: pytest.Monk
 
     assert upkeep(engine, table, MARCH).prune().ok
     assert not is_there(engine)
+
+
+def test_what_came_for_a_table_while_it_was_detached(engine: Engine) -> None:
+    """Kept for longer now, it becomes a partition again, and takes the rows that the default partition has of it."""
+    spec = kept("detach").with_(default=True, start="2026-01-01")
+    table = new_table(spec)
+    january(engine, table)
+    upkeep(engine, table, MARCH).run()
+    put(engine, table, "2026-01-20")
+    longer = new_table(spec.with_(retention=Retention("4 months", then="detach")))
+    result = upkeep(engine, longer, MARCH).run()
+
+    assert result.ok, str(result)
+    assert 6 == count(engine)
+    assert 0 == count(engine, "events_default")
+
+
+def test_a_detached_table_that_somebody_uses_otherwise(engine: Engine) -> None:
+    """As a child of a table of his own: queries on that one would lack its rows."""
+    table = monthly("drop", grace="10 days")
+    january(engine, table)
+    upkeep(engine, table, MARCH).prune()
+    sql(engine, f"CREATE TABLE history (LIKE {OLD} INCLUDING ALL); ALTER TABLE {OLD} INHERIT history")
+    upkeep(engine, table, "2026-03-26").prune()
+
+    assert 5 == count(engine, "history")
+
+
+def test_a_limit_below_nothing(engine: Engine) -> None:
+    """Whoever means "no limit" by it would get all but one removed."""
+    with pytest.raises(ValueError, match="limit=-1 is below 0"):
+        upkeep(engine, monthly("drop"), limit=-1)

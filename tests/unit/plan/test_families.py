@@ -90,9 +90,17 @@ def test_the_rows_of_a_satellite_go_first() -> None:
     assert isinstance(gone, Step)
 
     assert (
-        DeleteReferring(EVENTS.sibling("notes"), EVENTS.sibling("old"), ("event_id", "event_at"), ("id", "created_at")),
+        DeleteReferring(
+            EVENTS.sibling("notes"),
+            EVENTS.sibling("old"),
+            ("event_id", "event_at"),
+            ("id", "created_at"),
+            parent=EVENTS,
+            bound=gone.bound,
+            key=declare(KEEP).level.key,
+        ),
     ) == satellite.actions
-    assert satellite.partition == gone.partition
+    assert (gone.partition, gone.purpose) == (satellite.partition, satellite.purpose)
 
 
 def test_each_foreign_key_of_a_satellite_counts() -> None:

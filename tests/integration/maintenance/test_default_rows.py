@@ -1,0 +1,64 @@
+"""Rows of the default partition that belong into a new one, and what stands in the way of moving them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table, create_engine
+from sqlalchemy.schema import CreateTable
+
+from sa_partman import PartitionByRange
+from sa_partman.throwaway import Server
+from tests.support.archives import JANUARY, MARCH, january
+from tests.support.database import new_table, put, sql, upkeep
+
+MONTHLY = PartitionByRange("created_at", interval="1 month", premake=0)
+
+
+def test_a_provision_never_advises_to_remove_rows(engine: Engine) -> None:
+    """That is what one says of a removal."""
+    sql(engine, "CREATE TABLE nothing ()")
+    metadata = MetaData()
+    columns: list[Any] = [
+        Column("id", BigInteger, primary_key=True, autoincrement=False),
+        Column("created_at", DateTime(timezone=True), primary_key=True),
+    ]
+    table = Table("events", metadata, *columns, MONTHLY.with_(default=True))
+    january(engine, table, 0)
+    sql(
+        engine,
+        "CREATE TABLE notes (e bigint, at timestamptz, FOREIGN KEY (e, at) REFERENCES events (id, created_at))",
+    )
+    put(engine, table, "2026-03-03")
+    sql(engine, "INSERT INTO notes SELECT id, created_at FROM events")
+    result = upkeep(engine, table, MARCH).provision()
+
+    assert "Remove the rows" not in str(result)
+
+
+def test_rows_of_a_published_default_partition(own_server: Server) -> None:
+    """Subscribers would see the DELETE from it, and no INSERT, because the new partition is not attached yet."""
+    first = create_engine(own_server.url())
+    with first.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ALTER SYSTEM SET wal_level = logical")
+    first.dispose()
+    own_server.restart_immediate()
+    engine = create_engine(own_server.url())
+    table = new_table(MONTHLY.with_(default=True), Column("id", BigInteger, primary_key=False, nullable=False))
+    with engine.begin() as connection:
+        connection.execute(CreateTable(table))
+    upkeep(engine, table, JANUARY).run()
+    sql(engine, "ALTER TABLE events REPLICA IDENTITY FULL; ALTER TABLE events_default REPLICA IDENTITY FULL")
+    sql(engine, "CREATE PUBLICATION p FOR TABLE events")
+    sql(engine, "SELECT pg_create_logical_replication_slot('s', 'pgoutput')")
+    put(engine, table, "2026-03-03")
+    result = upkeep(engine, table, MARCH).run()
+    rows = sql(
+        engine,
+        "SELECT chr(get_byte(data, 0)) FROM pg_logical_slot_peek_binary_changes("
+        "'s', NULL, NULL, 'proto_version', '1', 'publication_names', 'p')",
+    )
+    sent = "".join(row[0] for row in rows)
+    engine.dispose()
+
+    assert 1 == sent.count("I") - sent.count("D"), str(result)
