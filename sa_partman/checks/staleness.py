@@ -19,10 +19,12 @@ def stale_finding(last: LastRuns | None, tables: Iterable[DeclaredTable], max_ag
     """
     Args:
         last: None: nothing is known, because no run was audited.
-        max_age: None: two of the shortest declared interval.
+        max_age: None: two of the shortest declared interval, where runs are audited.
     """
     limit = max_age or _default(tables)
-    if last is None or limit is None:
+    if last is None:
+        return None if max_age is None else _unknown(max_age)
+    if limit is None:
         return None
     age = last.first if last.age is None else last.age
     if age <= limit.total_seconds():
@@ -35,6 +37,18 @@ def stale_finding(last: LastRuns | None, tables: Iterable[DeclaredTable], max_ag
         "",
         f"{said}; at most {days(limit)} were expected (sa_partman_runs has the runs and their errors)",
         "schedule: sa-partman run --yes",
+    )
+
+
+def _unknown(max_age: timedelta) -> Finding:
+    return Finding(
+        "stale-maintenance",
+        Severity.WARNING,
+        "",
+        f"nobody knows when a run last ended well, and at most {days(max_age)} ago were asked for: this role sees no "
+        f"sa_partman_runs",
+        "audit the runs: sa-partman run --yes --audit; let this role read their tables, and name their schema here too "
+        "if it is another one: --audit=SCHEMA",
     )
 
 

@@ -98,8 +98,10 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.Abort as abort:
-        click.echo("Aborted: what was committed before stays; the next run does the rest.", err=True)
-        return TERMINATED if isinstance(abort.__cause__, Terminated) else INTERRUPTED
+        terminated = isinstance(abort.__cause__, Terminated)
+        why = "Ended by SIGTERM" if terminated else "Aborted"
+        click.echo(f"{why}: what was committed before stays; the next run does the rest.", err=True)
+        return TERMINATED if terminated else INTERRUPTED
     except BrokenPipeError:
         # The reader has gone; what Python still flushes at exit must go somewhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

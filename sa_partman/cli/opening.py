@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Engine, MetaData, create_engine
 
 from sa_partman.cli.discovery.find import Discovery
+from sa_partman.cli.discovery.objects import Found
 from sa_partman.cli.logs import listen
 from sa_partman.cli.progress import Progress
 from sa_partman.cli.request import Request
-from sa_partman.errors import MissingDependency
+from sa_partman.errors import ConfigurationError, MissingDependency
 from sa_partman.maintenance.maintainer import Maintainer
+from sa_partman.orm.registry import spec_of
 
 CONNECT_TIMEOUT = 10
 """Seconds, unless the URL or PGCONNECT_TIMEOUT says otherwise; libpq's own is for ever."""
@@ -23,10 +25,11 @@ CONNECT_TIMEOUT = 10
 def opened(request: Request) -> Iterator[Maintainer]:
     """
     Raises:
-        ConfigurationError: No metadata, no URL, or no driver.
+        ConfigurationError: No metadata, no declaration in it, no URL, or no driver.
     """
     discovery = Discovery(request.metadata, request.url, request.config, verbose=request.verbose)
     metadata = discovery.metadata()
+    _require_declaration(metadata)
     engine = _engine(discovery.url())
     listen(request.log_format, request.log_level)
     try:
@@ -42,6 +45,22 @@ def opened(request: Request) -> Iterator[Maintainer]:
             )
     finally:
         engine.dispose()
+
+
+def _require_declaration(metadata: Found) -> None:
+    """
+    Raises:
+        ConfigurationError: There is nothing to maintain, and a job that says "nothing to do" would say so for ever.
+    """
+    several = (metadata,) if isinstance(metadata, MetaData) else metadata
+    tables = [table for each in several for table in each.tables.values()]
+    if not any(spec_of(table) is not None for table in tables):
+        named = ", ".join(table.fullname for table in tables[:5]) + (", ..." if len(tables) > 5 else "")
+        has = f"it has {named}" if tables else "it has no table"
+        raise ConfigurationError(
+            f"no table of the metadata is declared as partitioned ({has}); nothing was done. "
+            f"Name a module that imports your models, and set __partition__ on one of them"
+        )
 
 
 def _engine(url: URL) -> Engine:

@@ -6,12 +6,17 @@ from sa_partman.catalog import FoundTable
 from sa_partman.finding import Finding, Severity
 from sa_partman.spec.declared import DeclaredTable
 
+_MISSING = (
+    "run the migrations: alembic upgrade head; if the table is in another schema, connect with a search_path that has "
+    "it, or name it with schemas= (--schema), or in the model"
+)
+
 
 def shape_finding(declared: DeclaredTable, found: FoundTable | None) -> Finding | None:
     """Why *found* can't be maintained as *declared*, if it can't: missing, plain, or partitioned otherwise."""
     name = str(declared.name if found is None else found.name)
     if found is None:
-        return _shape("missing-table", name, f"{name} does not exist", "run the migrations: alembic upgrade head")
+        return _shape("missing-table", name, f"{name} does not exist", _MISSING)
     wanted = declared.level.partition_by
     if found.strategy is None or found.key is None:
         return _shape(

@@ -19,9 +19,11 @@ class When(StrEnum):
 @dataclass(frozen=True, slots=True)
 class StepEvent:
     """
+    What a hook is told of one step: before it is done, or after it was.
+
     Args:
         when: BEFORE: nothing was changed yet, and a hook may veto it. AFTER: it is committed.
-        purpose: "heal", "provision", "detach", "archive" or "drop".
+        purpose: "heal", "repair", "provision", "detach", "archive" or "drop".
         table: The declared table.
         partition: What the step is about.
         bound: Its bound, when that matters.

@@ -79,6 +79,7 @@ def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:
 
 @contextmanager
 def _running(settings: Settings) -> Iterator[Running]:
+    settings.require_postgresql()
     name = new_name()
     with only_maintainer(settings.engine, settings.lock, settings.waiting, APPLICATION + name) as exclusion:
         engine = dependable(settings.engine, prepares=not exclusion.pooled)

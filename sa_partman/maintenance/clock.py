@@ -12,9 +12,12 @@ def clock(now: datetime | Clock | None) -> Clock | None:
     """
     Raises:
         ValueError: *now* has no time zone.
+        TypeError: It is neither an instant nor a callable.
     """
     if isinstance(now, datetime):
         if now.tzinfo is None:
             raise ValueError(f"now={now!r} has no time zone; write datetime(..., tzinfo=UTC)")
         return lambda: now
+    if now is not None and not callable(now):
+        raise TypeError(f"now={now!r} is neither a datetime nor a callable that gives one")
     return now

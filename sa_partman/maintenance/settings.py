@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, MetaData
 
+from sa_partman.errors import ConfigurationError
 from sa_partman.maintenance.clock import Clock
 from sa_partman.maintenance.reporting import Report
 from sa_partman.maintenance.schemas import Schemas
@@ -37,3 +39,46 @@ class Settings:
     limit: int | None
     waiting: Waiting
     schemas: Schemas = field(default_factory=Schemas)
+
+    def require_postgresql(self) -> None:
+        """
+        Asked when something is to be done: an application whose tests run on another database may have a maintainer.
+
+        Raises:
+            ConfigurationError: The engine is none of PostgreSQL.
+        """
+        name = self.engine.dialect.name
+        if name != "postgresql":
+            raise ConfigurationError(f"{name} is not PostgreSQL; only PostgreSQL has partitions to maintain")
+
+
+def metadata_of(metadata: MetaData | Iterable[MetaData]) -> MetaData | tuple[MetaData, ...]:
+    """
+    Raises:
+        TypeError: There is something else among them, such as a declarative base.
+    """
+    if isinstance(metadata, MetaData):
+        return metadata
+    inner = getattr(metadata, "metadata", None)
+    if isinstance(inner, MetaData):
+        raise TypeError(f"metadata={metadata!r} is no MetaData; pass its .metadata")
+    if not isinstance(metadata, Iterable):
+        raise TypeError(f"metadata={metadata!r} is neither a MetaData nor several of them")
+    return tuple(_one(each) for each in metadata)
+
+
+def _one(thing: MetaData) -> MetaData:
+    found = metadata_of(thing)
+    if not isinstance(found, MetaData):
+        raise TypeError(f"metadata={thing!r} is no MetaData")
+    return found
+
+
+def hooks_of(hooks: Iterable[Hook]) -> tuple[Hook, ...]:
+    """
+    Raises:
+        TypeError: It is one hook, and no list of them.
+    """
+    if not isinstance(hooks, Iterable):
+        raise TypeError(f"hooks={hooks!r} is no list; write hooks=[...], even for one")
+    return tuple(hooks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from sa_partman.checks.status import TableStatus
-from sa_partman.observe.totals import about, bytes_below, leaves, rows_below, size, total_rows
+from sa_partman.observe.totals import about, leaves, rows_below, size_below, size_of, total_rows
 
 COLUMNS = ("partition", "bound", "rows", "size", "state")
 _RIGHT = (2, 3)
@@ -22,7 +22,7 @@ def header(table: TableStatus) -> tuple[str, str]:
     words = (
         table.partition_by,
         f"{number} {'partition' if number == 1 else 'partitions'}",
-        size(sum(each.bytes for each in table.partitions)),
+        size_of(table.partitions),
         f"{about(total_rows(table.partitions))} rows",
     )
     return table.table, "   ".join(words)
@@ -63,7 +63,7 @@ def rows(table: TableStatus) -> Iterator[tuple[str, ...]]:
             "  " * (each.depth - 1) + each.name,
             each.bound,
             about(rows_below(table.partitions, index)),
-            size(bytes_below(table.partitions, index)),
+            size_below(table.partitions, index),
             each.state.value,
         )
 

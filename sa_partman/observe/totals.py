@@ -47,6 +47,17 @@ def size(number: float) -> str:
     return f"{number / 1000**place:.1f} {UNITS[place]}"
 
 
+def size_of(partitions: Sequence[PartitionStatus]) -> str:
+    """Of all of them, as of their last VACUUM or ANALYZE; ``?`` before the first."""
+    total = sum(each.bytes for each in partitions)
+    return "?" if total == 0 and total_rows(partitions) is None and partitions else size(total)
+
+
+def size_below(partitions: Sequence[PartitionStatus], index: int) -> str:
+    """`size_of` the partition at *index* with all its sub-partitions."""
+    return size_of(_branch(partitions, index))
+
+
 def about(rows: int | None) -> str:
     """``~336,776``: the planner's estimate; ``?`` before the first ANALYZE."""
     return "?" if rows is None else f"~{rows:,}"

@@ -88,14 +88,22 @@ def declared_tables(
         tables: Names, with or without schema, to narrow to.
 
     Raises:
-        DeclarationError: A rule is broken, or one of *tables* is not declared.
+        DeclarationError: A rule is broken, or one of *tables* is not declared, or is no name.
     """
     found: list[tuple[Table, DeclaredTable]] = []
     for table in _sorted(metadata):
         spec = spec_of(table)
         if spec is not None:
             found.append((table, _checked(table, spec)))
-    return tuple(found) if tables is None else _narrowed(found, tuple(tables))
+    return tuple(found) if tables is None else _narrowed(found, _names(tables))
+
+
+def _names(tables: Iterable[str]) -> tuple[str, ...]:
+    names = (tables,) if isinstance(tables, str) else tuple(tables)
+    for each in names:
+        if not isinstance(each, str):
+            raise DeclarationError(f"tables= takes names of tables, and got {each!r}")
+    return names
 
 
 def _sorted(metadata: MetaData | Iterable[MetaData]) -> Iterator[Table]:
@@ -123,7 +131,8 @@ def partition_by(target: Any, spec: PartitionSpec) -> Any:
         *target*.
 
     Raises:
-        DeclarationError: See `settle`.
+        DeclarationError: The declaration does not fit the table: its columns, their types, its primary key or unique
+            constraints; or it has another declaration already.
     """
     table = target if isinstance(target, Table) else getattr(target, "__table__", None)
     if not isinstance(table, Table):

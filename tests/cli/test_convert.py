@@ -24,6 +24,13 @@ def plain(project: Project, engine: Engine) -> Project:
     return project
 
 
+def test_one_table_is_named_without_an_option(plain: Project) -> None:
+    ended = plain.run("convert", "events", "--table", "events", "--yes")
+
+    assert (2, "") == (ended.code, ended.out)
+    assert "convert takes its table without --table: sa-partman convert TABLE" in ended.err
+
+
 def kind(engine: Engine) -> str:
     with engine.connect() as connection:
         found = connection.execute(text("SELECT CAST(relkind AS text) FROM pg_class WHERE relname = 'events'"))

@@ -196,5 +196,34 @@ def test_everything_that_has_a_metadata_is_taken(events: Project, target: str) -
         "both = [MetaData(), Base]\n"
         "class db:\n"
         "    metadata = Base.metadata\n"
+        "Base.metadata.tables['events'].to_metadata(SQLModel.metadata)\n"
     )
     assert 0 == events.run("plan", "--at", AT, "--metadata", target).code
+
+
+def test_a_metadata_without_a_declaration_is_no_success(events: Project) -> None:
+    """Else a job whose models nobody imports would say "nothing to do" until inserts fail."""
+    (events.folder / "bare.py").write_text(
+        "from sqlalchemy import MetaData, Table\nempty, metadata = MetaData(), MetaData()\nTable('orders', metadata)\n"
+    )
+    for target, has in (("bare:metadata", "it has orders"), ("bare:empty", "it has no table")):
+        for command in (("check",), ("run", "--yes"), ("status",)):
+            ended = events.run(*command, "--metadata", target)
+
+            assert (2, "") == (ended.code, ended.out)
+            assert f"no table of the metadata is declared as partitioned ({has}); nothing was done." in ended.err
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("models.Base", "an attribute stands after a colon: models:Base"),
+        ("./models.py", "'./models.py' is no module's name; write package.module:Base"),
+        (":Base", "'' is no module's name; write package.module:Base"),
+    ],
+)
+def test_a_target_that_is_nearly_right(events: Project, target: str, said: str) -> None:
+    ended = events.run("check", "--metadata", target)
+
+    assert 2 == ended.code
+    assert said in ended.err

@@ -8,7 +8,7 @@ import click
 
 from sa_partman.bounds.interval import Duration
 from sa_partman.cli.conversion import Decisions, Mode, perform
-from sa_partman.cli.request import Request, shared, yes_option
+from sa_partman.cli.request import Request, shared
 from sa_partman.errors import ConfigurationError
 
 
@@ -22,7 +22,7 @@ from sa_partman.errors import ConfigurationError
 @click.option("--abort", "mode", flag_value=Mode.ABORT.value, help="Take back an unfinished conversion.")
 @click.option("--undo", "mode", flag_value=Mode.UNDO.value, help="Make a converted table plain again.")
 @click.option("--state", "mode", flag_value=Mode.STATE.value, help="Say how far the conversion is.")
-@click.option("--lead", default="1 hour", show_default=True, help="How long the conversion may take.")
+@click.option("--lead", default="1 hour", show_default=True, metavar="TIME", help="How long the conversion may take.")
 @click.option("--boundary", metavar="TIME|NUMBER", help="Where the history partition ends.")
 @click.option(
     "--inbound",
@@ -33,7 +33,7 @@ from sa_partman.errors import ConfigurationError
 )
 @click.option("--unique", multiple=True, metavar="NAME=local|drop", help="A unique index without the key; repeatable.")
 @click.option("--max-rows", default=100_000, show_default=True, help="With --undo: rows moved inside the swap.")
-@yes_option
+@click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 def command(
     request: Request,
     table: str,
@@ -50,6 +50,8 @@ def command(
     """
     if request.schemas:
         raise ConfigurationError("convert takes one table: name its schema in the model, or search_path in the URL")
+    if request.tables:
+        raise ConfigurationError("convert takes its table without --table: sa-partman convert TABLE")
     decisions = Decisions(_lead(lead), boundary, inbound, dict(_pair(each) for each in unique), max_rows)
     return perform(request, table, Mode(mode or Mode.CONVERT.value), decisions, yes=yes)
 

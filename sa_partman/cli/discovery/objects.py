@@ -28,6 +28,8 @@ def imported(target: str, source: str) -> Found:
         ConfigurationError: It can't be imported, or is nothing that has a MetaData.
     """
     name, _, attributes = target.partition(":")
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigurationError(f"{source}={target}: {name!r} is no module's name; write package.module:Base, no path")
     module = _module(name, f"{source}={target}")
     for path in (attributes,) if attributes else USUAL:
         found = metadata_of(_follow(module, path))
@@ -66,8 +68,10 @@ def _module(name: str, said: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            outer, _, last = name.rpartition(".")
+            colon = f"; an attribute stands after a colon: {outer}:{last}" if outer in sys.modules else ""
             raise ConfigurationError(
-                f"{said}: there is no module {error.name} in {os.getcwd()} or installed"
+                f"{said}: there is no module {error.name} in {os.getcwd()} or installed{colon}"
             ) from error
         raise _failed(said, name, error) from error
     except Exception as error:

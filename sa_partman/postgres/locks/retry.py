@@ -11,6 +11,8 @@ from itertools import count
 @dataclass(frozen=True, slots=True)
 class LockPolicy:
     """
+    How long a maintainer waits for locks, and how long it may make others wait; all in seconds.
+
     Args:
         lock_timeout: Seconds that one attempt waits for a lock, and others behind it. Keep it below the server's
             ``deadlock_timeout`` (1 s), so that the maintainer gives way and never the application.

@@ -171,7 +171,17 @@ def test_an_age_of_ones_own() -> None:
 
 
 def test_without_an_audit_nothing_is_known() -> None:
-    assert stale(None, MONTHLY, max_age=timedelta(seconds=1)) is None
+    assert stale(None, MONTHLY) is None
+
+
+def test_an_age_that_nobody_knows_is_not_young_enough() -> None:
+    """Whoever asks for one is told that no run was audited."""
+    finding = stale(None, MONTHLY, max_age=timedelta(days=2))
+
+    assert finding is not None
+    assert ("stale-maintenance", Severity.WARNING) == (finding.code, finding.severity)
+    assert "nobody knows when a run last ended well" in finding.message
+    assert "sa-partman run --yes --audit" in finding.remedy
 
 
 def test_lengths_in_words() -> None:

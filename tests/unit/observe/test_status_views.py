@@ -10,7 +10,7 @@ from sa_partman.checks.status import PartitionStatus, State, TableStatus
 from sa_partman.observe.cells import GAP, lines_of
 from sa_partman.observe.fold import HEAD, MOST_ROWS, shown
 from sa_partman.observe.plain import plain
-from sa_partman.observe.totals import about, bytes_below, leaves, rows_below, size, total_rows
+from sa_partman.observe.totals import about, bytes_below, leaves, rows_below, size, size_of, total_rows
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -116,6 +116,15 @@ def test_sums_are_over_leaves() -> None:
 def test_numbers_are_written_for_people() -> None:
     assert ["0 B", "999 B", "8.2 kB", "13.9 MB", "1.0 GB"] == [size(each) for each in (0, 999, 8192, 13.9e6, 1e9)]
     assert ["?", "~0", "~336,776"] == [about(each) for each in (None, 0, 336_776)]
+
+
+def test_nobody_knows_a_size_before_the_first_analyze() -> None:
+    """The catalog says 0 pages of a table that has a million rows and was never looked at."""
+    new = PartitionStatus("public.eu", "in (x)", None, None, State.CURRENT, 1, None, 0)
+
+    assert "?" == size_of([new])
+    assert "8.2 kB" == size_of([new, partition(0, 100)])
+    assert "0 B" == size_of([])
 
 
 def test_many_partitions_are_folded_to_a_screen() -> None:

@@ -171,6 +171,14 @@ def test_a_retention_that_fails() -> None:
         retention_of(broken, "t9")
 
 
+def test_a_retention_that_is_none() -> None:
+    """Text is none yet, and nobody guesses what to do with it."""
+    from sa_partman.errors import DeclarationError
+
+    with pytest.raises(DeclarationError, match="gave '1 month' for the tenant 't9'; return a Retention"):
+        retention_of(lambda _: "1 month", "t9")  # type: ignore[arg-type]
+
+
 def test_values_of_a_list_keep_their_labels() -> None:
     """In declared order; a list labels each value by itself."""
     by_label = PartitionByList("k", values={"b": ["x"], "a": [None]}).values.labelled
