@@ -1,51 +1,54 @@
 """
 Ghost foreign keys: a key to a partitioned table has one more row in the catalog for each of its partitions.
 
-SQLAlchemy would read them all, and 4,000 take seconds. The few real keys of the tables that have ghosts are read here,
-in one query, and answered in its place.
+SQLAlchemy would read them all, and 4,000 take seconds. The few real keys of the tables that may have ghosts are read
+here, in one query that looks at no ghost, and answered in its place.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+# A ghost descends from a key of the same table, an inherited key from one of another: of the table's own parent. Tables
+# have no inherited keys unless they are partitions, so that for all others the parent need not be looked up.
 _REAL_KEYS = text("""
-SELECT n.nspname, c.relname, pg_catalog.pg_table_is_visible(c.oid),
-    CAST(coalesce(jsonb_agg(jsonb_build_object(
-        'name', f.conname,
-        'columns', ARRAY(
-            SELECT a.attname FROM unnest(f.conkey) WITH ORDINALITY AS u(attnum, place)
-            JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = u.attnum ORDER BY u.place),
-        'schema', f.nspname,
-        'table', f.relname,
-        'visible', pg_catalog.pg_table_is_visible(f.confrelid),
-        'referred', ARRAY(
-            SELECT a.attname FROM unnest(f.confkey) WITH ORDINALITY AS u(attnum, place)
-            JOIN pg_catalog.pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = u.attnum ORDER BY u.place),
-        'definition', pg_catalog.pg_get_constraintdef(f.oid, true),
-        'onupdate', f.confupdtype,
-        'ondelete', f.confdeltype,
-        'match', f.confmatchtype,
-        'deferrable', f.condeferrable,
-        'deferred', f.condeferred,
-        'comment', pg_catalog.obj_description(f.oid, 'pg_constraint')
-    ) ORDER BY f.conname) FILTER (WHERE NOT f.ghost), '[]') AS text)
-FROM (
+WITH real AS MATERIALIZED (
     SELECT f.oid, f.conname, f.conrelid, f.confrelid, f.conkey, f.confkey, f.confupdtype, f.confdeltype,
-        f.confmatchtype, f.condeferrable, f.condeferred, m.nspname, r.relname,
-        f.conparentid <> 0 AND (NOT c.relispartition OR r.relispartition) AS ghost
+        f.confmatchtype, f.condeferrable, f.condeferred
     FROM pg_catalog.pg_constraint f
-    JOIN pg_catalog.pg_class c ON c.oid = f.conrelid
-    JOIN pg_catalog.pg_class r ON r.oid = f.confrelid JOIN pg_catalog.pg_namespace m ON m.oid = r.relnamespace
-    WHERE f.contype = 'f'
-) f
+    WHERE f.contype = 'f' AND (f.conparentid = 0 OR f.conrelid = ANY (CAST(:partitions AS oid[])) AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_constraint p WHERE p.oid = f.conparentid AND p.conrelid = f.conrelid))
+), haunted AS MATERIALIZED (
+    SELECT DISTINCT f.conrelid FROM real f JOIN pg_catalog.pg_class r ON r.oid = f.confrelid WHERE r.relkind = 'p'
+)
+SELECT n.nspname, c.relname, pg_catalog.pg_table_is_visible(c.oid), CAST(jsonb_agg(jsonb_build_object(
+    'name', f.conname,
+    'columns', ARRAY(
+        SELECT a.attname FROM unnest(f.conkey) WITH ORDINALITY AS u(attnum, place)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = u.attnum ORDER BY u.place),
+    'schema', m.nspname,
+    'table', r.relname,
+    'visible', pg_catalog.pg_table_is_visible(f.confrelid),
+    'referred', ARRAY(
+        SELECT a.attname FROM unnest(f.confkey) WITH ORDINALITY AS u(attnum, place)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = u.attnum ORDER BY u.place),
+    'definition', pg_catalog.pg_get_constraintdef(f.oid, true),
+    'onupdate', f.confupdtype,
+    'ondelete', f.confdeltype,
+    'match', f.confmatchtype,
+    'deferrable', f.condeferrable,
+    'deferred', f.condeferred,
+    'comment', pg_catalog.obj_description(f.oid, 'pg_constraint')
+) ORDER BY f.conname) AS text)
+FROM haunted h JOIN real f ON f.conrelid = h.conrelid
 JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-GROUP BY n.nspname, c.relname, c.oid HAVING bool_or(f.ghost)
+JOIN pg_catalog.pg_class r ON r.oid = f.confrelid JOIN pg_catalog.pg_namespace m ON m.oid = r.relnamespace
+GROUP BY n.nspname, c.relname, c.oid
 """)
 
 _ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
@@ -113,7 +116,14 @@ class RealKey:
         return {key: value for key, value in options.items() if value is not None}
 
 
-def real_keys_of(connection: Connection) -> Iterator[tuple[str, str, bool, tuple[RealKey, ...]]]:
-    """Schema, name, whether the search path finds it, and the real keys, of each table that has ghosts."""
-    for schema, name, visible, keys in connection.execute(_REAL_KEYS):
+def real_keys_of(
+    connection: Connection, partitions: Sequence[int]
+) -> Iterator[tuple[str, str, bool, tuple[RealKey, ...]]]:
+    """
+    Schema, name, whether the search path finds it, and the real keys, of each table that refers to a partitioned one.
+
+    Args:
+        partitions: Oids of the partitions that are asked about too; only of these are inherited keys told.
+    """
+    for schema, name, visible, keys in connection.execute(_REAL_KEYS, {"partitions": list(partitions)}):
         yield schema, name, visible, tuple(RealKey(key) for key in json.loads(keys))

@@ -13,7 +13,8 @@ from alembic_ext.compare.existing import compare_existing
 from alembic_ext.compare.indexes import choose_partitioned
 from alembic_ext.compare.tables import complete_created, complete_dropped, strip_info
 from alembic_ext.conversion_ops import UnpartitionTableOp
-from alembic_ext.filters import NameFilter, hide_ghosts
+from alembic_ext.filters import NameFilter
+from alembic_ext.inspecting import overlook_partitions
 
 _ATTRIBUTE = "_sa_partman"
 
@@ -37,11 +38,11 @@ def prepare(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> N
         return
     catalog = None
     if context.dialect.name == "postgresql" and context.connection is not None:
-        catalog = read_catalog(context.connection)
         default = context.connection.dialect.default_schema_name
         mapped = {(None if table.schema == default else table.schema, table.name) for table in context.sorted_tables}
-        context._name_filters.append(NameFilter(catalog, frozenset(mapped)))
-        hide_ghosts(context.inspector, catalog)
+        catalog = read_catalog(context.connection, mapped)
+        context._name_filters.append(NameFilter(catalog, mapped))
+        overlook_partitions(context.inspector, catalog, context.connection)
     setattr(context, _ATTRIBUTE, State(catalog))
 
 

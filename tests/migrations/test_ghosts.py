@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, Inspector, inspect
 
-from alembic_ext.compare.catalog import Catalog, read_catalog
-from alembic_ext.filters import hide_ghosts
+from alembic_ext.compare.catalog import Catalog, Key, read_catalog
+from alembic_ext.inspecting import hide_ghosts
 from tests.support.counting import statements
 from tests.support.database import scalar, sql
 
@@ -44,10 +44,10 @@ def create(engine: Engine, *schemas: str) -> None:
         sql(engine, f"COMMENT ON CONSTRAINT \"k 1\" ON {schema}.notes IS 'why'")
 
 
-def both(engine: Engine) -> tuple[Inspector, Inspector, Catalog]:
+def both(engine: Engine, *mapped: Key) -> tuple[Inspector, Inspector, Catalog]:
     """SQLAlchemy's own, and ours."""
     with engine.connect() as connection:
-        catalog = read_catalog(connection)
+        catalog = read_catalog(connection, frozenset(mapped))
     ours = inspect(engine)
     hide_ghosts(ours, catalog)
     return inspect(engine), ours, catalog
@@ -92,3 +92,28 @@ def test_ghosts_are_not_read(engine: Engine) -> None:
         ours.get_multi_foreign_keys(filter_names=["notes"])
 
     assert [] == [each for each in seen if "pg_constraint" in each]
+
+
+def test_a_mapped_partition_has_the_keys_that_it_inherits_and_no_ghosts(engine: Engine) -> None:
+    """One of them refers to what is a partition itself: a ghost is told by where it descends from."""
+    create(engine)
+    sql(engine, "CREATE TABLE top (id bigint, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)")
+    sql(engine, "CREATE TABLE sub PARTITION OF top DEFAULT PARTITION BY RANGE (at)")
+    sql(engine, "CREATE TABLE sub_1 PARTITION OF sub DEFAULT")
+    sql(
+        engine,
+        "CREATE TABLE logs (a bigint, b date, CONSTRAINT k1 FOREIGN KEY (a, b) REFERENCES days, "
+        "CONSTRAINT k2 FOREIGN KEY (a, b) REFERENCES sub, CONSTRAINT k3 FOREIGN KEY (a) REFERENCES plain) "
+        "PARTITION BY RANGE (b)",
+    )
+    own = "CONSTRAINT own FOREIGN KEY (a, b) REFERENCES days_1, CONSTRAINT owned FOREIGN KEY (a, b) REFERENCES top"
+    sql(engine, f"CREATE TABLE logs_1 (LIKE logs, {own})")
+    sql(engine, "ALTER TABLE logs ATTACH PARTITION logs_1 DEFAULT")
+    sql(engine, "CREATE TABLE days_4 PARTITION OF days DEFAULT")
+    _, ours, catalog = both(engine, (None, "logs_1"))
+
+    assert ["k1", "k2", "k3"] == sorted(str(each["name"]) for each in ours.get_foreign_keys("logs"))
+    found = {each["name"]: each["referred_table"] for each in ours.get_foreign_keys("logs_1")}
+    assert {"own": "days_1", "owned": "top"}.items() <= found.items()
+    assert ["days", "days_1", "plain", "sub", "top"] == sorted(found.values())
+    assert [] == [name for name in found if catalog.is_ghost(None, "logs_1", name)]
