@@ -19,7 +19,7 @@ from sa_partman.postgres.connect import connected
 from sa_partman.postgres.conversion import state
 from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
 from sa_partman.postgres.conversion.estimate import Estimate, estimate
-from sa_partman.postgres.conversion.mark import full_mark, plan_mark
+from sa_partman.postgres.conversion.mark import full_mark, marks
 from sa_partman.postgres.conversion.plan import Drawn, draw
 from sa_partman.postgres.conversion.progress import OnProgress, Progress
 from sa_partman.postgres.conversion.run import (
@@ -229,13 +229,14 @@ class Converter:
     def _begin(self, drawn: Drawn, kind: str, max_rows: int | None = None) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, self.lock.lock_timeout).require_writable()
-            if plan_mark(connection, drawn.table) != drawn.mark:
+            seen = marks(connection, drawn.table, drawn.plan.steps)
+            if seen is None or seen.plan != drawn.mark:
                 raise Refused(f"{drawn.table} was changed while it was looked at; nothing was changed. Try again.")
             new = NewConversion(
                 drawn.table,
                 kind,
                 drawn.declaration,
-                full_mark(connection, drawn.table, drawn.plan.steps) or "",
+                seen.full,
                 drawn.oid,
                 drawn.primary_key,
                 drawn.plan.steps,

@@ -14,7 +14,7 @@ from sa_partman.anatomy import Anatomy
 from sa_partman.bounds.bound import DefaultBound, RangeBound
 from sa_partman.bounds.text import describe
 from sa_partman.names import QualifiedName, quote
-from sa_partman.plan.conversion import carry, settings
+from sa_partman.plan.conversion import carry, estimates, settings
 from sa_partman.plan.conversion.cutover import Cutover
 from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.parts import Parts, history_name
@@ -36,7 +36,7 @@ def attach_in_place(request: ConversionRequest, anatomy: Anatomy, profile: Profi
     return (
         ConversionPlan((), refusals, notes)
         if refusals
-        else ConversionPlan(_Attach(request, anatomy).steps(), (), notes)
+        else ConversionPlan(_Attach(request, anatomy).steps(profile), (), notes)
     )
 
 
@@ -81,7 +81,7 @@ def _notes(request: ConversionRequest, anatomy: Anatomy) -> Iterator[str]:
 
 
 class _Attach(Parts):
-    def steps(self) -> tuple[ConversionStep, ...]:
+    def steps(self, profile: Profile) -> tuple[ConversionStep, ...]:
         return (
             *self._unique_index(),
             self._check(),
@@ -91,7 +91,7 @@ class _Attach(Parts):
             Cutover(self.request, self.anatomy).step(),
             *self._inbound(),
             *self._foreign_keys(),
-            self._finish(),
+            self._finish(profile),
         )
 
     def names(self) -> Iterator[QualifiedName]:
@@ -243,7 +243,15 @@ class _Attach(Parts):
                 guarded=True,
             )
 
-    def _finish(self) -> ConversionStep:
+    def _finish(self, profile: Profile) -> ConversionStep:
+        # Extended statistics can't be copied.
+        if self.anatomy.server >= estimates.SINCE and profile.analyzed and not self.anatomy.statistics:
+            return ConversionStep(
+                "analyze",
+                "copy the planner's statistics to the partitioned table",
+                estimates.copied(self.old, self.table),
+                lock=f"{_SUX} on {self.table}",
+            )
         # The history keeps the statistics that it had; before 18 there is no way to leave it out.
         only = "ONLY " if self.anatomy.server >= 18 else ""
         return ConversionStep(

@@ -38,12 +38,14 @@ class Profile:
         outside: Rows that the history's bound does not take.
         sample: Some of those keys, as text.
         unmatched: By referencing table and foreign key: how many of its rows refer to no row by the composite form.
+        analyzed: The planner's statistics cover every column, and are as fresh as autovacuum would have them.
     """
 
     nulls: int = 0
     outside: int = 0
     sample: tuple[str, ...] = ()
     unmatched: Mapping[tuple[QualifiedName, str], int] = field(default_factory=dict)
+    analyzed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

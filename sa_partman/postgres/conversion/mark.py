@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -27,15 +28,23 @@ FROM pg_class c WHERE c.oid = to_regclass(:name)
 """)
 
 
-def plan_mark(connection: Connection, table: QualifiedName) -> str | None:
-    """As the plan's author sees it; None when the table is not there."""
-    anatomy = read_anatomy(connection, table)
-    return None if anatomy is None else mark_of(anatomy)
-
-
-def full_mark(connection: Connection, table: QualifiedName, steps: tuple[ConversionStep, ...]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Marks:
     """
-    The fingerprint that is stored, and compared before the swap; None when the table is not there.
+    Two fingerprints of one look at a table.
+
+    Args:
+        plan: As the plan's author sees it.
+        full: What is stored, and compared before the swap.
+    """
+
+    plan: str
+    full: str
+
+
+def marks(connection: Connection, table: QualifiedName, steps: tuple[ConversionStep, ...]) -> Marks | None:
+    """
+    The fingerprints of *table*; None when it is not there.
 
     Args:
         steps: Of the conversion: what they change themselves does not count.
@@ -43,9 +52,15 @@ def full_mark(connection: Connection, table: QualifiedName, steps: tuple[Convers
     anatomy = read_anatomy(connection, table)
     if anatomy is None:
         return None
-    ours = _made_not_null(steps)
+    ours, seen = _made_not_null(steps), mark_of(anatomy)
     columns = [_column(row, ours) for row in connection.execute(_COLUMNS, {"oid": anatomy.oid})]
-    return hashlib.sha256(f"{mark_of(anatomy)} {columns}".encode()).hexdigest()
+    return Marks(seen, hashlib.sha256(f"{seen} {columns}".encode()).hexdigest())
+
+
+def full_mark(connection: Connection, table: QualifiedName, steps: tuple[ConversionStep, ...]) -> str | None:
+    """What `marks` stores of *table* now; None when it is not there."""
+    found = marks(connection, table, steps)
+    return None if found is None else found.full
 
 
 def loose_mark(connection: Connection, table: QualifiedName) -> tuple[Any, ...]:

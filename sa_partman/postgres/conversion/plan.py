@@ -10,22 +10,22 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sa_partman.anatomy import Anatomy
-from sa_partman.bounds.bound import ListBound, RangeBound
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.conversion.attach import attach_in_place, names_of, statistics_of
 from sa_partman.plan.conversion.fingerprint import fingerprint
-from sa_partman.plan.conversion.history import list_history, range_history, unserved
+from sa_partman.plan.conversion.history import unserved
 from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.refusals import table_refusals
-from sa_partman.plan.conversion.request import Choices, ConversionRequest, Profile
+from sa_partman.plan.conversion.request import Choices, ConversionRequest
 from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
 from sa_partman.plan.conversion.types import retyped, type_refusals
 from sa_partman.postgres.columns import columns_of
 from sa_partman.postgres.conversion.anatomy import read_anatomy
 from sa_partman.postgres.conversion.names import name_refusals
-from sa_partman.postgres.conversion.profile import distinct_values, highest_key, profile, without_match
-from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel
+from sa_partman.postgres.conversion.profile import analyzed, without_match
+from sa_partman.postgres.conversion.reach import reach
+from sa_partman.spec.declared import DeclaredTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,12 @@ def draw(
     if hopeless:
         return Drawn(declared.name, declaration, ConversionPlan((), hopeless))
     declared = retyped(declared, columns)
-    history, above_all = _history(connection, declared, situation, lead, boundary)
+    history, found = reach(connection, declared, anatomy, situation, lead, boundary)
     if isinstance(history, Refusal):
         return Drawn(declared.name, declaration, ConversionPlan((), (history,)))
     request = ConversionRequest(declared, primary_key, history, situation, choices, concurrently)
-    key = declared.level.key
-    # Where no key is NULL and the bound was put above the highest one, there is nothing to count.
-    fits = above_all and all(anatomy.column(name).not_null for name in key.columns)
-    found = Profile() if fits else profile(connection, declared.name, key, history)
-    found = replace(found, unmatched=dict(_unmatched(connection, request, anatomy)))
+    unmatched = dict(_unmatched(connection, request, anatomy))
+    found = replace(found, unmatched=unmatched, analyzed=analyzed(connection, declared.name))
     plan = attach_in_place(request, anatomy, found)
     if not plan.refusals:
         taken = tuple(name_refusals(connection, names_of(request, anatomy), statistics_of(anatomy), anatomy.oid))
@@ -107,22 +104,6 @@ def _at_once(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None
     if anatomy.kind == "p":
         return Refusal(f"{declared.name} is partitioned already", "see sa-partman status")
     return None
-
-
-def _history(
-    connection: Connection, declared: DeclaredTable, situation: Situation, lead: timedelta, boundary: Any
-) -> tuple[RangeBound | ListBound | Refusal, bool]:
-    """The bound of the present rows, and whether it is known to lie above the highest key."""
-    level = declared.level
-    if isinstance(level, RangeLevel):
-        highest = highest_key(connection, declared.name, level.key)
-        end = None if boundary is None else level.axis.parse(boundary)
-        # An infinite key, or one that the codec can't place, is above every bound.
-        placed = highest is None or level.axis.decode(highest) is not None
-        return range_history(level, situation, highest, lead, end), placed and end is None
-    if not isinstance(level, ListLevel):
-        raise TypeError(level)
-    return list_history(level, situation, distinct_values(connection, declared.name, level.key)), False
 
 
 def mark_of(anatomy: Anatomy) -> str:

@@ -110,9 +110,12 @@ def test_a_member_of_the_owner_converts_it(engine: Engine) -> None:
         f"GRANT CREATE ON SCHEMA public TO {OWNER}, {READER}; ALTER TABLE events OWNER TO {OWNER};"
         f"GRANT {OWNER} TO {READER}; GRANT CREATE ON DATABASE {engine.url.database} TO {READER}"
     )
+    run(engine, setup)
+    run(engine, "ANALYZE events")
     member = as_role(engine, READER)
     try:
-        case = Case(engine, setup, by=member)
+        case = Case(engine, "", by=member)
+        assert 4 == value(engine, "SELECT count(*) FROM pg_stats WHERE tablename = 'events' AND inherited")
 
         assert [] == case.lost
         assert [(OWNER,)] == rows(engine, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")

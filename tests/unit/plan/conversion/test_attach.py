@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from sa_partman import PartitionByRange
-from sa_partman.anatomy import Anatomy, Column, Constraint, Dependent, Grant, InboundKey, Index, Privileges
+from sa_partman.anatomy import (
+    HERE,
+    Anatomy,
+    Column,
+    Constraint,
+    Dependent,
+    ExtendedStatistics,
+    Grant,
+    InboundKey,
+    Index,
+    Privileges,
+)
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.values import MINVALUE
 from sa_partman.compare.situation import Situation
@@ -76,6 +87,24 @@ def test_steps_are_in_order() -> None:
 
     assert ["unique_index", "check", "validate", "not_null", "parent", "cutover", "analyze"] == [s.id for s in steps]
     assert not any(each.scans for each in steps if each.guarded)
+
+
+@pytest.mark.parametrize(
+    ("server", "analyzed", "extended", "title"),
+    [
+        (18, True, False, "copy the planner's statistics to the partitioned table"),
+        (18, False, False, "analyze the partitioned table"),
+        (18, True, True, "analyze the partitioned table"),
+        (17, True, False, "analyze the partitioned table"),
+    ],
+)
+def test_statistics_are_copied_where_they_can_be(server: int, analyzed: bool, extended: bool, title: str) -> None:
+    """Since PostgreSQL 18, but for extended ones."""
+    kept = ExtendedStatistics(TABLE.sibling("s"), f" ON id, at FROM {HERE}") if extended else None
+    found = plan(anatomy(server=server, statistics=(kept,) if kept else ()), Profile(analyzed=analyzed))
+
+    assert title == step(found, "analyze").title
+    assert bool(step(found, "analyze").scans) == title.startswith("analyze")
 
 
 def test_everything_before_the_cut_over_can_be_taken_back() -> None:
