@@ -13,10 +13,22 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came. A driver that sees a KeyboardInterrupt cancels its statement before it lets it through."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """
+    SIGINT came. When a KeyboardInterrupt itself passes through exec() of a string, as it does while a module with
+    dataclasses is imported, ``python -m`` ends by the signal and not with our exit code, whoever caught it.
+    """
+
+
 def heed() -> None:
-    """From now on SIGTERM raises `Terminated` in the main thread, wherever that is."""
+    """From now on SIGTERM raises `Terminated` in the main thread, wherever that is; SIGINT, unless ignored, another."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted
+
     signal.signal(signal.SIGTERM, terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)

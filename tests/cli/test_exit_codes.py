@@ -219,7 +219,7 @@ def test_130_when_interrupted(events: Project, engine: Engine) -> None:
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=30)
 
-    assert 130 == process.returncode
+    assert 130 == process.returncode, err
     assert "Traceback" not in err
     assert MADE == partitions(engine)
 
