@@ -97,6 +97,7 @@ class Privileges:
         role: Whose privileges these are; unquoted.
         is_same: The role is the owner itself.
         may_set_role: SET ROLE to the owner is allowed.
+        owner_is_superuser: Nobody should be made a member of that.
     """
 
     is_owner: bool = True
@@ -105,6 +106,7 @@ class Privileges:
     role: str = ""
     is_same: bool = True
     may_set_role: bool = True
+    owner_is_superuser: bool = False
 
 
 @dataclass(frozen=True, slots=True)

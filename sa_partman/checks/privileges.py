@@ -35,6 +35,13 @@ def lacking_of(name: QualifiedName, may: Privileges) -> Iterator[Finding]:
             f"partitions would belong to the wrong role",
             f"GRANT {owner} TO {role} WITH SET TRUE",
         )
+    elif not may.may_set_role and may.owner_is_superuser:
+        yield _finding(
+            name,
+            f"{who} does not own {name}, which belongs to the superuser {may.owner}",
+            f"give the table and its partitions to a role that is no superuser (ALTER TABLE {name.quoted} OWNER TO "
+            f"...), and connect as that one or as a member of it",
+        )
     elif not may.may_set_role:
         yield _finding(
             name,

@@ -20,7 +20,8 @@ _KNOWN = text("SELECT oid FROM pg_catalog.pg_roles WHERE rolname = CAST(:role AS
 _PRIVILEGES = text(f"""
 SELECT c.oid, CAST(pg_catalog.pg_get_userbyid(c.relowner) AS text), CAST(r.rolname AS text), r.oid = c.relowner,
     pg_catalog.pg_has_role(r.oid, c.relowner, 'USAGE'), pg_catalog.pg_has_role(r.oid, c.relowner, {SET_ROLE}),
-    pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE')
+    pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE'),
+    EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = c.relowner AND s.rolsuper)
 FROM pg_catalog.pg_class c, pg_catalog.pg_roles r
 WHERE c.oid = ANY (CAST(:oids AS oid[])) AND r.rolname = coalesce(CAST(:role AS name), current_user)
 """)
@@ -44,7 +45,13 @@ def privileges_of(
     rows = connection.execute(_PRIVILEGES, {"oids": list(names), "role": role})
     return {
         names[oid]: Privileges(
-            is_owner=uses, may_create=creates, owner=owner, role=name, is_same=same, may_set_role=sets
+            is_owner=uses,
+            may_create=creates,
+            owner=owner,
+            role=name,
+            is_same=same,
+            may_set_role=sets,
+            owner_is_superuser=super_owner,
         )
-        for oid, owner, name, same, uses, sets, creates in rows
+        for oid, owner, name, same, uses, sets, creates, super_owner in rows
     }

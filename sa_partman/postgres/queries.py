@@ -58,7 +58,8 @@ SELECT t.oid, t.depth, n.nspname, c.relname, CAST(p.partstrat AS text), k.column
                 WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0),
         pg_catalog.pg_get_userbyid(c.relowner) = current_user,
         pg_catalog.pg_has_role(c.relowner, CASE
-            WHEN CAST(pg_catalog.current_setting('server_version_num') AS int) < 160000 THEN 'MEMBER' ELSE 'SET' END)
+            WHEN CAST(pg_catalog.current_setting('server_version_num') AS int) < 160000 THEN 'MEMBER' ELSE 'SET' END),
+        EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = c.relowner AND s.rolsuper)
     ] END,
     CASE WHEN t.depth = 0 THEN CAST(pg_catalog.pg_get_userbyid(c.relowner) AS text) END,
     CASE WHEN t.depth = 0 THEN CAST(current_user AS text) END

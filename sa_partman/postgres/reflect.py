@@ -156,7 +156,7 @@ class _Builder:
         hints = [] if declared is None else [level.key for level in declared.levels()]
         key = self._key(row, hints)
         partitions = self._partitions(row.oid, key, hints[1:])
-        is_owner, may_create, referenced, is_same, may_set_role = row.may
+        is_owner, may_create, referenced, is_same, may_set_role, super_owner = row.may
         return FoundTable(
             name,
             row.oid,
@@ -165,7 +165,7 @@ class _Builder:
             partitions,
             tuple(each for parent in self._names(name, partitions) for each in self._detached_by_us(parent, row)),
             referenced,
-            Privileges(is_owner, may_create, row.owner, row.role, is_same, may_set_role),
+            Privileges(is_owner, may_create, row.owner, row.role, is_same, may_set_role, super_owner),
         )
 
     def _names(self, name: QualifiedName, partitions: Iterable[Partition]) -> Iterator[QualifiedName]:

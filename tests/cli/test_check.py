@@ -49,13 +49,13 @@ def test_no_length_is_wrong_usage(events: Project, option: str) -> None:
 
 
 def test_another_role(events: Project, engine: Engine) -> None:
-    """What it lacks, with the GRANT."""
+    """What it lacks, with the statement that helps."""
     with role(engine) as name:
         ended = events.run("check", "--at", AT, "--as-role", name)
 
     assert 1 == ended.code
     assert "does not own public.events" in ended.out
-    assert "GRANT" in ended.out
+    assert "OWNER TO" in ended.out
 
 
 def test_a_role_that_does_not_exist_is_wrong_usage(events: Project) -> None:

@@ -61,7 +61,7 @@ def test_a_read_only_session(engine: Engine) -> None:
 
 
 def test_a_role_that_does_not_own_the_table(engine: Engine) -> None:
-    """One finding with the owner's name and the grant that helps; nothing was tried."""
+    """One finding that names the owner and what helps, which is never a superuser's rights; nothing was tried."""
     table = new_table(MONTHLY)
     table.create(engine)
     owner = scalar(engine, "SELECT current_user")
@@ -74,7 +74,9 @@ def test_a_role_that_does_not_own_the_table(engine: Engine) -> None:
     assert not result.steps
     assert not result.ok
     assert ["missing-privilege"] == codes(result.findings)
-    assert owner in result.findings[0].remedy
+    assert f"the superuser {owner}" in result.findings[0].message
+    assert "GRANT" not in result.findings[0].remedy
+    assert 'ALTER TABLE "public"."events" OWNER TO' in result.findings[0].remedy
     assert "missing-privilege" in codes(found)
     assert "public.events_p20310101" not in relations(engine)
 

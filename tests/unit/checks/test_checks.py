@@ -220,6 +220,10 @@ def test_misplaced_rows(sampled: bool, word: str) -> None:
     ("privileges", "remedy"),
     [
         (Privileges(is_owner=False, owner="boss", is_same=False, may_set_role=False), 'GRANT "boss" TO'),
+        (
+            Privileges(is_owner=False, owner="root", is_same=False, may_set_role=False, owner_is_superuser=True),
+            "OWNER TO ...)",
+        ),
         (Privileges(owner="boss", role="me", is_same=False, may_set_role=False), 'GRANT "boss" TO "me" WITH SET TRUE'),
         (Privileges(may_create=False), "GRANT CREATE ON SCHEMA public"),
     ],
