@@ -23,6 +23,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+WORKERS = str(min(8, (os.cpu_count() or 1) + 1))
+"""Processes that run tests: one more than there are processors, because tests wait for servers."""
+
 OLDEST, BETWEEN, NEWEST = "14", "15,16,17", "18"
 """The oldest and the newest run everything, those between share it: each test runs on one of them."""
 
@@ -54,8 +57,8 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Every test; on DATABASE_URL when it is set, else on a PostgreSQL of our own."""
-    install_for_tests(session, *group("examples"))
-    session.run("pytest", "-n", "2", *session.posargs)
+    install_for_tests(session, *group("examples"), *group("store"))
+    session.run("pytest", "-n", WORKERS, *session.posargs)
 
 
 @nox.session
@@ -63,7 +66,7 @@ def tests(session: nox.Session) -> None:
 def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
     """The integration tests: on every PostgreSQL with the newest libraries, or on the newest with other libraries."""
     install_for_tests(session, *libraries)
-    pytest = ("pytest", "-n", "2", "-m")
+    pytest = ("pytest", "-n", WORKERS, "-m")
     if libraries:
         # The warnings of old libraries about a newer Python are not ours to heed.
         lowest = f"sqlalchemy=={LOWEST_SQLALCHEMY}" in libraries
@@ -86,7 +89,7 @@ def faults(session: nox.Session) -> None:
     few = "--short" in session.posargs
     arguments = [each for each in session.posargs if each != "--short"] or ["tests/integration/maintenance"]
     count = os.environ.get("SA_PARTMAN_FAULTS") or ("20" if few else "200")
-    session.run("pytest", "-n", "2", "-m", "campaign", *arguments, env={"SA_PARTMAN_FAULTS": count})
+    session.run("pytest", "-n", WORKERS, "-m", "campaign", *arguments, env={"SA_PARTMAN_FAULTS": count})
 
 
 @nox.session

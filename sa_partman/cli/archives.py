@@ -12,35 +12,33 @@ from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_json
 from sa_partman.cli.request import Request
 from sa_partman.errors import ConfigurationError, VerificationFailed
+from sa_partman.maintenance.archives import Archived, looked_through
 from sa_partman.maintenance.restoring import restore
-from sa_partman.postgres.archive.manifest import SUFFIX, Manifest, manifest_in, read_manifest
-from sa_partman.postgres.archive.places import place_of
+from sa_partman.postgres.archive.manifest import read_manifest
 from sa_partman.postgres.archive.store import verify_archive
+from sa_partman.spec.archive import shown
 
 
 def listed(place: str, *, as_json: bool) -> int:
     """The exit code."""
-    found = list(_manifests(place))
+    found = list(_found(place))
     if as_json:
-        print_json({"archives": [{"manifest": where, **manifest.to_dict()} for where, manifest in found]})
+        print_json({"archives": [each.to_dict() for each in found]})
         return 0
-    for where, manifest in found:
-        click.echo(
-            f"{manifest.partition}  {manifest.rows} rows  {manifest.bytes} bytes  {manifest.created_at}  {where}"
-        )
+    for each in found:
+        of = each.manifest
+        click.echo(f"{of.partition}  {of.rows} rows  {of.bytes} bytes  {of.created_at}  {each.location}")
     if not found:
-        click.echo(f"No archives at {place}.", err=True)
+        click.echo(f"No archives at {shown(place)}.", err=True)
     return 0
 
 
-def _manifests(to: str) -> Iterator[tuple[str, Manifest]]:
-    place = place_of(to)
-    for name in place.names():
-        if name.endswith(SUFFIX):
-            try:
-                yield place.where(name), manifest_in(place, name)
-            except ConfigurationError as error:
-                click.echo(str(error), err=True)
+def _found(place: str) -> Iterator[Archived]:
+    for each in looked_through(place):
+        if isinstance(each, Archived):
+            yield each
+        else:
+            click.echo(str(each), err=True)
 
 
 def verified(locations: tuple[str, ...], *, as_json: bool) -> int:

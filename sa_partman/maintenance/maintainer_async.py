@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,12 +24,17 @@ from sa_partman.maintenance.results import MaintenancePlan, RunResult, StepResul
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.maintenance.schemas import SchemaSource
 from sa_partman.ports.hook import Hook
+from sa_partman.postgres.archive.aside import beside
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.looping import Looping, awaited
 
 if TYPE_CHECKING:
+    from sa_partman.maintenance.archives import Archived
+    from sa_partman.maintenance.restoring import Restored
     from sa_partman.maintenance.serving_async import AsyncService
     from sa_partman.observe.http import Listening
+
+T = TypeVar("T")
 
 
 class AsyncMaintainer:
@@ -88,7 +95,7 @@ class AsyncMaintainer:
         self, tables: Tables = None, *, tenants: Iterable[Any] = (), repair: bool = False
     ) -> MaintenancePlan:
         """See `Maintainer.plan`."""
-        return await greenlet_spawn(self._inner.plan, tables, tenants=tenants, repair=repair)
+        return await _spawned(self._inner.plan, tables, tenants=tenants, repair=repair)
 
     async def check(
         self,
@@ -99,29 +106,39 @@ class AsyncMaintainer:
         as_role: str | None = None,
     ) -> tuple[Finding, ...]:
         """See `Maintainer.check`."""
-        return await greenlet_spawn(
-            self._inner.check, tables, min_horizon=min_horizon, max_age=max_age, as_role=as_role
-        )
+        return await _spawned(self._inner.check, tables, min_horizon=min_horizon, max_age=max_age, as_role=as_role)
 
     async def status(self, tables: Tables = None) -> tuple[TableStatus, ...]:
         """See `Maintainer.status`."""
-        return await greenlet_spawn(self._inner.status, tables)
+        return await _spawned(self._inner.status, tables)
 
     async def run(self, tables: Tables = None, *, repair: bool = False) -> RunResult:
         """See `Maintainer.run`."""
-        return await greenlet_spawn(self._inner.run, tables, repair=repair)
+        return await _spawned(self._inner.run, tables, repair=repair)
 
     async def provision(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
         """See `Maintainer.provision`."""
-        return await greenlet_spawn(self._inner.provision, tables, tenants=tenants)
+        return await _spawned(self._inner.provision, tables, tenants=tenants)
 
     async def prune(self, tables: Tables = None) -> RunResult:
         """See `Maintainer.prune`."""
-        return await greenlet_spawn(self._inner.prune, tables)
+        return await _spawned(self._inner.prune, tables)
 
     async def drop_branch(self, table: str, branch: Any) -> RunResult:
         """See `Maintainer.drop_branch`."""
-        return await greenlet_spawn(self._inner.drop_branch, table, branch)
+        return await _spawned(self._inner.drop_branch, table, branch)
+
+    async def archives(self, to: str) -> tuple[Archived, ...]:
+        """See `Maintainer.archives`."""
+        return await beside(partial(self._inner.archives, to))
+
+    async def verify(self, manifest: str) -> Archived:
+        """See `Maintainer.verify`."""
+        return await beside(partial(self._inner.verify, manifest))
+
+    async def restore(self, manifest: str, *, table: str | None = None) -> Restored:
+        """See `Maintainer.restore`."""
+        return await _spawned(self._inner.restore, manifest, table=table)
 
     def serve(
         self,
@@ -135,6 +152,20 @@ class AsyncMaintainer:
         from sa_partman.maintenance.serving_async import AsyncService
 
         return AsyncService(self._inner, Schedule.of(every, jitter), listen=listen, tables=tables)
+
+
+async def _spawned(work: Callable[..., T], *given: Any, **options: Any) -> T:
+    """What *work* gives in SQLAlchemy's greenlet; a task that was cancelled ends so, whatever else that has broken."""
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    try:
+        return await greenlet_spawn(work, *given, **options)
+    except Exception as error:
+        # Cancelled once more while its connection was given back, say: what the driver makes of that is no answer.
+        if task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
 
 
 def _awaiting(report: Callable[..., Any]) -> Report:

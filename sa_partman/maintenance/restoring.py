@@ -33,8 +33,10 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.provision import creation
 from sa_partman.plan.steps import Purpose, Step, TablePlan
+from sa_partman.postgres.archive.aside import aside
 from sa_partman.postgres.archive.loading import Load, load
 from sa_partman.postgres.archive.manifest import Manifest, read_manifest
+from sa_partman.postgres.archive.places import Place
 from sa_partman.postgres.archive.store import verify_archive
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.locks.exclusion import only_maintainer
@@ -45,6 +47,7 @@ from sa_partman.postgres.steps.execute import name_taken
 from sa_partman.postgres.steps.in_step import in_step
 from sa_partman.postgres.steps.running import Running
 from sa_partman.postgres.view import TableView
+from sa_partman.spec.archive import shown
 from sa_partman.spec.declared import Level
 
 
@@ -80,37 +83,39 @@ def restore(
     lock: LockPolicy | None = None,
 ) -> Restored:
     """
-    Makes a partition as the declaration wants it, loads the archive, compares every row, and attaches it.
-
-    It bears a mark that keeps retention off it, for else it would go with the next run: detach or drop it yourself, or
-    remove its comment.
+    See `Maintainer.restore`.
 
     Args:
-        manifest: The path or URL of the manifest.
-        table: The declared table, when it is not the one that the manifest names.
-
-    Raises:
-        ConfigurationError: There is no such manifest.
-        VerificationFailed: The archive is damaged; nothing was changed.
-        DeclarationError: The table is not declared.
-        Refused: Its range has a partition already, or its name is taken; nothing was changed.
-        MaintainerBusy: Another maintainer is at work; nothing was changed.
-        ExecutionError: The server refused; nothing was changed.
+        now: See `Maintainer`.
+        lock: See `Maintainer`.
     """
-    settings = Maintainer(engine, metadata, now=now, lock=lock).settings
-    place, found = read_manifest(manifest)
-    verify_archive(place, found)
-    with only_maintainer(engine, settings.lock, settings.waiting) as exclusion:
-        running = Running(dependable(engine), settings.lock, settings.waiting, exclusion)
+    return restored_by(Maintainer(engine, metadata, now=now, lock=lock).settings, manifest, table)
+
+
+def restored_by(settings: Settings, manifest: str, table: str | None) -> Restored:
+    """What `restore` does, with the settings of a maintainer."""
+    place, found = aside(settings.waiting, lambda: _sound(manifest))
+    with only_maintainer(settings.engine, settings.lock, settings.waiting) as exclusion:
+        running = Running(dependable(settings.engine), settings.lock, settings.waiting, exclusion)
         where = _where(settings, found, table)
         step = _step(settings, where)
-        make, attach = _apart(step, where.name, restored(manifest, where.situation.now))
+        make, attach = _apart(step, where.name, restored(shown(manifest), where.situation.now))
         work = partial(load, running, Load(place, found, where.name, make, attach))
         try:
             rows = in_step(running, step, work, locks=(), seconds=0).value
         except DBAPIError as error:
             raise ExecutionError(f"{where.name}: {first_line(error)}; nothing was restored") from error
+        except OSError as error:
+            raise ExecutionError(
+                f"{shown(manifest)}: the archive can't be read: {error}; nothing was restored"
+            ) from error
     return Restored(where.parent.name, where.name, where.bound, rows)
+
+
+def _sound(manifest: str) -> tuple[Place, Manifest]:
+    place, found = read_manifest(manifest)
+    verify_archive(place, found)
+    return place, found
 
 
 @dataclass(frozen=True, slots=True)

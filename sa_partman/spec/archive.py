@@ -13,6 +13,8 @@ Format = Literal["csv.gz", "parquet"]
 FORMATS = ("csv.gz", "parquet")
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://.+")
+_LOGIN = re.compile(r"(?P<user>[^/?:@]*):[^?@]*@")
+_SECRET = re.compile(r"[^=]*(key|secret|token|password|credential|sig)[^=]*=", re.IGNORECASE)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -21,8 +23,8 @@ class Archive:
     For ``Retention(then=Archive(...))``: a detached table is written to a file, verified, and only then dropped.
 
     Args:
-        to: A directory, or a URL such as ``s3://bucket/folder``, ``gs://...``, ``abfs://...``: URLs need the extra
-            ``archive``. Every maintainer must see the same place.
+        to: A directory, or a URL such as ``s3://bucket/folder``, ``gs://...``, ``abfs://...``, with options behind a
+            ``?`` as pyarrow knows them: URLs need the extra ``archive``. Every maintainer must see the same place.
         format: ``"csv.gz"``, which ``COPY`` reads again, or ``"parquet"``, which needs the extra ``archive``.
 
     Raises:
@@ -47,4 +49,19 @@ class Archive:
         return f"Archive({self.to!r})" if self.format == "csv.gz" else f"Archive({self.to!r}, format={self.format!r})"
 
     def __str__(self) -> str:
-        return f"archive to {self.to} as {self.format}"
+        return f"archive to {shown(self.to)} as {self.format}"
+
+
+def shown(to: str) -> str:
+    """*to* without what only its owner may know, for plans, messages and comments: credentials in a URL."""
+    if "://" not in to:
+        return to
+    scheme, _, rest = to.partition("://")
+    place, _, options = rest.partition("?")
+    login = _LOGIN.match(place)
+    if login is not None:
+        # In an Azure URL the user is the container; of an access key for S3 nothing is worth keeping.
+        user = "" if scheme == "s3" or not login["user"] else f"{login['user']}@"
+        place = user + place[login.end() :]
+    kept = "&".join(each for each in options.split("&") if each and not _SECRET.match(each))
+    return f"{scheme}://{place}{'?' * bool(kept)}{kept}"

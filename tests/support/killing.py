@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -15,13 +16,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from sa_partman import AsyncMaintainer
 from sa_partman.errors import PartmanError
 from sa_partman.maintenance.results import RunResult
 from tests.support.command import COMMAND, ROOT
 from tests.support.database import sql
-from tests.support.faults import OBSERVER, Estate, maintainer
+from tests.support.faults import BRISK, OBSERVER, Estate, maintainer, metadata
 from tests.support.invariant import partitions
 
 OTHERS = (
@@ -74,6 +77,12 @@ def die(connection: Any = None) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def stop(connection: Any = None) -> None:
+    """For ever, until somebody kills it."""
+    del connection
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def nap(connection: Any = None) -> None:
     del connection
     time.sleep(1.0)
@@ -93,6 +102,31 @@ def work(
     try:
         with at_point(engine, point, deed, statement):
             result: RunResult = getattr(maintainer(engine, now, **options), verb)()
+    except PartmanError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    if not result.ok:
+        sys.exit(str(result))
+
+
+def work_async(
+    url: str,
+    now: datetime,
+    point: int = 0,
+    deed: Deed = die,
+    statement: str = "",
+    driver: str = "psycopg",
+    tables: tuple[str, ...] = (),
+) -> None:
+    """As `work`, in an event loop and over *driver*."""
+
+    async def whole() -> RunResult:
+        engine = create_async_engine(make_url(url).set(drivername=f"postgresql+{driver}"))
+        with at_point(engine.sync_engine, point, deed, statement):
+            found = metadata(str(engine.url.database), tables)
+            return await AsyncMaintainer(engine, found, now=now, lock=BRISK).run()
+
+    try:
+        result = asyncio.run(whole())
     except PartmanError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     if not result.ok:

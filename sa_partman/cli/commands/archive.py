@@ -26,7 +26,7 @@ def list_command(place: str, as_json: bool) -> int:
     return archives.listed(place, as_json=as_json)
 
 
-@command.command("verify")
+@command.command("verify", short_help="Compare archives with their manifests; exit with 1 if one is damaged.")
 @click.argument("manifests", nargs=-1, required=True, metavar="MANIFEST...")
 @json_option
 def verify_command(manifests: tuple[str, ...], as_json: bool) -> int:
@@ -34,7 +34,7 @@ def verify_command(manifests: tuple[str, ...], as_json: bool) -> int:
     return archives.verified(manifests, as_json=as_json)
 
 
-@command.command("restore")
+@command.command("restore", short_help="Make the partition of MANIFEST again, with its rows.")
 @click.argument("manifest")
 @shared
 def restore_command(request: Request, manifest: str) -> int:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.bounds.text import for_values
-from sa_partman.errors import ConfigurationError, ExecutionError, VerificationFailed
+from sa_partman.bounds.bound import Bound
+from sa_partman.bounds.text import for_values, parse_bound
+from sa_partman.errors import ConfigurationError, ExecutionError, UnreadableBound, VerificationFailed
+from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import ArchiveTable
 from sa_partman.plan.locks import Lock, LockMode
 from sa_partman.plan.locks import Place as Order
 from sa_partman.plan.steps import Step
+from sa_partman.ports.waiting import Waiting
+from sa_partman.postgres.archive.aside import aside
 from sa_partman.postgres.archive.manifest import Manifest
 from sa_partman.postgres.archive.places import Place, place_of
 from sa_partman.postgres.archive.store import archives_of, verify_archive, write_archive
@@ -21,6 +25,7 @@ from sa_partman.postgres.steps.in_step import in_step
 from sa_partman.postgres.steps.perform import performs
 from sa_partman.postgres.steps.running import Running
 from sa_partman.postgres.steps.unchanged import Overtaken
+from sa_partman.spec.archive import shown
 
 
 @performs(ArchiveTable)
@@ -33,10 +38,11 @@ def archive_table(running: Running, step: Step, action: ArchiveTable) -> int:
         Overtaken: The table is not ours to remove any more.
         ExecutionError: The place does not take it, or the server does not give it; the table is as it was.
     """
+    waiting = running.waiting
     try:
-        place = place_of(action.archive.to)
+        place = aside(waiting, lambda: place_of(action.archive.to))
         held = in_step(
-            running, step, lambda each: _archived(each, place, action), locks=(calm(action.table),), seconds=0
+            running, step, lambda each: _archived(each, place, action, waiting), locks=(calm(action.table),), seconds=0
         )
     except ConfigurationError as error:
         raise ExecutionError(f"{action.table}: {error}") from error
@@ -47,14 +53,15 @@ def archive_table(running: Running, step: Step, action: ArchiveTable) -> int:
     return held.value.rows
 
 
-def _archived(connection: Connection, place: Place, action: ArchiveTable) -> Manifest:
-    table = ours(connection, action.table, action.parent)
-    there = [manifest for _, manifest in archives_of(place, action.table) if manifest.format == action.archive.format]
+def _archived(connection: Connection, place: Place, action: ArchiveTable, waiting: Waiting) -> Manifest:
+    table = ours(connection, action.table, action.parent, action.bound, action.key)
+    there = aside(waiting, lambda: _archives(place, action))
     if there:
         tally = read_rows(connection, table.query)
-        for manifest in there:
-            if manifest.sha256 == tally.sha256 and manifest.columns == table.columns and _sound(place, manifest):
-                return manifest
+        same = [each for each in there if each.sha256 == tally.sha256 and each.columns == table.columns]
+        good = aside(waiting, lambda: next((each for each in same if _sound(place, each)), None))
+        if good is not None:
+            return good
     bound = "" if action.bound is None or action.key is None else for_values(action.bound, action.key.types)
     return write_archive(
         place,
@@ -63,7 +70,12 @@ def _archived(connection: Connection, place: Place, action: ArchiveTable) -> Man
         bound,
         action.archive.format,
         lambda write: read_rows(connection, table.query, write),
+        waiting,
     )
+
+
+def _archives(place: Place, action: ArchiveTable) -> list[Manifest]:
+    return [each for _, each in archives_of(place, action.table) if each.format == action.archive.format]
 
 
 def _sound(place: Place, manifest: Manifest) -> bool:
@@ -79,22 +91,43 @@ def calm(table: QualifiedName) -> Lock:
     return Lock(table, LockMode.SHARE_ROW_EXCLUSIVE, Order.PARTITION, tree=True)
 
 
-def ours(connection: Connection, name: QualifiedName, parent: QualifiedName) -> DetachedNow:
+def ours(
+    connection: Connection,
+    name: QualifiedName,
+    parent: QualifiedName,
+    bound: Bound | None = None,
+    key: PartitionKey | None = None,
+) -> DetachedNow:
     """
     The detached table of that name.
 
     Raises:
-        Overtaken: It has gone, is a partition again, or does not say any more that we detached it from *parent*.
+        Overtaken: It has gone, is a partition again, or does not say any more that we detached it from *parent*, and
+            that it had *bound*.
     """
     table = table_now(connection, name)
-    if table is None or not table.is_of(parent):
+    known = table is not None and table.is_of(parent) and (bound is None or _had(table, key) == bound)
+    if table is None or not known:
         raise Overtaken(f"{name} is not a table any more that we detached from {parent}; nothing was changed")
     return table
 
 
+def _had(table: DetachedNow, key: PartitionKey | None) -> Bound | None:
+    try:
+        return parse_bound(table.mark.bound, key.types) if table.mark and table.mark.bound and key else None
+    except UnreadableBound:
+        return None
+
+
 def unwritten(table: QualifiedName, to: str, error: OSError) -> ExecutionError:
-    """For what the file system says."""
-    return ExecutionError(f"{table}: the archive at {to} failed: {error}; nothing was removed")
+    """For what the file system or the object store says."""
+    remedy = ""
+    if "://" in to:
+        remedy = (
+            ". Look whether the store answers, and at its address, its bucket and the credentials in the environment; "
+            "the next run tries again."
+        )
+    return ExecutionError(f"{table}: the archive at {shown(to)} failed: {error}; nothing was removed{remedy}")
 
 
 def refused(table: QualifiedName, error: DBAPIError) -> ExecutionError:

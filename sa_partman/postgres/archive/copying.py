@@ -10,9 +10,13 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import ConfigurationError
 from sa_partman.names import QualifiedName, quote
+from sa_partman.postgres.archive.aside import beside
 from sa_partman.postgres.looping import awaited
 
 Sink = Callable[[bytes], object]
+
+_PIECE = 1 << 18
+"""Bytes that are worth a thread."""
 
 _OUT = "FORMAT csv, FORCE_QUOTE *, ENCODING 'UTF8'"
 _IN = "FORMAT csv, ENCODING 'UTF8'"
@@ -21,7 +25,7 @@ _IN = "FORMAT csv, ENCODING 'UTF8'"
 def copy_out(connection: Connection, query: str, sink: Sink) -> None:
     """
     Gives *sink* what ``COPY (query) TO STDOUT`` gives: CSV in UTF-8 with every value quoted, so that NULL is what is
-    not. In an event loop *sink* is called in it, and should be quick.
+    not. Under an event loop *sink* is called in threads, with larger pieces.
 
     Raises:
         DBAPIError: The server refused.
@@ -66,17 +70,40 @@ def _psycopg_async_out(driver: Any, query: str, sink: Sink) -> None:
     async def whole() -> None:
         statement = f"COPY ({query}) TO STDOUT WITH ({_OUT})".encode()
         async with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            pieces = _Pieces(sink)
             async for data in copy:
-                sink(bytes(data))
+                await pieces.add(bytes(data))
+            await pieces.end()
 
     awaited(whole())
 
 
 def _asyncpg_out(driver: Any, query: str, sink: Sink) -> None:
-    async def output(data: bytes) -> None:
-        sink(data)
+    async def whole() -> None:
+        pieces = _Pieces(sink)
+        form: dict[str, Any] = {"format": "csv", "force_quote": True, "encoding": "UTF8"}
+        await driver.copy_from_query(query, output=pieces.add, timeout=None, **form)
+        await pieces.end()
 
-    awaited(driver.copy_from_query(query, output=output, format="csv", force_quote=True, encoding="UTF8", timeout=None))
+    awaited(whole())
+
+
+class _Pieces:
+    """Gathers what comes row by row, and gives it to *sink* in a thread: a loop must wait for no disk and no store."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink, self._held, self._size = sink, list[bytes](), 0
+
+    async def add(self, data: bytes) -> None:
+        self._held.append(data)
+        self._size += len(data)
+        if self._size >= _PIECE:
+            await self.end()
+
+    async def end(self) -> None:
+        whole = b"".join(self._held)
+        self._held, self._size = [], 0
+        await beside(lambda: self._sink(whole))
 
 
 def _psycopg_in(driver: Any, table: QualifiedName, columns: tuple[str, ...], source: Iterable[bytes]) -> None:
@@ -88,28 +115,31 @@ def _psycopg_in(driver: Any, table: QualifiedName, columns: tuple[str, ...], sou
 def _psycopg_async_in(driver: Any, table: QualifiedName, columns: tuple[str, ...], source: Iterable[bytes]) -> None:
     async def whole() -> None:
         async with driver.cursor() as cursor, cursor.copy(_copy_from(table, columns)) as copy:
-            for data in source:
+            async for data in _drawn(source):
                 await copy.write(data)
 
     awaited(whole())
 
 
 def _asyncpg_in(driver: Any, table: QualifiedName, columns: tuple[str, ...], source: Iterable[bytes]) -> None:
-    async def each() -> AsyncIterator[bytes]:
-        for data in source:
-            yield data
-
     awaited(
         driver.copy_to_table(
             table.name,
             schema_name=table.schema,
             columns=list(columns),
-            source=each(),
+            source=_drawn(source),
             format="csv",
             encoding="UTF8",
             timeout=None,
         )
     )
+
+
+async def _drawn(source: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """What *source* gives, which may read files or ask a store for it."""
+    pieces = iter(source)
+    while (data := await beside(lambda: next(pieces, None))) is not None:
+        yield data
 
 
 def _copy_from(table: QualifiedName, columns: tuple[str, ...]) -> bytes:

@@ -15,6 +15,7 @@ from sa_partman.errors import ConfigurationError, ExecutionError, VerificationFa
 from sa_partman.plan.actions import DropDetached, DropTable
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.archive.archiving import calm, ours, refused, unwritten
+from sa_partman.postgres.archive.aside import aside
 from sa_partman.postgres.archive.late import late
 from sa_partman.postgres.archive.manifest import Manifest
 from sa_partman.postgres.archive.places import place_of
@@ -23,6 +24,7 @@ from sa_partman.postgres.archive.tables import DetachedNow, read_rows
 from sa_partman.postgres.steps.in_step import in_step
 from sa_partman.postgres.steps.perform import performs
 from sa_partman.postgres.steps.running import Running
+from sa_partman.spec.archive import shown
 
 
 @performs(DropDetached)
@@ -37,8 +39,8 @@ def drop_detached(running: Running, step: Step, action: DropDetached) -> None:
         ExecutionError: It holds rows that are not expired, or the server refused; nothing was changed.
     """
     try:
-        good = _good_archives(action)
-        in_step(running, step, partial(_work, running, action, good), locks=(calm(action.table),), seconds=0)
+        good = aside(running.waiting, lambda: _good_archives(action))
+        in_step(running, step, partial(_work, running, step, action, good), locks=(calm(action.table),), seconds=0)
     except ConfigurationError as error:
         raise ExecutionError(f"{action.table}: {error}") from error
     except OSError as error:
@@ -63,13 +65,15 @@ def _good_archives(action: DropDetached) -> tuple[Manifest, ...]:
         raise (
             bad[0]
             if bad
-            else VerificationFailed(f"{action.table} has no archive at {action.archive.to}; nothing was removed")
+            else VerificationFailed(f"{action.table} has no archive at {shown(action.archive.to)}; nothing was removed")
         )
     return tuple(good)
 
 
-def _work(running: Running, action: DropDetached, good: tuple[Manifest, ...], connection: Connection) -> None:
-    table = ours(connection, action.table, action.parent)
+def _work(
+    running: Running, step: Step, action: DropDetached, good: tuple[Manifest, ...], connection: Connection
+) -> None:
+    table = ours(connection, action.table, action.parent, step.bound, action.key)
     _require_expired(connection, action)
     if action.archive is not None:
         _require_archived(connection, table, good)

@@ -6,6 +6,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from io import BufferedReader
 from typing import IO, Any
 
 from sa_partman.errors import VerificationFailed
@@ -16,6 +17,7 @@ Columns = Sequence[ArchivedColumn]
 Write = Callable[[list[bytes]], object]
 
 _PIECE = 1 << 20
+_READ_AHEAD = 8 << 20
 
 
 def writing(format: str, file: Any, columns: Columns) -> AbstractContextManager[Write]:
@@ -53,10 +55,11 @@ def _writing_csv(file: IO[bytes], columns: Columns) -> Iterator[Write]:
         yield lambda records: packed.write(b"".join(records))
 
 
-def _reading_csv(file: IO[bytes], columns: Columns) -> Iterator[list[bytes]]:
+def _reading_csv(file: Any, columns: Columns) -> Iterator[list[bytes]]:
     header, splitter = record([column.name for column in columns]), Splitter()
     try:
-        with gzip.GzipFile(fileobj=file, mode="rb") as packed:
+        # By itself it reads a few kilobytes at a time, and each of them would be a request to an object store.
+        with BufferedReader(file, _READ_AHEAD) as ahead, gzip.GzipFile(fileobj=ahead, mode="rb") as packed:
             if packed.read(len(header)) != header:
                 raise VerificationFailed("the archive has other columns than its manifest")
             while data := packed.read(_PIECE):

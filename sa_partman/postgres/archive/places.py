@@ -7,11 +7,13 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from sa_partman.errors import ConfigurationError, MissingDependency
+from sa_partman.postgres.archive.object_store import opened_store
 
 _PLAIN = re.compile(r"[\w.-]+")
 
@@ -33,6 +35,10 @@ class Place(Protocol):
 
     def remove(self, name: str) -> None:
         """For what we have just written ourselves, and turned out to be wrong."""
+
+    def stems(self, wanted: str) -> Iterator[str]:
+        """Beginnings of names for a new archive, to be tried in turn; without end."""
+        raise NotImplementedError
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -95,6 +101,11 @@ class Directory:
         """See `Place.remove`."""
         (self.path / name).unlink()
 
+    def stems(self, wanted: str) -> Iterator[str]:
+        """*wanted*, and then with a number: a name that somebody takes meanwhile is refused at the end."""
+        yield wanted
+        yield from (f"{wanted}-{number}" for number in count(2))
+
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
         return (self.path / name).exists()
@@ -106,59 +117,6 @@ class Directory:
     def where(self, name: str) -> str:
         """The absolute path of a file here."""
         return str(self.path.absolute() / name)
-
-
-class Store:
-    """
-    A folder of an object store, whose files appear whole or not at all.
-
-    Args:
-        system: A ``pyarrow.fs.FileSystem``.
-        folder: In it, without a slash at the end.
-        url: How people call it.
-    """
-
-    def __init__(self, system: Any, folder: str, url: str) -> None:
-        self.system, self.folder, self.url = system, folder.rstrip("/"), url.rstrip("/")
-
-    @contextmanager
-    def create(self, name: str, token: str) -> Iterator[Any]:
-        """See `Place.create`; *token* is not needed."""
-        del token
-        path = f"{self.folder}/{name}"
-        try:
-            # By default it would compress what is called .gz once more.
-            with self.system.open_output_stream(path, compression=None) as file:
-                yield file
-        except BaseException:
-            with suppress(OSError):
-                self.system.delete_file(path)
-            raise
-
-    @contextmanager
-    def read(self, name: str) -> Iterator[Any]:
-        """See `Place.read`."""
-        with self.system.open_input_file(f"{self.folder}/{name}") as file:
-            yield file
-
-    def remove(self, name: str) -> None:
-        """See `Place.remove`."""
-        self.system.delete_file(f"{self.folder}/{name}")
-
-    def has(self, name: str) -> bool:
-        """Whether there is such a file."""
-        return bool(self.system.get_file_info(f"{self.folder}/{name}").is_file)
-
-    def names(self) -> list[str]:
-        """What is there."""
-        from pyarrow.fs import FileSelector
-
-        found = self.system.get_file_info(FileSelector(self.folder, allow_not_found=True))
-        return sorted(each.base_name for each in found if each.is_file)
-
-    def where(self, name: str) -> str:
-        """The URL of a file here."""
-        return f"{self.url}/{name}"
 
 
 def place_of(to: str) -> Place:
@@ -173,15 +131,8 @@ def place_of(to: str) -> Place:
         return Directory(unquote(urlsplit(to).path))
     if "://" not in to:
         return Directory(to)
-    require_pyarrow(f"archives at {urlsplit(to).scheme}:// need pyarrow")
-    from pyarrow import ArrowInvalid
-    from pyarrow.fs import FileSystem
-
-    try:
-        system, folder = FileSystem.from_uri(to)
-    except (ArrowInvalid, OSError) as error:
-        raise ConfigurationError(f"{to}: {error}; nothing was archived") from error
-    return Store(system, folder, to.partition("?")[0])
+    require_pyarrow(f"archives at {to.partition('://')[0]}:// need pyarrow")
+    return opened_store(to)
 
 
 def require_pyarrow(what: str) -> None:
@@ -196,9 +147,10 @@ def require_pyarrow(what: str) -> None:
 
 
 def apart(location: str) -> tuple[str, str]:
-    """The place and the file name of *location*, the path or URL of a file."""
-    place, _, name = location.rpartition("/")
-    return (place or ("/" if location.startswith("/") else ".")), name
+    """The place and the file name of *location*, the path or URL of a file; what follows ``?`` belongs to the place."""
+    path, mark, options = location.partition("?") if "://" in location else (location, "", "")
+    place, _, name = path.rpartition("/")
+    return (place or ("/" if location.startswith("/") else ".")) + mark + options, name
 
 
 def file_name(*words: str) -> str:

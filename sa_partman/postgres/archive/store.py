@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 from sa_partman.errors import ConfigurationError, VerificationFailed
 from sa_partman.names import QualifiedName
+from sa_partman.ports.waiting import Waiting
+from sa_partman.postgres.archive.aside import aside, entered_aside
 from sa_partman.postgres.archive.formats import Write, reading, writing
-from sa_partman.postgres.archive.manifest import SUFFIX, Manifest, manifest_in
+from sa_partman.postgres.archive.manifest import SUFFIX, Manifest
 from sa_partman.postgres.archive.places import Place, file_name
 from sa_partman.postgres.archive.records import Tally
 from sa_partman.postgres.archive.tables import DetachedNow
 
-_PIECE = 1 << 20
+_PIECE = 8 << 20
+_IN_FLIGHT = 32 << 20
+"""Bytes that a store may have taken and not yet kept: what an upload in the background holds in memory."""
 
 
 def write_archive(
-    place: Place, table: DetachedNow, parent: QualifiedName, bound: str, format: str, fill: Callable[[Write], Tally]
+    place: Place,
+    table: DetachedNow,
+    parent: QualifiedName,
+    bound: str,
+    format: str,
+    fill: Callable[[Write], Tally],
+    waiting: Waiting,
 ) -> Manifest:
     """
     A new archive beside those that are there: written, read back to the end, and only then given its manifest.
@@ -29,18 +39,17 @@ def write_archive(
     Args:
         bound: That the table had, as SQL; empty when nobody knows.
         fill: Writes every row, and says what it wrote.
+        waiting: Of the run.
 
     Raises:
         OSError: The place does not take it; what was written of it is removed.
         VerificationFailed: What it gives back is not what was written; it is removed.
     """
-    stem = _free_stem(place, table.name, format)
+    stem = aside(waiting, lambda: _free_stem(place, table.name, format))
     data = f"{stem}.{format}"
     token = hashlib.sha256(table.database.encode()).hexdigest()[:8]
-    with place.create(data, token) as file:
-        counted = _Counted(file)
-        with writing(format, counted, table.columns) as write:
-            tally = fill(write)
+    with entered_aside(waiting, _file(place, data, token, format, table)) as (write, counted):
+        tally = fill(write)
     manifest = Manifest(
         parent,
         table.name,
@@ -57,15 +66,29 @@ def write_archive(
         table.server_version,
         table.create,
     )
+    aside(waiting, lambda: _complete(place, table, manifest, stem + SUFFIX, token))
+    return manifest
+
+
+@contextmanager
+def _file(place: Place, name: str, token: str, format: str, table: DetachedNow) -> Iterator[tuple[Write, _Counted]]:
+    with place.create(name, token) as file:
+        counted = _Counted(file)
+        with writing(format, counted, table.columns) as write:
+            yield write, counted
+
+
+def _complete(place: Place, table: DetachedNow, manifest: Manifest, name: str, token: str) -> None:
+    """Reads the file back to the end, and gives it its manifest of that *name*."""
     try:
         verify_archive(place, manifest)
     except VerificationFailed:
-        place.remove(data)
+        with suppress(OSError):  # what it could not read it can't remove either
+            place.remove(manifest.file)
         raise
-    with place.create(stem + SUFFIX, token) as file:
+    with place.create(name, token) as file:
         file.write(manifest.to_json())
     _remove_copies(place, table, manifest)
-    return manifest
 
 
 def _remove_copies(place: Place, table: DetachedNow, manifest: Manifest) -> None:
@@ -75,7 +98,9 @@ def _remove_copies(place: Place, table: DetachedNow, manifest: Manifest) -> None
         base = name.removesuffix(ending)
         if base == name or not (base == stem or base.startswith(f"{stem}-")) or place.has(base + SUFFIX):
             continue
-        if name != manifest.file and _holds(place, replace(manifest, file=name)):
+        if name == manifest.file or not _holds(place, replace(manifest, file=name)):
+            continue
+        if not place.has(base + SUFFIX):  # it took a while to read, and may be somebody's archive by now
             place.remove(name)
 
 
@@ -91,15 +116,23 @@ def _holds(place: Place, manifest: Manifest) -> bool:
 
 
 def archives_of(place: Place, table: QualifiedName) -> Iterator[tuple[str, Manifest]]:
-    """The archives of tables of that name here, each with the name of its manifest; the newest first."""
+    """
+    The archives of tables of that name here, each with the name of its manifest.
+
+    Raises:
+        OSError: One can't be read, or the place can't.
+        ConfigurationError: There is no such place.
+    """
     stem = _stem(table)
-    for name in sorted(place.names(), key=lambda each: (len(each), each), reverse=True):
+    for name in place.names():
         if not name.endswith(SUFFIX) or not (name == stem + SUFFIX or name.startswith(f"{stem}-")):
             continue
         try:
-            manifest = manifest_in(place, name)
-        except ConfigurationError:
-            continue  # somebody else's file
+            with place.read(name) as file:
+                text = file.read()
+            manifest = Manifest.of_json(text, name)
+        except (ConfigurationError, FileNotFoundError):
+            continue  # somebody else's file, or gone by now
         if manifest.partition == table:
             yield name, manifest
 
@@ -148,12 +181,8 @@ def _stem(table: QualifiedName) -> str:
 
 
 def _free_stem(place: Place, table: QualifiedName, format: str) -> str:
-    stem = _stem(table)
-    for number in count(1):
-        name = stem if number == 1 else f"{stem}-{number}"
-        if not place.has(f"{name}.{format}") and not place.has(name + SUFFIX):
-            return name
-    raise AssertionError
+    stems = place.stems(_stem(table))
+    return next(name for name in stems if not place.has(f"{name}.{format}") and not place.has(name + SUFFIX))
 
 
 @dataclass(slots=True)
@@ -162,6 +191,7 @@ class _Counted:
 
     file: Any
     size: int = 0
+    _flushed: int = 0
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     closed = False
@@ -175,6 +205,9 @@ class _Counted:
         self.file.write(piece)
         self.size += len(piece)
         self._hash.update(piece)
+        if self.size - self._flushed > _IN_FLIGHT:
+            self.file.flush()
+            self._flushed = self.size
         return len(piece)
 
     def flush(self) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Column, Engine, MetaData, Table, Text, select
 
 from sa_partman import (
+    Archive,
     AsyncMaintainer,
     KeyExpression,
     Maintainer,
@@ -20,9 +24,18 @@ from sa_partman import (
     UUIDv7,
     before,
 )
-from sa_partman.errors import DeclarationError, MaintainerBusy, ReadOnlyServer, ServerUnavailable
+from sa_partman.errors import (
+    DeclarationError,
+    ExecutionError,
+    MaintainerBusy,
+    ReadOnlyServer,
+    ServerUnavailable,
+    VerificationFailed,
+)
 from sa_partman.marks import is_marked
+from sa_partman.postgres.archive.places import Directory
 from sa_partman.postgres.locks.exclusion import only_maintainer
+from tests.support.archives import MARCH, OLD, january, monthly
 from tests.support.builders import at
 from tests.support.database import (
     HASTY,
@@ -213,6 +226,78 @@ def test_a_branch(face: Face, engine: Engine) -> None:
         face.maintainer(table, NOW).drop_branch("events", "nobody")
 
 
+@pytest.mark.parametrize("format", ["csv.gz", "parquet"])
+def test_an_archive_comes_back(face: Face, engine: Engine, tmp_path: Path, format: Any) -> None:
+    """Listed, read to the end, and restored to the last value; retention leaves it alone afterwards."""
+    table = monthly(Archive(tmp_path, format), Column("note", Text))
+    january(engine, table, 300, note='a "b"\n, \\N %s :x é' * 99)
+    sql(engine, "CREATE TABLE copy AS SELECT * FROM events")
+    maintainer = face.maintainer(table, MARCH)
+    maintainer.prune()
+    (found,) = maintainer.archives(str(tmp_path))
+    again = maintainer.verify(found.location)
+    restored = maintainer.restore(found.location)
+
+    assert found == again
+    assert (300, 300) == (found.manifest.rows, restored.rows)
+    assert [] == sql(engine, "(TABLE copy EXCEPT TABLE events) UNION ALL (TABLE events EXCEPT TABLE copy)")
+    assert "restored" in codes(maintainer.check())
+    assert OLD in partitions(engine)
+    maintainer.run()
+    assert OLD in partitions(engine)
+
+
+@pytest.mark.parametrize("what", ["file", "table", "busy", "default"])
+def test_what_is_not_restored(face: Face, engine: Engine, tmp_path: Path, what: str) -> None:
+    """Nothing is changed by it; afterwards the same maintainer restores it."""
+    table = monthly(Archive(tmp_path))
+    january(engine, table, 300)
+    maintainer = face.maintainer(table, MARCH, lock=HASTY)
+    maintainer.prune()
+    manifest, data = tmp_path / f"public.{OLD}.manifest.json", tmp_path / f"public.{OLD}.csv.gz"
+    content, kinds = data.read_bytes(), (VerificationFailed, DeclarationError, MaintainerBusy, ExecutionError)
+    sql(engine, "CREATE TABLE events_default PARTITION OF events DEFAULT")
+    with ExitStack() as block:
+        if what == "file":
+            data.write_bytes(content[:-20])
+        elif what == "busy":
+            block.enter_context(only_maintainer(engine))
+        elif what == "default":
+            put(engine, table, "2026-01-09")
+        with pytest.raises(kinds[["file", "table", "busy", "default"].index(what)]):
+            maintainer.restore(str(manifest), table="nothing" if what == "table" else None)
+
+    assert ["events_default"] == list(partitions(engine))
+    assert 0 == scalar(engine, "SELECT count(*) FROM pg_class WHERE relname = :name", name=OLD)
+    data.write_bytes(content)
+    sql(engine, "DELETE FROM events")
+    assert 300 == maintainer.restore(str(manifest)).rows
+
+
+def test_an_archive_that_goes_away_while_it_is_restored(
+    face: Face, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of COPY: what was loaded is rolled back, and the connection is as good as before."""
+    table = monthly(Archive(tmp_path))
+    january(engine, table, 300)
+    maintainer = face.maintainer(table, MARCH)
+    maintainer.prune()
+    manifest, read, numbers = str(tmp_path / f"public.{OLD}.manifest.json"), Directory.read, count()
+
+    def reading(self: Directory, name: str) -> Any:
+        if next(numbers) == 3:  # after the manifest, and twice for its verification
+            raise OSError(116, "Stale file handle")
+        return read(self, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Directory, "read", reading)
+        with pytest.raises(ExecutionError, match="Stale file handle; nothing was restored"):
+            maintainer.restore(manifest)
+
+    assert OLD not in partitions(engine)
+    assert 300 == maintainer.restore(manifest).rows
+
+
 # -- what stands in the way
 
 
@@ -323,7 +408,23 @@ def test_nothing_is_left_behind(face: Face, engine: Engine) -> None:
 # -- the two are one
 
 
-@pytest.mark.parametrize("name", ["plan", "run", "provision", "prune", "check", "status", "drop_branch", "at"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plan",
+        "run",
+        "provision",
+        "prune",
+        "check",
+        "status",
+        "drop_branch",
+        "at",
+        "archives",
+        "verify",
+        "restore",
+        "serve",
+    ],
+)
 def test_both_take_the_same_arguments(name: str) -> None:
     def parameters(method: Any) -> list[tuple[str, Any, Any]]:
         return [(each.name, each.kind, each.default) for each in inspect.signature(method).parameters.values()]

@@ -122,6 +122,8 @@ def test_names_of_files() -> None:
         ("/b.json", ("/", "b.json")),
         ("b.json", (".", "b.json")),
         ("s3://bucket/folder/b.json", ("s3://bucket/folder", "b.json")),
+        ("s3://bucket/b.json?endpoint_override=http://a/b", ("s3://bucket?endpoint_override=http://a/b", "b.json")),
+        ("/a?b/c.json", ("/a?b", "c.json")),
     ],
 )
 def test_where_a_file_lies(location: str, expected: tuple[str, str]) -> None:
