@@ -1,5 +1,6 @@
 """
-Bounds that were read before, so that a process which looks again and again has them printed only once.
+Partitions that were read before, so that a process which looks again and again has their bounds printed only once, and
+makes nothing anew that is as it was.
 
 A partition is recognised by its oid and a hash of what the catalog stores of its bound: nothing here can grow old, and
 what changes is simply not found.
@@ -11,17 +12,17 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Dialect
 
-from sa_partman.bounds.bound import Bound
+from sa_partman.catalog import Partition
 from sa_partman.key import Family, KeyType
 
 LIMIT = 100_000
-"""Bounds remembered for one engine; beyond it all are forgotten, and memory stays bounded."""
+"""Partitions remembered for one engine; beyond it all are forgotten, and memory stays bounded."""
 
 _PRINTED_ALIKE = frozenset(Family) - {Family.ENUM, Family.OTHER}
 """What is stored of an enum's value is its oid, and its label may be renamed."""
 
-Known = dict[int, tuple[int, Bound]]
-"""By the partition's oid: the hash, and the bound."""
+Known = dict[int, tuple[int, Partition]]
+"""By the partition's oid: the hash of its bound, and what it was when it was read last, without what is below it."""
 
 _known: WeakKeyDictionary[Dialect, Known] = WeakKeyDictionary()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
@@ -76,6 +77,7 @@ class Bounds:
         self._known = known_to(connection)
         self._read: dict[tuple[KeyType, ...], dict[str, Bound]] = defaultdict(dict)
         self._printed: dict[int, tuple[str, int]] = {}
+        self._schemas: dict[str, str] = {}
         known = self._known.get
         new = [row[1] for row in rows if (known(row[1]) or _NEVER)[0] != row[9]]
         if new:
@@ -90,18 +92,36 @@ class Bounds:
         """
         if partition not in self._printed:
             known = self._known.get(partition)
-            return None if known is None else known[1]
-        text, stored = self._printed[partition]
+            return None if known is None else known[1].bound
+        text, _ = self._printed[partition]
         read = self._read[types]
         bound = read.get(text)
         if bound is None:
             bound = read[text] = parse_bound(text, types)
-        if may_be_known(types):
-            self._known[partition] = (stored, bound)
         return bound
+
+    def partition(self, row: PartitionRow, bound: Bound, types: tuple[KeyType, ...]) -> Partition:
+        """
+        What *row* tells, with nothing below it: the very one that was made of it before, where nothing has changed.
+        """
+        _, oid, schema, name, kind, pending, comment, estimate, pages, _ = row
+        now = (oid not in self._printed, schema, name, kind, pending, comment, estimate, pages)
+        if oid in self._known and now == _row_of(last := self._known[oid][1]):
+            return last
+        named = QualifiedName(self._schemas.setdefault(schema, schema), name)
+        found = Partition(named, oid, bound, kind, pending, comment, estimate, pages)
+        if may_be_known(types):
+            stored = self._printed[oid][1] if oid in self._printed else self._known[oid][0]
+            self._known[oid] = (stored, found)
+        return found
 
 
 _NEVER = (None, None)
+
+
+def _row_of(last: Partition) -> tuple[Any, ...]:
+    name = last.name
+    return (True, name.schema, name.name, last.kind, last.detach_pending, last.comment, last.rows, last.pages)
 
 
 class _Builder:
@@ -118,7 +138,6 @@ class _Builder:
         self.detached: dict[QualifiedName, list[DetachedTable]] = defaultdict(list)
         self.owners: dict[int, str] = {}
         self.children: dict[int, list[PartitionRow]] = defaultdict(list)
-        self.schemas: dict[str, str] = {}
         for parent in parents:
             if parent.depth < 0:
                 self._note_detached(parent)
@@ -185,20 +204,18 @@ class _Builder:
     def _each(
         self, rows: Iterable[PartitionRow], types: tuple[KeyType, ...], hints: Sequence[PartitionKey]
     ) -> Iterator[Partition]:
-        bound_of, same = self.bounds.of, self.schemas.setdefault
-        for _, oid, schema, name, kind, pending, comment, estimate, pages, _ in rows:
-            bound = bound_of(oid, types)
+        for row in rows:
+            oid = row[1]
+            bound = self.bounds.of(oid, types)
             if bound is None:
                 continue
-            named = QualifiedName(same(schema, schema), name)
-            if kind != "p":
-                yield Partition(named, oid, bound, kind, pending, comment, estimate, pages)
-                continue
-            parent = self.parents.get(oid)
-            key = None if parent is None else self._key(parent, hints)
-            strategy = None if parent is None else _STRATEGIES.get(parent.strategy or "")
-            below = self._partitions(oid, key, hints[1:])
-            yield Partition(named, oid, bound, kind, pending, comment, estimate, pages, strategy, key, below)
+            found = self.bounds.partition(row, bound, types)
+            if found.kind == "p":
+                parent = self.parents.get(oid)
+                key = None if parent is None else self._key(parent, hints)
+                strategy = None if parent is None else _STRATEGIES.get(parent.strategy or "")
+                found = replace(found, strategy=strategy, key=key, partitions=self._partitions(oid, key, hints[1:]))
+            yield found
 
     @staticmethod
     def _key(row: ParentRow, hints: Sequence[PartitionKey]) -> PartitionKey | None:

@@ -41,19 +41,21 @@ LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 LEFT JOIN pg_am m ON m.oid = c.relam
 LEFT JOIN LATERAL (
     SELECT y.nspname AS schema, x.relname AS name
-    FROM pg_index d
+    FROM (SELECT indexrelid, indisreplident FROM pg_index WHERE indrelid = c.oid OFFSET 0) d
     JOIN pg_class x ON x.oid = coalesce(CAST(pg_partition_root(d.indexrelid) AS oid), d.indexrelid)
     JOIN pg_namespace y ON y.oid = x.relnamespace
-    WHERE d.indrelid = c.oid AND d.indisreplident AND c.relreplident = 'i'
+    WHERE d.indisreplident AND c.relreplident = 'i'
 ) i ON true
 WHERE c.oid = ANY (CAST(:oids AS oid[]))
 """)
 
 # What else a new member is to have: default privileges of the owner, publications of the other partitions, and the
 # privileges that this needs. A publication that names an ancestor, a schema or all tables covers partitions by itself.
+# The partitions are only walked where single tables are published.
 _MEMBERSHIP = f"""
 WITH RECURSIVE tree AS (
-    SELECT c.oid AS root, c.oid, c.relkind, 0 AS depth FROM pg_class c WHERE c.oid = ANY (CAST(:oids AS oid[]))
+    SELECT c.oid AS root, c.oid, c.relkind, 0 AS depth FROM pg_class c
+    WHERE c.oid = ANY (CAST(:oids AS oid[])) AND EXISTS (SELECT FROM pg_publication_rel)
   UNION ALL
     SELECT t.root, c.oid, c.relkind, t.depth + 1
     FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid AND NOT i.inhdetachpending
