@@ -185,3 +185,24 @@ def test_several_databases_of_which_one_is_gone(engine: Engine) -> None:
     assert [False, True] == [each.ok for each in fleet.check()]
     assert [False, True] == [each.ok for each in fleet.plan()]
     nowhere.dispose()
+
+
+def test_what_changed_since_the_last_look_is_seen(engine: Engine) -> None:
+    """By the same engine, which remembers what it read: two that exchanged their bounds, and one that has another name."""
+    table = many(engine, 1, 3).tables["t0"]
+    before = bounds(engine, table)
+    sql(
+        engine,
+        """
+        ALTER TABLE t0 DETACH PARTITION t0_x0;
+        ALTER TABLE t0 DETACH PARTITION t0_x1;
+        ALTER TABLE t0 ATTACH PARTITION t0_x0 FOR VALUES FROM ('2024-01-13 00:00+00') TO ('2024-01-14 00:00+00');
+        ALTER TABLE t0 ATTACH PARTITION t0_x1 FOR VALUES FROM ('2024-01-12 00:00+00') TO ('2024-01-13 00:00+00');
+        ALTER TABLE t0_x2 RENAME TO renamed
+        """.replace(":", r"\:"),
+    )
+    after = bounds(engine, table)
+
+    first, second, third = (before.pop(f"public.t0_x{number}") for number in range(3))
+
+    assert before | {"public.t0_x0": second, "public.t0_x1": first, "public.renamed": third} == after
