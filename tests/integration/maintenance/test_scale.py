@@ -188,7 +188,7 @@ def test_several_databases_of_which_one_is_gone(engine: Engine) -> None:
 
 
 def test_what_changed_since_the_last_look_is_seen(engine: Engine) -> None:
-    """By the same engine, which remembers what it read: two that exchanged their bounds, and one that has another name."""
+    """By the same engine, which remembers what it read: two that exchanged bounds, and one with another name."""
     table = many(engine, 1, 3).tables["t0"]
     before = bounds(engine, table)
     sql(
