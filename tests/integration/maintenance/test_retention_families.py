@@ -194,9 +194,7 @@ def test_satellites(engine: Engine, batches: list[int], options: dict[str, Any],
     plan = upkeep(engine, metadata, MARCH).plan()
     result = upkeep(engine, metadata, MARCH).prune()
 
-    assert (
-        "DELETE FROM public.notes WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM public.notes s WHERE EXISTS" in plan.sql()
-    )
+    assert "DELETE FROM public.notes s WHERE s.ctid = ANY (ARRAY(SELECT s.ctid FROM public.notes s" in plan.sql()
     assert purposes == [step.step.purpose for step in result.steps]
     assert ["done", "done"] == outcomes(result)
     assert [12_000, None] == [step.rows for step in result.steps]

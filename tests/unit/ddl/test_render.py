@@ -100,9 +100,10 @@ BOUNDS = (
         ),
         (
             DeleteReferring(EVENTS.sibling("notes"), JANUARY, ("event_id", 'the "at"'), ("id", "created_at"), batch=9),
-            "DELETE FROM public.notes WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM public.notes s WHERE EXISTS "
+            "DELETE FROM public.notes s WHERE s.ctid = ANY (ARRAY(SELECT s.ctid FROM public.notes s WHERE EXISTS "
             '(SELECT FROM public.events_p20260101 p WHERE p."id" = s."event_id" AND p."created_at" = s."the ""at""") '
-            "LIMIT 9))",
+            "LIMIT 9)) AND EXISTS "
+            '(SELECT FROM public.events_p20260101 p WHERE p."id" = s."event_id" AND p."created_at" = s."the ""at""")',
         ),
         (
             ArchiveTable(JANUARY, EVENTS, Archive("/a*/b")),
