@@ -6,17 +6,18 @@ from sa_partman.catalog import FoundTable
 from sa_partman.finding import Finding, Severity
 from sa_partman.spec.declared import DeclaredTable
 
-_MISSING = (
+MISSING_TABLE = (
     "run the migrations: alembic upgrade head; if the table is in another schema, connect with a search_path that has "
     "it, or name it with schemas= (--schema), or in the model"
 )
+"""What to do about a table that is not there."""
 
 
 def shape_finding(declared: DeclaredTable, found: FoundTable | None) -> Finding | None:
     """Why *found* can't be maintained as *declared*, if it can't: missing, plain, or partitioned otherwise."""
     name = str(declared.name if found is None else found.name)
     if found is None:
-        return _shape("missing-table", name, f"{name} does not exist", _MISSING)
+        return _shape("missing-table", name, f"{name} does not exist", MISSING_TABLE)
     wanted = declared.level.partition_by
     if found.strategy is None or found.key is None:
         return _shape(

@@ -218,7 +218,9 @@ class Converter:
             pin(connection, CATALOG_LOCK_TIMEOUT)
             conversion = state.last(connection, name, statuses=("running",))
         if conversion is None:
-            raise Refused(f"{name}: no conversion is under way; nothing was changed. Begin with: sa-partman convert")
+            raise Refused(
+                f"{name}: no conversion is under way; nothing was changed. Begin with: sa-partman convert {name}"
+            )
         return conversion
 
     def _stored(self, conversion: Conversion) -> Conversion:

@@ -96,6 +96,14 @@ def test_restore_as_json(events: Project, archive: Path) -> None:
     } == json.loads(ended.out)
 
 
+def test_verify_of_a_directory(events: Project, archive: Path) -> None:
+    """Somebody forgot the manifest's name."""
+    ended = events.run("archive", "verify", str(archive))
+
+    assert 2 == ended.code
+    assert f"{archive} is a directory; name a manifest in it" in ended.err
+
+
 def test_restore_of_nothing(events: Project, archive: Path) -> None:
     ended = events.run("archive", "restore", str(archive / "nothing.json"))
 

@@ -106,6 +106,10 @@ def manifest_in(place: Place, name: str) -> Manifest:
     try:
         with place.read(name) as file:
             text = file.read()
+    except IsADirectoryError as error:
+        raise ConfigurationError(
+            f"{place.where(name)} is a directory; name a manifest in it: sa-partman archive list shows them"
+        ) from error
     except OSError as error:
         raise ConfigurationError(f"{place.where(name)} can't be read: {error}") from error
     return Manifest.of_json(text, place.where(name))

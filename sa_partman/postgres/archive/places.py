@@ -65,7 +65,7 @@ class Directory:
         self.path = Path(path).expanduser()
         if not self.path.is_dir():
             raise ConfigurationError(
-                f"{self.path} is no directory; nothing was archived. Create it, or mount what should be there."
+                f"{self.path} is no directory; nothing was archived or read. Create it, or mount what should be there."
             )
 
     @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sa_partman.anatomy import Anatomy
+from sa_partman.compare.shape import MISSING_TABLE
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.conversion.attach import attach_in_place, names_of, statistics_of
@@ -100,7 +101,7 @@ def _unmatched(
 
 def _at_once(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None:
     if anatomy is None:
-        return Refusal(f"{declared.name} does not exist", "run the migrations: alembic upgrade head")
+        return Refusal(f"{declared.name} does not exist", MISSING_TABLE)
     if anatomy.kind == "p":
         return Refusal(f"{declared.name} is partitioned already", "see sa-partman status")
     return None

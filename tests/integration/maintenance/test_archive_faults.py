@@ -171,7 +171,7 @@ def test_a_directory_that_is_not_there(engine: Engine, tmp_path: Path) -> None:
     result = upkeep(engine, table, MARCH).run()
 
     assert "failed" in outcomes(result)
-    assert f"{tmp_path}/mount is no directory; nothing was archived" in result.steps[-1].error
+    assert f"{tmp_path}/mount is no directory; nothing was archived or read" in result.steps[-1].error
     assert 5 == count(engine)
 
 
