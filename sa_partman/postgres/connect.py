@@ -43,14 +43,15 @@ def apart(engine: Engine) -> Iterator[Connection]:
     driver = None
     try:
         with _connect(engine, _beside_the_pool) as connection:
+            driver = connection.connection.dbapi_connection
             steady(connection)
             connection.detach()
-            driver = connection.connection.dbapi_connection
             with unprepared(connection), connection.begin():
                 yield connection
     finally:
         # SQLAlchemy leaves a detached connection to the garbage collector when it was cancelled, and always where it is
-        # one of psycopg's asyncio; our locks would live until then.
+        # one of psycopg's asyncio; our locks would live until then. One that was not detached yet lies in a pool that
+        # nobody has.
         if driver is not None:
             with suppress(Exception):
                 engine.dialect.do_terminate(driver)

@@ -17,6 +17,7 @@ from sa_partman import LockPolicy, PartitionByRange
 from sa_partman.errors import ExclusionLost, MaintainerBusy
 from sa_partman.maintenance.results import Outcome, RunResult
 from sa_partman.ports.waiting import Sleeping, Waiting
+from sa_partman.postgres import connect
 from sa_partman.postgres.locks.exclusion import LOCK_KEY, Exclusion, only_maintainer
 from sa_partman.postgres.looping import Looping
 from tests.support.database import another, codes, made, new_table, outcomes, partitions, scalar, sql, upkeep
@@ -230,6 +231,24 @@ def test_a_pool_of_one(engine: Engine, metadata: MetaData) -> None:
     assert result.ok, str(result)
     assert 8 == len(made(result))
     assert before == after
+
+
+def test_its_connection_is_closed_when_nothing_came_of_it(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off before it was ready: nobody else knows the pool that it came from."""
+
+    def cut_off(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connect, "steady", cut_off)
+    kept = []
+    event.listen(engine, "connect", lambda driver, _: kept.append(driver))  # so that no collector closes it
+    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    before = scalar(engine, count)
+    with pytest.raises(KeyboardInterrupt), only_maintainer(engine):
+        pass
+
+    assert kept
+    assert until(lambda: before == scalar(engine, count))
 
 
 def test_an_engine_in_autocommit(engine: Engine, metadata: MetaData) -> None:
