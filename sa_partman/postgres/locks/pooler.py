@@ -36,8 +36,18 @@ def steady(connection: Connection) -> None:
 @contextmanager
 def unprepared(connection: Connection) -> Iterator[None]:
     """During the block the driver prepares nothing, if `dependable` promised that."""
+    if connection.get_execution_options().get(_PREPARES, True):
+        yield
+        return
+    with without_preparing(connection):
+        yield
+
+
+@contextmanager
+def without_preparing(connection: Connection) -> Iterator[None]:
+    """During the block the driver prepares nothing."""
     driver = _driver(connection)
-    if connection.get_execution_options().get(_PREPARES, True) or not hasattr(driver, "prepare_threshold"):
+    if not hasattr(driver, "prepare_threshold"):
         yield
         return
     usual, driver.prepare_threshold = driver.prepare_threshold, None  # psycopg

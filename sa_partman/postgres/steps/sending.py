@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 from sqlalchemy.schema import ExecutableDDLElement
 
+from sa_partman.postgres.locks.pooler import without_preparing
+
 _AS_IT_IS = frozenset({"psycopg", "psycopg_async", "psycopg2"})
 """Drivers that hand the server a text without parameters as it is. asyncpg prepares it, which takes one statement."""
 
@@ -28,4 +30,7 @@ def send(connection: Connection, statements: Iterable[ExecutableDDLElement]) -> 
             connection.execute(element)
         return
     # Compiled for this driver, so that what it would take for a parameter is escaped already.
-    connection.exec_driver_sql(";\n".join(str(each.compile(dialect=connection.dialect)) for each in elements))
+    message = ";\n".join(str(each.compile(dialect=connection.dialect)) for each in elements)
+    # Some are told to prepare whatever they send.
+    with without_preparing(connection):
+        connection.exec_driver_sql(message)

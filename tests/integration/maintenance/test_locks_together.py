@@ -8,7 +8,7 @@ from sqlalchemy import Engine, MetaData, event
 from sa_partman import PartitionByRange
 from sa_partman.maintenance.results import Outcome
 from sa_partman.postgres.steps import in_step
-from tests.support.database import HASTY, holding, made, new_table, partitions, role, sql, upkeep
+from tests.support.database import HASTY, another, holding, made, new_table, partitions, role, sql, upkeep
 
 TABLES = 30
 EARLY, LATER = "2030-01-15", "2030-02-15"
@@ -43,6 +43,15 @@ def test_a_partition_on_each_of_many_tables(engine: Engine, many: MetaData) -> N
     assert committed < TABLES / 2
     assert 0 < attaching < TABLES / 2
     assert not upkeep(engine, many, LATER).plan()
+
+
+def test_a_driver_that_prepares_everything(engine: Engine, many: MetaData) -> None:
+    """psycopg does it when it is told so; a prepared statement is one statement."""
+    with another(engine, connect_args={"prepare_threshold": 0}) as own:
+        result = upkeep(own, many, LATER).run()
+
+    assert {Outcome.DONE} == {each.outcome for each in result.steps}
+    assert TABLES == len(made(result))
 
 
 def test_one_is_in_use_by_other_ddl(engine: Engine, many: MetaData) -> None:
