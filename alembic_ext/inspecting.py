@@ -59,6 +59,8 @@ def overlook_partitions(inspector: Inspector, catalog: Catalog, connection: Conn
         setattr(inspector, name, _by_index(getattr(inspector, name), connection))
     if "get_multi_table_options" in vars(PGDialect):
         _overlook_options(inspector, catalog)
+    else:
+        _options_one_by_one(inspector, catalog)
     for name in _MULTI:
         setattr(inspector, name, _only_seen(getattr(inspector, name), catalog))
 
@@ -133,6 +135,19 @@ def _overlook_options(inspector: Inspector, catalog: Catalog) -> None:
 
     inspector.get_multi_table_options = get_multi_table_options  # type: ignore[method-assign]
     inspector.get_table_options = get_table_options  # type: ignore[method-assign]
+
+
+def _options_one_by_one(inspector: Inspector, catalog: Catalog) -> None:
+    """What SQLAlchemy 2.0 does, which knows no options of PostgreSQL's; but it lists all partitions first."""
+
+    @wraps(inspector.get_multi_table_options)
+    def get_multi_table_options(
+        schema: str | None = None, filter_names: Sequence[str] | None = None, *arguments: Any, **keywords: Any
+    ) -> Any:
+        names = filter_names or catalog.tables.get(schema, ())
+        return {(schema, name): inspector.get_table_options(name, schema) for name in names}
+
+    inspector.get_multi_table_options = get_multi_table_options  # type: ignore[method-assign]
 
 
 @contextmanager
