@@ -93,7 +93,7 @@ class Loop:
         """Until the end is wanted: at once, and then at every turn. No error ends it."""
         first, turn = time.monotonic(), 0
         maintainer = self._interruptible()
-        with suppress(Stopped):
+        try:
             while not self._stop.wanted:
                 self._turn(maintainer)
                 coming, pause = self.schedule.next(turn, time.monotonic() - first)
@@ -101,7 +101,11 @@ class Loop:
                 turn = coming
                 if self._stop.wait(pause):
                     break
-        self.health = self.health.with_due(None)
+        except Stopped:
+            pass
+        finally:
+            # Also when the task was cancelled.
+            self.health = self.health.with_due(None)
 
     def _turn(self, maintainer: Maintainer) -> None:
         self.health = self.health.with_begin(_now())

@@ -86,8 +86,9 @@ class Health:
 
     @property
     def running(self) -> bool:
-        """Whether a run is under way."""
-        return self.began is not None and (self.last is None or self.last.at < self.began)
+        """Whether a run is under way; one that was cut off by the end of the service is not."""
+        begun = self.began is not None and (self.last is None or self.last.at < self.began)
+        return begun and self.due is not None
 
     def with_begin(self, at: datetime) -> Health:
         return replace(self, began=at)

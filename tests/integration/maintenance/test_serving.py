@@ -100,7 +100,8 @@ def test_it_runs_at_once_and_then_again(face: Face, engine: Engine) -> None:
         until(lambda: service.runs(1))
         assert {"events_p20260201", NEW} == set(partitions(engine))
         sql(engine, f"DROP TABLE {NEW}")
-        until(lambda: NEW in partitions(engine))
+        until(lambda: ("public.events", "provision", "done", 2) in service.health.counts)
+        assert NEW in partitions(engine)
     health = service.health
 
     assert health.due is None

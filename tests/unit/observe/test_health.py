@@ -87,3 +87,9 @@ def test_as_a_document() -> None:
         "next_run": "2026-01-01T00:01:00+00:00",
         "runs": {"ended": 1, "failed": 1, "busy": 0, "missed": 0},
     } == health.to_dict(at("2026-01-01 00:00:20"))
+
+
+def test_the_service_ended_in_the_middle_of_a_run() -> None:
+    begun = NEW.with_begin(START)
+
+    assert [True, False] == [begun.running, begun.with_due(None).running]
