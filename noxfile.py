@@ -29,6 +29,9 @@ WORKERS = str(min(8, (os.cpu_count() or 1) + 1))
 OLDEST, BETWEEN, NEWEST = "14", "15,16,17", "18"
 """The oldest and the newest run everything, those between share it: each test runs on one of them."""
 
+DEBIAN = "15"
+"""Where Debian's server of this major is installed it is one of those between: its minors are not npm's."""
+
 LIBRARY_TESTS = ("tests/migrations", "tests/integration/orm", "tests/integration/maintenance", "tests/cli")
 """What depends on the versions of SQLAlchemy, Alembic and click."""
 
@@ -74,12 +77,14 @@ def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
         session.run(*pytest, "integration and not campaign", "-W", "default", *chosen)
         return
     found = {"SA_PARTMAN_PG_MATRIX": str(postgresql_binaries(session))}
+    debian = Path(f"/usr/lib/postgresql/{DEBIAN}/bin/postgres").exists()
+    between = f"{BETWEEN},{DEBIAN}@system" if debian else BETWEEN
     if session.posargs:
-        session.run(*pytest, "integration", "--pg", f"{OLDEST},{BETWEEN},{NEWEST}", *session.posargs, env=found)
+        session.run(*pytest, "integration", "--pg", f"{OLDEST},{between},{NEWEST}", *session.posargs, env=found)
         return
     # `tests` runs everything on the newest.
     session.run(*pytest, "integration", "--pg", OLDEST, env=found)
-    session.run(*pytest, "integration and not campaign", "--pg", BETWEEN, "--spread", "tests/integration", env=found)
+    session.run(*pytest, "integration and not campaign", "--pg", between, "--spread", "tests/integration", env=found)
 
 
 @nox.session

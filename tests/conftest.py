@@ -4,7 +4,8 @@ One server per PostgreSQL version and test process, one fresh database per test:
     pytest                  DATABASE_URL when it is set, else the newest PostgreSQL found
     pytest --pg all         every version found
     pytest --pg 14,18       these
-    pytest --pg 15,16,17 --spread    each test on one of them
+    pytest --pg 15,15@system         npm's, and the operating system's: two servers of one major
+    pytest --pg 15,16,17 --spread    each test on one of them, but those marked ``everywhere`` on all
 """
 
 import os
@@ -36,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--pg",
         default=os.environ.get("SA_PARTMAN_PG", "default"),
-        help="PostgreSQL to test on: default (DATABASE_URL, or the newest found), all, or majors like 14,18",
+        help="PostgreSQL to test on: default (DATABASE_URL, or the newest found), all, or majors like 14,15,15@system",
     )
     parser.addoption("--spread", action="store_true", help="each test on one of the PostgreSQLs, the same every time")
 
@@ -48,7 +49,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server_target" in metafunc.fixturenames:
         chosen = targets(metafunc.config.getoption("--pg"))
-        if metafunc.config.getoption("--spread"):
+        if metafunc.config.getoption("--spread") and not metafunc.definition.get_closest_marker("everywhere"):
             chosen = (chosen[crc32(metafunc.definition.nodeid.encode()) % len(chosen)],)
         metafunc.parametrize("server_target", chosen, indirect=True, scope="session", ids=lambda target: f"pg-{target}")
 

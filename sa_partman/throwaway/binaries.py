@@ -48,10 +48,16 @@ class Binaries:
 
 def available() -> dict[int, Binaries]:
     """For each major on this machine the binaries that :func:`find` takes, oldest major first."""
-    found: dict[int, Binaries] = {}
-    for binaries in (*_named(), *_found(NPM, SYSTEM, PYPI)):
-        found.setdefault(binaries.major, binaries)
-    return dict(sorted(found.items()))
+    first: dict[int, Binaries] = {}
+    for binaries in found():
+        first.setdefault(binaries.major, binaries)
+    return dict(sorted(first.items()))
+
+
+def found() -> Iterator[Binaries]:
+    """All on this machine, several of one major too, in the order in which :func:`find` prefers them."""
+    yield from _named()
+    yield from _found(NPM, SYSTEM, PYPI)
 
 
 def find(major: int | None = None, *, embedded_first: bool = False) -> Binaries:

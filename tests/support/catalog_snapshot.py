@@ -65,7 +65,8 @@ CROSS JOIN LATERAL (VALUES
     (this || ' collation: ' || (SELECT collname FROM pg_collation o WHERE o.oid = a.attcollation)),
     (this || ' storage: ' || CAST(a.attstorage AS text) || ' ' || CAST(a.attcompression AS text)),
     (this || ' statistics: ' || nullif(coalesce(CAST(a.attstattarget AS int), -1), -1)),
-    (this || ' options: ' || CAST(a.attoptions AS text)),
+    (this || ' options: ' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attoptions) o
+        WHERE split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited'))),
     (this || ' inherited: ' || nullif(concat(a.attislocal, ' ', a.attinhcount), 't 0')),
     (this || ' grants: ' || {_acl("a.attacl")}),
     (this || ' comment: ' || col_description(a.attrelid, a.attnum))

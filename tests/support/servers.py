@@ -12,10 +12,13 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import URL, make_url
 
+from sa_partman.errors import ServerUnavailable
 from sa_partman.throwaway import Binaries, Server, available, find
+from sa_partman.throwaway.binaries import found
 
 BY_URL = "DATABASE_URL"
 NEWEST = "newest"
+SYSTEM = "system"
 ROOM = 4 * 2**30
 
 
@@ -58,16 +61,31 @@ class Address:
 
 
 def targets(wanted: str) -> tuple[str, ...]:
-    """What ``--pg`` means here: majors, as text; or ``NEWEST``; or ``BY_URL``."""
+    """What ``--pg`` means here: majors, as text, each with @ and its origin or without; ``NEWEST``; or ``BY_URL``."""
     if wanted == "default":
         return (BY_URL if BY_URL in os.environ else NEWEST,)
-    return tuple(str(major) for major in available()) if wanted == "all" else tuple(wanted.split(","))
+    return _every() if wanted == "all" else tuple(wanted.split(","))
+
+
+def _every() -> tuple[str, ...]:
+    """Every major; and the operating system's, where it is another version than the one taken for its major."""
+    chosen = available()
+    other = (each for each in found() if each.source == SYSTEM and each.version != chosen[each.major].version)
+    return (*map(str, chosen), *dict.fromkeys(f"{each.major}@{SYSTEM}" for each in other))
 
 
 @cache
 def binaries(target: str) -> Binaries:
     """Those of a server that a test may start; a server of somebody else has none, so then the newest."""
-    return find(int(target)) if target.isdigit() else find()
+    major, _, origin = target.partition("@")
+    if not major.isdigit():
+        return find()
+    for each in found() if origin else ():
+        if each.major == int(major) and each.source.split()[0] == origin:
+            return each
+    if origin:
+        raise ServerUnavailable(f"no PostgreSQL {major} of {origin} on this machine")
+    return find(int(major))
 
 
 @contextmanager

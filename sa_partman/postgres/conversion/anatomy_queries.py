@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
+from sa_partman.postgres.column_options import set_options
+
 TABLE = text("""
 SELECT c.oid, CAST(c.relkind AS text) AS kind, CAST(c.relpersistence AS text) AS persistence,
     CAST(pg_get_userbyid(c.relowner) AS text) AS owner, c.reltuples AS rows,
@@ -43,11 +45,11 @@ LEFT JOIN pg_am m ON m.oid = c.relam
 WHERE c.oid = to_regclass(:name)
 """)
 
-COLUMNS = text("""
-SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS not_null,
-    CAST(attidentity AS text) AS identity, CAST(attgenerated AS text) AS generated,
-    CAST(coalesce(attstattarget, -1) AS int) AS statistics, attoptions AS options
-FROM pg_attribute WHERE attrelid = :oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+COLUMNS = text(f"""
+SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,
+    CAST(a.attidentity AS text) AS identity, CAST(a.attgenerated AS text) AS generated,
+    CAST(coalesce(a.attstattarget, -1) AS int) AS statistics, {set_options("a")} AS options
+FROM pg_attribute a WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """)
 
 SEQUENCES = text("""

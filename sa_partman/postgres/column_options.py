@@ -1,0 +1,26 @@
+"""
+The options of a column: those that somebody set, and those that the server keeps there for itself.
+
+PostgreSQL names the ones that ALTER TABLE takes; whatever else stands in ``pg_attribute.attoptions`` is the server's:
+Debian's 15.20 stamps every column of every new relation, ignores it when it is set or reset, and dumps without it.
+
+Source: PostgreSQL, ALTER TABLE, ``attribute_option``: the same two since 9.0.
+"""
+
+from __future__ import annotations
+
+SETTABLE = ("n_distinct", "n_distinct_inherited")
+"""What ``ALTER COLUMN ... SET (...)`` takes, from 14 to 19."""
+
+_SETTABLE = ", ".join(f"'{name}'" for name in SETTABLE)
+_OPTIONS = "SELECT o FROM unnest({column}.attoptions) AS o WHERE split_part(o, '=', 1) {which} ({names})"
+
+
+def set_options(column: str) -> str:
+    """SQL for the sorted options that somebody set on *column*, an alias of ``pg_attribute``; empty without any."""
+    return f"ARRAY({_OPTIONS.format(column=column, which='IN', names=_SETTABLE)} ORDER BY o)"
+
+
+def kept_options(column: str) -> str:
+    """SQL for the options of *column* that the server keeps for itself, one a row."""
+    return _OPTIONS.format(column=column, which="NOT IN", names=_SETTABLE)
