@@ -21,6 +21,8 @@ from sa_partman.plan.conversion.request import Choices
 from sa_partman.ports.clock import appointed
 from sa_partman.postgres.columns import columns_of, oid_of, relation_of
 from sa_partman.postgres.conversion.inline import convert_inline, unpartition_inline
+from sa_partman.postgres.conversion.lost import lost
+from sa_partman.postgres.conversion.state import running
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import pinned
 from sa_partman.spec.declared import DeclaredTable
@@ -38,6 +40,7 @@ SELECT coalesce(sum(pg_catalog.pg_total_relation_size(oid)), 0) FROM (
 
 def partition(operations: Operations, operation: PartitionTableOp) -> None:
     with _place(operations, operation) as here:
+        _refuse_unfinished(here, operation)
         columns = columns_of(here.connection, here.table.oid)
         declared = DeclaredTable(here.table.name, bound_level(here.table.name, operation.declaration, columns))
         if here.table.key is not None:
@@ -50,6 +53,7 @@ def partition(operations: Operations, operation: PartitionTableOp) -> None:
 
 def unpartition(operations: Operations, operation: UnpartitionTableOp) -> None:
     with _place(operations, operation) as here:
+        _refuse_unfinished(here, operation)
         if here.table.key is None:
             return
         _require_small(operations, here, operation, f"sa-partman convert {_shown(operation)} --undo")
@@ -73,6 +77,19 @@ def _place(operations: Operations, operation: ConversionOp) -> Iterator[Place]:
             raise CommandError(f"{what}: the table {name} does not exist")
         with pinned(connection, lock_timeout(connection)) as session:
             yield Place(connection, relation_of(connection, oid), appointed() or session.now)
+
+
+def _refuse_unfinished(here: Place, operation: ConversionOp) -> None:
+    """
+    Raises:
+        CommandError: A conversion, or the undo of one, is in progress, or was and is forgotten.
+    """
+    unfinished = [each.unfinished for each in running(here.connection)]
+    found = next((each for each in unfinished if here.table.name == each.table or here.table.oid == each.oid), None)
+    known = found or lost(here.connection, here.table.name)
+    if known is not None:
+        what = f"op.{operation.verb}({operation.table!r}, ...)"
+        raise CommandError(f"{what}: {known.message}; nothing was changed: {known.remedy}")
 
 
 def _require_same(here: Place, operation: ConversionOp, declared: DeclaredTable) -> None:

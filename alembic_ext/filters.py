@@ -1,7 +1,7 @@
 """
 What autogenerate may see: names are judged before anything is reflected, by the catalog and never by their look.
 
-The one exception are the two audit tables, whose names are ours.
+The exceptions are tables of ours, whose names are ours, and those of a conversion in progress, which its state names.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import ForeignKeyConstraint, Table
+
 from alembic_ext.compare.catalog import Catalog, Key
 from sa_partman.postgres.audit import TABLES
+from sa_partman.postgres.conversion.state import SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,34 @@ class NameFilter:
 
     def __call__(self, name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
         schema = parents.get("schema_name")
+        if kind == "schema":
+            return name != SCHEMA or any(schema == SCHEMA for schema, _ in self.mapped)
         if kind == "table":
             key = (schema, name or "")
-            return key in self.mapped or (key in self.catalog.seen and name not in TABLES)
+            ours = schema == SCHEMA or name in TABLES or key in self.catalog.helpers
+            return key in self.mapped or (key in self.catalog.seen and not ours)
         if kind == "foreign_key_constraint":
             return not self.catalog.is_ghost(schema, parents.get("table_name") or "", name)
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFilter:
+    """Alembic's object filter: False hides a table with a conversion in progress, and the foreign keys to it."""
+
+    catalog: Catalog
+
+    def __call__(self, item: Any, name: str | None, kind: str, reflected: bool, compared: Any) -> bool:
+        if isinstance(item, Table):
+            return (item.schema, item.name) not in self.catalog.converting
+        if isinstance(item, ForeignKeyConstraint) and item.elements:
+            # The text: a reflected key refers to a Table that was never read.
+            return _table_of(item.elements[0].target_fullname) not in self.catalog.converting
+        return True
+
+
+def _table_of(column: str) -> Key:
+    """``schema.table.column`` -> its table."""
+    table, _, _ = column.rpartition(".")
+    schema, dot, name = table.rpartition(".")
+    return (schema if dot else None, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote as in_shell
 
 from sa_partman.bounds.bound import Bound, DefaultBound
 from sa_partman.key import PartitionKey
@@ -110,6 +111,66 @@ class Privileges:
 
 
 @dataclass(frozen=True, slots=True)
+class UnfinishedConversion:
+    """
+    A conversion, or the undo of one, that has begun and not ended, whether or not anybody works on it.
+
+    Args:
+        table: The name that the table has before, and the one that bears it after.
+        oid: Of the table when it began.
+        undo: It makes the table plain again.
+        next_step: In words; empty at its end.
+        cut_over: The swap is done, so there is no way back before its end.
+        helper: The table that it builds beside this one, and that takes its name in the swap.
+    """
+
+    table: QualifiedName
+    oid: int
+    undo: bool
+    next_step: str
+    cut_over: bool
+    helper: QualifiedName
+
+    @property
+    def message(self) -> str:
+        what = "the undo of a conversion" if self.undo else "a conversion"
+        return f"{self.table}: {what} is in progress; next step: {self.next_step or 'its end'}"
+
+    @property
+    def remedy(self) -> str:
+        command = f"sa-partman convert {in_shell(str(self.table))}"
+        back = "" if self.cut_over else f", or take it back: {command} --abort"
+        return f"go on: {command} --resume{back}"
+
+
+@dataclass(frozen=True, slots=True)
+class LostConversion:
+    """
+    What a conversion left of which there is no record any more.
+
+    Args:
+        table: Plain.
+        left: In words, what there is of it.
+        statements: They take it back.
+    """
+
+    table: QualifiedName
+    left: tuple[str, ...]
+    statements: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.table}: an unfinished conversion left {', '.join(self.left)}, and its record is gone: the table "
+            f"sa_partman.conversion was dropped, or does not have it"
+        )
+
+    @property
+    def remedy(self) -> str:
+        return f"run, and convert it again then: {'; '.join(self.statements)}"
+
+
+@dataclass(frozen=True, slots=True)
 class FoundTable:
     """
     A table that the metadata declares, as the database has it.
@@ -120,6 +181,7 @@ class FoundTable:
         partitions: Of the first level, in catalog order.
         detached: Tables that were detached from it, or from its sub-partitions, by us.
         referenced: Whether a foreign key of another table refers to it.
+        conversion: The one in progress, or what is left of a forgotten one, if any.
     """
 
     name: QualifiedName
@@ -130,6 +192,7 @@ class FoundTable:
     detached: tuple[DetachedTable, ...] = ()
     referenced: bool = False
     privileges: Privileges = Privileges()
+    conversion: UnfinishedConversion | LostConversion | None = None
 
     def walk(self) -> Iterator[Partition]:
         """Every partition of every level."""

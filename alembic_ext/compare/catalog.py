@@ -9,6 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from alembic_ext.compare.ghosts import RealKey, real_keys_of
+from sa_partman.catalog import UnfinishedConversion
+from sa_partman.postgres.conversion.state import running
 
 Key = tuple[str | None, str]
 """A table as Alembic calls it: the schema is None for what the search path finds."""
@@ -60,6 +62,8 @@ class Catalog:
         most_partitions: No more than so many are there, told by the size of pg_inherits.
         partitioned: Partitioned tables that are no partitions, each with what stands behind PARTITION BY.
         real_keys: The foreign keys of tables that also have ghosts: such that stand for another one.
+        converting: Tables with a conversion in progress.
+        helpers: What these conversions build beside them.
     """
 
     seen: frozenset[Key]
@@ -69,6 +73,8 @@ class Catalog:
     most_partitions: int
     partitioned: dict[Key, str]
     real_keys: dict[Key, tuple[RealKey, ...]]
+    converting: dict[Key, UnfinishedConversion]
+    helpers: frozenset[Key]
 
     def is_ghost(self, schema: str | None, table: str, name: object) -> bool:
         known = self.real_keys.get((schema, table))
@@ -105,6 +111,9 @@ def read_catalog(connection: Connection, mapped: Set[Key]) -> Catalog:
         mapped: The tables of the metadata.
     """
     names = sorted({str(name) for _, name in mapped})
+    unfinished = [each.unfinished for each in running(connection)]
+    tables = {(each.table.schema, each.table.name): each for each in unfinished}
+    helpers = {(each.helper.schema, each.helper.name) for each in unfinished}
     rows = [_Relation._make(row) for row in connection.execute(_RELATIONS, {"mapped": names})]
     all_keys = [(key, row) for row in rows for key in _keys(row.schema, row.name, row.visible)]
     seen = {key: row for key, row in all_keys if key in mapped or not (row.detached or row.partition is not None)}
@@ -122,6 +131,8 @@ def read_catalog(connection: Connection, mapped: Set[Key]) -> Catalog:
             for schema, name, visible, keys in real_keys_of(connection, partitions)
             for key in _keys(schema, name, visible)
         },
+        converting={key: tables[row.schema, row.name] for key, row in all_keys if (row.schema, row.name) in tables},
+        helpers=frozenset(key for key, row in all_keys if (row.schema, row.name) in helpers),
     )
 
 

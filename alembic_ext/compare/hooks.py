@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +14,10 @@ from alembic_ext.compare.existing import compare_existing
 from alembic_ext.compare.indexes import choose_partitioned
 from alembic_ext.compare.tables import complete_created, complete_dropped, strip_info
 from alembic_ext.conversion_ops import UnpartitionTableOp
-from alembic_ext.filters import NameFilter
+from alembic_ext.filters import NameFilter, ObjectFilter
 from alembic_ext.inspecting import overlook_partitions
+
+log = logging.getLogger(__name__)
 
 _ATTRIBUTE = "_sa_partman"
 
@@ -42,6 +45,7 @@ def prepare(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> N
         mapped = {(None if table.schema == default else table.schema, table.name) for table in context.sorted_tables}
         catalog = read_catalog(context.connection, mapped)
         context._name_filters.append(NameFilter(catalog, mapped))
+        context._object_filters.append(ObjectFilter(catalog))
         overlook_partitions(context.inspector, catalog, context.connection)
     setattr(context, _ATTRIBUTE, State(catalog))
 
@@ -58,6 +62,8 @@ def finish(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> No
         return
     state.finished = True
     if state.catalog is not None:
+        for conversion in dict.fromkeys(state.catalog.converting.values()):
+            log.warning("%s; no operation is written for it: %s", conversion.message, conversion.remedy)
         complete_created(context, upgrade_ops)
         complete_dropped(context, upgrade_ops, state.catalog)
         differences = tuple(compare_existing(context, schemas, state.catalog))

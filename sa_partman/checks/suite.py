@@ -18,7 +18,7 @@ from sa_partman.checks.risks import risk_findings
 from sa_partman.checks.rows import row_findings
 from sa_partman.checks.runway import Runway, runways_of
 from sa_partman.checks.structure import structure_findings
-from sa_partman.compare.shape import shape_finding
+from sa_partman.compare.shape import conversion_finding, shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
 from sa_partman.spec.declared import DeclaredTable
@@ -61,6 +61,8 @@ def findings_of(
         if misfit is not None:
             yield misfit
         return
+    if found.conversion is not None:
+        yield conversion_finding(found.conversion)
     places = tuple(places_of(declared, found, situation))
     runways = tuple(runways_of(declared, found, situation)) if known.runways is None else known.runways
     yield from coverage_findings(found, places, runways, due, asked or Asked())

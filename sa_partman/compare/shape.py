@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sa_partman.catalog import FoundTable
+from sa_partman.catalog import FoundTable, LostConversion, UnfinishedConversion
 from sa_partman.finding import Finding, Severity
 from sa_partman.spec.declared import DeclaredTable
 
@@ -19,6 +19,8 @@ def shape_finding(declared: DeclaredTable, found: FoundTable | None) -> Finding 
     if found is None:
         return _shape("missing-table", name, f"{name} does not exist", MISSING_TABLE)
     wanted = declared.level.partition_by
+    if found.conversion is not None and _differs(declared, found):
+        return conversion_finding(found.conversion)
     if found.strategy is None or found.key is None:
         return _shape(
             "not-partitioned",
@@ -26,7 +28,7 @@ def shape_finding(declared: DeclaredTable, found: FoundTable | None) -> Finding 
             f"{name} is declared PARTITION BY {wanted} and is a plain table in the database",
             "convert it: alembic revision --autogenerate, then alembic upgrade head",
         )
-    if found.strategy != declared.spec.strategy or not _same_key(declared, found):
+    if _differs(declared, found):
         return _shape(
             "other-key",
             name,
@@ -34,6 +36,18 @@ def shape_finding(declared: DeclaredTable, found: FoundTable | None) -> Finding 
             "PostgreSQL can't change a partition key; declare what is there, or repartition the table",
         )
     return None
+
+
+def conversion_finding(conversion: UnfinishedConversion | LostConversion) -> Finding:
+    """A conversion is in progress, and nobody else's business until it is over; or it is forgotten."""
+    table, message, remedy = str(conversion.table), conversion.message, conversion.remedy
+    if isinstance(conversion, LostConversion):
+        return Finding("conversion-lost", Severity.ERROR, table, message, remedy)
+    return Finding("conversion-in-progress", Severity.WARNING, table, message, remedy)
+
+
+def _differs(declared: DeclaredTable, found: FoundTable) -> bool:
+    return found.key is None or found.strategy != declared.spec.strategy or not _same_key(declared, found)
 
 
 def _same_key(declared: DeclaredTable, found: FoundTable) -> bool:

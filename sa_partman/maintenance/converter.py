@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, MetaData, Table
 
 from sa_partman.compare.situation import Situation
-from sa_partman.errors import ConversionRefused, ExecutionError, Refused
+from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
 from sa_partman.maintenance.clock import Clock, clock
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
@@ -19,6 +19,7 @@ from sa_partman.postgres.connect import connected
 from sa_partman.postgres.conversion import state
 from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
 from sa_partman.postgres.conversion.estimate import Estimate, estimate
+from sa_partman.postgres.conversion.lost import lost, nothing_in_progress
 from sa_partman.postgres.conversion.mark import full_mark, marks
 from sa_partman.postgres.conversion.plan import Drawn, draw
 from sa_partman.postgres.conversion.progress import OnProgress, Progress
@@ -90,6 +91,7 @@ class Converter:
                 "refuse"; "composite" makes them again with it, where the other table has it too; "drop" drops them.
             unique: What becomes of unique indexes without the key, by name: "local" or "drop".
         """
+        self._require_none_running(self._declared(table)[1].name)
         return self._drawn(table, lead, boundary, Choices(inbound, unique or {})).plan  # type: ignore[arg-type]
 
     def estimate(self, table: str) -> Estimate:
@@ -203,24 +205,20 @@ class Converter:
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
             running = state.last(connection, name, statuses=("running",))
+            forgotten = lost(connection, name) if running is None else None
+        if forgotten is not None:
+            raise Refused(f"{forgotten.message}; nothing was changed: {forgotten.remedy}")
         if running is None:
             return
-        what = "a conversion" if running.kind == "convert" else "an undo"
-        step = running.next_step
-        at = "its end" if step is None else repr(step.title)
-        back = "" if running.cut_over else ", or take it back with --abort"
-        raise Refused(
-            f"{name}: {what} is under way and stands before {at}; nothing was changed. Go on with --resume{back}."
-        )
+        found = running.unfinished
+        raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
 
     def _unfinished(self, name: QualifiedName) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
             conversion = state.last(connection, name, statuses=("running",))
-        if conversion is None:
-            raise Refused(
-                f"{name}: no conversion is under way; nothing was changed. Begin with: sa-partman convert {name}"
-            )
+            if conversion is None:
+                raise nothing_in_progress(connection, name)
         return conversion
 
     def _stored(self, conversion: Conversion) -> Conversion:
@@ -261,15 +259,28 @@ class Converter:
         return self._stored(conversion)
 
     def _name(self, table: str) -> QualifiedName:
-        _, declared = self._declared(table)
+        try:
+            _, declared = self._declared(table)
+        except DeclarationError:
+            # What has begun is ended by name, also when the model is plain again.
+            schema, _, name = table.rpartition(".")
+            with connected(self.engine) as connection:
+                session = pin(connection, CATALOG_LOCK_TIMEOUT)
+                found = state.last(connection, QualifiedName(schema or session.default_schema, name))
+            if found is None:
+                raise
+            return found.table
         return declared.name
 
     def _declared(self, table: str) -> tuple[Table, DeclaredTable]:
-        model, declared = declared_tables(self.metadata, [table])[0]
+        """*table* may also be written with the schema that the search path finds it in, as our messages do."""
+        with connected(self.engine) as connection:
+            default = pin(connection, CATALOG_LOCK_TIMEOUT).default_schema
+        pairs = declared_tables(self.metadata)
+        named = [pair for pair in pairs if pair[0].schema is None and table == f"{default}.{pair[0].name}"]
+        model, declared = (named or declared_tables(self.metadata, [table]))[0]
         if declared.name.schema is None:
-            with connected(self.engine) as connection:
-                session = pin(connection, CATALOG_LOCK_TIMEOUT)
-            declared = declared.renamed(QualifiedName(session.default_schema, declared.name.name))
+            declared = declared.renamed(QualifiedName(default, declared.name.name))
         return model, declared
 
     def _drawn(self, table: str, lead: timedelta, boundary: Any, choices: Choices) -> Drawn:

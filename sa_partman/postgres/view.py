@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.catalog import FoundTable
+from sa_partman.catalog import FoundTable, LostConversion, UnfinishedConversion
 from sa_partman.compare.situation import Path, Situation
 from sa_partman.errors import CatalogError, UnreadableBound
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.connect import connected
+from sa_partman.postgres.conversion.lost import lost
+from sa_partman.postgres.conversion.state import running
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import Session, pin
 from sa_partman.postgres.sources import asks, highest_of, tenants_of
@@ -102,7 +104,7 @@ class _Looking:
             session = pin(connection, CATALOG_LOCK_TIMEOUT)
             instant = session.now if self.now is None else self.now()
             resolved = [(_resolved(table, session), table.name, tenants) for table, tenants in asked]
-            found = reflect(connection, [table for table, _, _ in resolved])
+            found = _with_conversions(connection, reflect(connection, [table for table, _, _ in resolved]))
             views = []
             for table, name, tenants in resolved:
                 if isinstance(tenants, Finding):
@@ -126,6 +128,26 @@ class _Looking:
         view = self.at(())
         unread = TableView(_resolved(table, view.session), None, Situation(view.now), finding)
         return View(view.session, view.now, (unread,))
+
+
+def _with_conversions(
+    connection: Connection, found: dict[QualifiedName, FoundTable]
+) -> dict[QualifiedName, FoundTable]:
+    """*found*, each with the conversion of it that is in progress."""
+    unfinished = [each.unfinished for each in running(connection)]
+    known: dict[QualifiedName | int, UnfinishedConversion] = {
+        key: each for each in unfinished for key in (each.table, each.oid)
+    }
+    return {
+        name: replace(table, conversion=known.get(table.name) or known.get(table.oid) or _lost(connection, table))
+        if known or table.strategy is None
+        else table
+        for name, table in found.items()
+    }
+
+
+def _lost(connection: Connection, table: FoundTable) -> LostConversion | None:
+    return lost(connection, table.name) if table.strategy is None else None
 
 
 _ONE_TABLES = frozenset({LOCK_NOT_AVAILABLE, INSUFFICIENT_PRIVILEGE})

@@ -13,7 +13,7 @@ from sa_partman.compare.descend import descend
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion.inbound import Again, again
-from sa_partman.plan.conversion.request import ConversionRequest
+from sa_partman.plan.conversion.request import ConversionRequest, key_index
 from sa_partman.plan.naming import partition_name
 from sa_partman.plan.provision import first_partitions, missing_bounds
 
@@ -60,7 +60,7 @@ class Parts:
 
     @property
     def key_index(self) -> str:
-        return join_name(self.table.name, "pkey_new")
+        return key_index(self.table)
 
     @property
     def predicate(self) -> str:

@@ -12,6 +12,7 @@ from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion import carry, settings
 from sa_partman.plan.conversion.attach import statistics_of
 from sa_partman.plan.conversion.refusals import dependent_refusals, table_refusals
+from sa_partman.plan.conversion.request import new_table
 from sa_partman.plan.conversion.steps import Refusal
 
 
@@ -41,7 +42,7 @@ class PlainRequest:
     @property
     def new(self) -> QualifiedName:
         """The plain table, until it takes the name."""
-        return self.table.sibling(join_name(self.table.name, "pnew"))
+        return new_table(self.table)
 
     @property
     def parts(self) -> QualifiedName:

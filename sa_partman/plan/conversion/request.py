@@ -48,6 +48,21 @@ class Profile:
     analyzed: bool = False
 
 
+def new_table(table: QualifiedName) -> QualifiedName:
+    """What the partitioned table is called until it takes the name of *table*."""
+    return table.sibling(join_name(table.name, "pnew"))
+
+
+def proof(table: QualifiedName) -> str:
+    """What the constraint is called that proves the bound of the history."""
+    return join_name(table.name, "history_bound")
+
+
+def key_index(table: QualifiedName) -> str:
+    """What the index of the new primary key is called until the swap."""
+    return join_name(table.name, "pkey_new")
+
+
 @dataclass(frozen=True, slots=True)
 class ConversionRequest:
     """
@@ -74,7 +89,7 @@ class ConversionRequest:
     @property
     def new(self) -> QualifiedName:
         """The partitioned table, until it takes the table's name."""
-        return self.table.sibling(join_name(self.table.name, "pnew"))
+        return new_table(self.table)
 
     @property
     def old(self) -> QualifiedName:
@@ -84,4 +99,4 @@ class ConversionRequest:
     @property
     def check(self) -> str:
         """The constraint that proves the bound."""
-        return join_name(self.table.name, "history_bound")
+        return proof(self.table)

@@ -12,13 +12,13 @@ from sqlalchemy import Connection
 from sa_partman.anatomy import Anatomy
 from sa_partman.compare.shape import MISSING_TABLE
 from sa_partman.compare.situation import Situation
-from sa_partman.names import QualifiedName, join_name
+from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.attach import attach_in_place, names_of, statistics_of
 from sa_partman.plan.conversion.fingerprint import fingerprint
 from sa_partman.plan.conversion.history import unserved
 from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.refusals import table_refusals
-from sa_partman.plan.conversion.request import Choices, ConversionRequest
+from sa_partman.plan.conversion.request import Choices, ConversionRequest, key_index, proof
 from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
 from sa_partman.plan.conversion.types import retyped, type_refusals
 from sa_partman.postgres.columns import columns_of
@@ -109,7 +109,7 @@ def _at_once(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None
 
 def mark_of(anatomy: Anatomy) -> str:
     """The fingerprint of a table, but for what its own conversion adds before the cut-over."""
-    own = frozenset({join_name(anatomy.name.name, "history_bound"), join_name(anatomy.name.name, "pkey_new")})
+    own = frozenset({proof(anatomy.name), key_index(anatomy.name)})
     return fingerprint(anatomy, own, tuple(column.name for column in anatomy.columns))
 
 

@@ -9,14 +9,22 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import ProgrammingError
 
+from sa_partman.catalog import UnfinishedConversion
 from sa_partman.errors import MissingPrivilege
 from sa_partman.names import QualifiedName
+from sa_partman.plan.conversion.request import new_table
 from sa_partman.plan.conversion.steps import ConversionStep
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 
 SCHEMA = "sa_partman"
 
 _EXISTS = text("SELECT to_regclass('sa_partman.conversion') IS NOT NULL")
+
+_READABLE = text(f"""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = '{SCHEMA}' AND c.relname = 'conversion'
+        AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))
+""")
 
 # IF NOT EXISTS looks before it locks: two that begin at once would collide.
 _ONE_AT_A_TIME = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'sapcmake')})"
@@ -63,6 +71,8 @@ WHERE table_schema = :schema AND table_name = :name AND status = ANY (CAST(:stat
     AND (CAST(:kind AS text) IS NULL OR kind = :kind)
 ORDER BY id DESC LIMIT 1
 """)
+
+_RUNNING = text(f"{_SELECT} WHERE status = 'running' ORDER BY id")
 
 _LOCK = text("SELECT steps_done, status FROM sa_partman.conversion WHERE id = :id FOR UPDATE")
 
@@ -127,6 +137,19 @@ class Conversion(NewConversion):
         """The step before which it stands; None at its end."""
         return self.steps[self.done] if self.done < len(self.steps) else None
 
+    @property
+    def unfinished(self) -> UnfinishedConversion:
+        """What others must know of it while it is not over."""
+        step = self.next_step
+        return UnfinishedConversion(
+            self.table,
+            self.oid,
+            self.kind == "undo",
+            "" if step is None else step.title,
+            self.cut_over,
+            new_table(self.table),
+        )
+
 
 def begin(connection: Connection, new: NewConversion) -> Conversion:
     """
@@ -183,6 +206,13 @@ def last(
     wanted = {"schema": table.schema, "name": table.name, "statuses": list(statuses), "kind": kind}
     row = connection.execute(_LAST, wanted).one_or_none()
     return None if row is None else _read(row)
+
+
+def running(connection: Connection) -> tuple[Conversion, ...]:
+    """Every conversion and undo that has begun and not ended; none for a role that may not read the state."""
+    if not connection.execute(_READABLE).scalar():
+        return ()
+    return tuple(map(_read, connection.execute(_RUNNING)))
 
 
 def _read(row: Row[Any]) -> Conversion:

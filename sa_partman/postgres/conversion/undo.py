@@ -14,6 +14,7 @@ from sa_partman.plan.conversion.steps import ConversionPlan
 from sa_partman.postgres.conversion import state
 from sa_partman.postgres.conversion.anatomy import read_anatomy
 from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
+from sa_partman.postgres.conversion.lost import nothing_in_progress
 from sa_partman.postgres.conversion.names import name_refusals
 from sa_partman.postgres.conversion.partitions import users
 from sa_partman.postgres.conversion.plan import Drawn, key_columns, mark_of
@@ -46,7 +47,7 @@ def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn
     """
     conversion = state.last(connection, table, statuses=("running", "done"))  # an aborted undo changed nothing
     if conversion is None or conversion.kind != "convert" or conversion.status != "done":
-        raise Refused(f"{table}: there is no finished conversion to take back; nothing was changed")
+        raise nothing_in_progress(connection, table, "finished conversion to take back")
     anatomy = read_anatomy(connection, table)
     if anatomy is None:
         raise Refused(f"{table} does not exist; nothing was changed")

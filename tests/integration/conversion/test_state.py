@@ -51,20 +51,22 @@ def test_a_done_conversion_is_refused_by_a_second_one(events: Engine, undisturbe
 @pytest.mark.parametrize("verb", ["resume", "abort"])
 def test_without_a_conversion_under_way_there_is_nothing_to_go_on_with(verb: str, events: Engine) -> None:
     converter(events).convert(TABLE)
-    with pytest.raises(Refused, match="no conversion is under way; nothing was changed"):
+    with pytest.raises(
+        Refused, match=r"no conversion in progress; nothing was changed\. The last conversion of it is done"
+    ):
         getattr(converter(events), verb)(TABLE)
 
 
 def test_an_unfinished_conversion_is_not_begun_again(events: Engine) -> None:
     stopped_after(events, "convert", "check")
-    with pytest.raises(Refused, match=r"stands before 'prove it .*--resume, or take it back with --abort"):
+    with pytest.raises(Refused, match=r"next step: prove it .*--resume, or take it back: .*--abort"):
         converter(events).convert(TABLE)
 
 
 def test_an_unfinished_undo_is_not_begun_again(events: Engine) -> None:
     converter(events).convert(TABLE)
     stopped_after(events, "undo", "unique_index")
-    with pytest.raises(Refused, match="an undo is under way"):
+    with pytest.raises(Refused, match="the undo of a conversion is in progress"):
         converter(events).undo(TABLE)
 
 
