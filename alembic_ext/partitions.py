@@ -16,7 +16,6 @@ from alembic_ext.lowest import from_lowest
 from alembic_ext.members import apply_as_members
 from alembic_ext.ownership import owns_transaction
 from alembic_ext.session import Place, place, relation_named
-from alembic_ext.triggers import refuse_triggers
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
 from sa_partman.bounds.text import describe
 from sa_partman.compare.situation import Situation
@@ -127,7 +126,6 @@ def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
         default = here.table.default
         if operation.rows_to_default and default is not None and default != partition.oid and bound != DEFAULT:
             target = relation_of(here.connection, default).name
-            refuse_triggers(here.connection, (target,), operation.verb)
             apply_actions(here.connection, (rows_moved(here, partition.name, target, bound, operation.limit),))
         apply_actions(here.connection, (DropTable(partition.name, parent),))
 

@@ -52,6 +52,12 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def text_literal(value: str) -> str:
+    """*value* between quotes, whatever ``standard_conforming_strings`` says."""
+    escaped = value.replace("'", "''")
+    return "E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else f"'{escaped}'"
+
+
 def fits(name: str) -> bool:
     return len(name.encode()) <= MAX_BYTES
 

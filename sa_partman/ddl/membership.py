@@ -10,8 +10,8 @@ from sqlalchemy.sql.compiler import DDLCompiler
 
 from sa_partman.anatomy import NAME
 from sa_partman.compare.membership import REPLICA, Policy
-from sa_partman.ddl.elements import PartitionDDL, raw, relation, text_literal
-from sa_partman.names import QualifiedName, quote
+from sa_partman.ddl.elements import PartitionDDL, raw, relation
+from sa_partman.names import QualifiedName, quote, text_literal
 from sa_partman.plan.member_actions import (
     ChangeOwner,
     CreatePolicy,

@@ -213,11 +213,13 @@ class UnmarkDetached:
 @dataclass(frozen=True, slots=True)
 class MoveRows:
     """
-    Move the rows that *bound* takes from *source* into *target*, which is not attached yet. Locks *source*: SHARE ROW
-    EXCLUSIVE.
+    Move the rows that *bound* takes from *source* into *target*, at most one of which is attached. Locks *source*:
+    SHARE ROW EXCLUSIVE. It is refused where it would fire triggers, or a subscriber would see only a part of it.
 
     Args:
         limit: More rows than this are not moved; the step fails and nothing is changed.
+        parent: Whose partitions both were and will be, if neither is attached; a hash is told by it.
+        known_as: The name of *source* for people, where it has another one meanwhile.
     """
 
     source: QualifiedName
@@ -225,11 +227,13 @@ class MoveRows:
     bound: Bound
     key: PartitionKey = field(repr=False)
     limit: int = 100_000
+    parent: QualifiedName | None = None
+    known_as: QualifiedName | None = None
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> MoveRows:
-        return MoveRows(self.target, self.source, self.bound, self.key, self.limit)
+        return MoveRows(self.target, self.source, self.bound, self.key, self.limit, self.parent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sa_partman.plan.conversion.attach import statistics_of
 from sa_partman.plan.conversion.refusals import dependent_refusals, table_refusals
 from sa_partman.plan.conversion.request import new_table
 from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.plan.moving import copying
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,7 @@ def make_plain(request: PlainRequest) -> Iterator[str]:
     yield from carry.create_like(anatomy, new, None)
     for name in request.nullable:
         yield f"ALTER TABLE {new.quoted} ALTER COLUMN {quote(name)} DROP NOT NULL"
-    names = carry.columns(tuple(column.name for column in anatomy.columns if not column.generated))
-    yield f"INSERT INTO {new.quoted} ({names}) SELECT {names} FROM {table.quoted}"
+    yield copying(table, new)
     yield from carry.keys(anatomy, new, request.primary_key, frozenset())
     yield from carry.identities(anatomy, new)
     yield from settings.extended_statistics(anatomy, new)
