@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,6 +49,23 @@ def on_postgresql(operations: Operations) -> bool:
 
 def is_offline(operations: Operations) -> bool:
     return bool(operations.migration_context.as_sql)
+
+
+@contextmanager
+def glance(operations: Operations) -> Iterator[Connection | None]:
+    """
+    The connection, for a look that leaves no trace: a query begins a transaction, and Alembic commits what it does
+    outside of one, in a batch for example, only where none has begun.
+
+    Yields:
+        None where there is nothing to look at: in ``--sql`` mode, and off PostgreSQL.
+    """
+    connection = operations.migration_context.connection
+    if not on_postgresql(operations) or is_offline(operations) or not isinstance(connection, Connection):
+        yield None
+        return
+    with nullcontext() if connection.in_transaction() else connection.begin():
+        yield connection
 
 
 def needs_connection(operations: Operations, what: str, instead: str) -> None:

@@ -32,7 +32,7 @@ def compare_existing(
     assert context.connection is not None
     with translated("autogenerate"):
         pairs = []
-        for table in _compared(context, schemas):
+        for table in _compared(context, schemas, catalog):
             spec = spec_of(table)
             if spec is None:
                 if _is_foreign(context, table, catalog):
@@ -53,8 +53,11 @@ def compare_existing(
             yield from compare_partitions(table, wanted, found)
 
 
-def _compared(context: AutogenContext, schemas: Collection[str | None]) -> Iterator[Table]:
-    """The tables that Alembic itself compares, referenced ones first."""
+def _compared(context: AutogenContext, schemas: Collection[str | None], catalog: Catalog) -> Iterator[Table]:
+    """
+    The tables that may differ from what we know, and that Alembic itself compares, referenced ones first. The user's
+    filters are asked about no others: what they are called with is Alembic's business.
+    """
     migration = context.migration_context
     for table in context.sorted_tables:
         schema = _schema(context, table)
@@ -62,6 +65,8 @@ def _compared(context: AutogenContext, schemas: Collection[str | None]) -> Itera
         if (
             not is_version
             and schema in schemas
+            and (schema, table.name) in catalog.seen
+            and (spec_of(table) is not None or _is_foreign(context, table, catalog))
             and context.run_name_filters(table.name, "table", {"schema_name": schema})
             and context.run_object_filters(table, table.name, "table", False, None)
         ):
