@@ -118,6 +118,7 @@ def _on_postgresql(element: type[PartitionDDL]) -> Callable[[_Visit], _Visit]:
 def _create_table(action: CreateTable, compiler: DDLCompiler) -> str:
     # Indexes come with ATTACH; an identity column is the parent's alone, and PostgreSQL 17 refuses a second one.
     like = f"LIKE {relation(compiler, action.like)} INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES"
+    like += " EXCLUDING STATISTICS" if action.without_statistics else ""
     using = "" if action.access_method is None else f" USING {raw(compiler, quote(action.access_method))}"
     place = "" if action.tablespace is None else f" TABLESPACE {raw(compiler, quote(action.tablespace))}"
     by = _by(compiler, action.partition_by)

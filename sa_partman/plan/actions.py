@@ -27,6 +27,7 @@ class CreateTable:
         unlogged: Its rows are lost in a crash.
         tablespace: None: the default one.
         access_method: None: the default one.
+        without_statistics: It does not take over extended statistics.
     """
 
     name: QualifiedName
@@ -35,6 +36,7 @@ class CreateTable:
     unlogged: bool = False
     tablespace: str | None = None
     access_method: str | None = None
+    without_statistics: bool = field(default=False, compare=False)
 
     in_transaction: ClassVar[bool] = True
 

@@ -31,8 +31,10 @@ from sa_partman.plan.lock_modes import LockMode
 from sa_partman.plan.member_actions import (
     ChangeOwner,
     CreatePolicy,
+    CreateStatistics,
     DropPolicy,
     Publish,
+    SetColumn,
     SetReplicaIdentity,
     SetRowSecurity,
     SetStorage,
@@ -186,7 +188,9 @@ def _locks(action: Action, around: Around, gone: set[QualifiedName]) -> Iterator
 
 def _of_one(action: Action) -> Lock | None:
     """The lock of an action that is about a single table."""
-    if isinstance(action, MarkDetached | UnmarkDetached | SetStorage | Publish | Unpublish):
+    if isinstance(action, MarkDetached | UnmarkDetached | SetStorage | SetColumn | CreateStatistics):
+        return Lock(action.table, LockMode.SHARE_UPDATE_EXCLUSIVE, Place.PARTITION)
+    if isinstance(action, Publish | Unpublish):
         return Lock(action.table, LockMode.SHARE_UPDATE_EXCLUSIVE, Place.PARTITION)
     if isinstance(action, DropInvalidIndex | ChangeOwner | SetRowSecurity | SetReplicaIdentity):
         return Lock(action.table, LockMode.ACCESS_EXCLUSIVE, Place.PARTITION)

@@ -103,6 +103,7 @@ def make_plain(request: PlainRequest) -> Iterator[str]:
         yield f"ALTER TABLE {new.quoted} ALTER COLUMN {quote(name)} DROP NOT NULL"
     yield copying(table, new)
     yield from carry.keys(anatomy, new, request.primary_key, frozenset())
+    yield from carry.index_targets(anatomy, new, frozenset())
     yield from carry.identities(anatomy, new)
     yield from settings.extended_statistics(anatomy, new)
     yield from _foreign_keys(anatomy, new)
