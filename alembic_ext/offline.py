@@ -24,6 +24,7 @@ from sa_partman.orm.facts import key_type
 from sa_partman.plan.actions import (
     Action,
     AttachPartition,
+    CreatePartition,
     CreateTable,
     DetachPartition,
     DropTable,
@@ -36,6 +37,7 @@ from sa_partman.spec.declared import ColumnType
 Columns = dict[str, ColumnType]
 
 _TABLES: WeakKeyDictionary[DefaultImpl, dict[QualifiedName, Table]] = WeakKeyDictionary()
+_PARTITIONS: WeakKeyDictionary[DefaultImpl, set[QualifiedName]] = WeakKeyDictionary()
 
 
 @event.listens_for(Table, "after_create")
@@ -50,6 +52,17 @@ def columns_in_script(operations: Operations, name: QualifiedName) -> Columns | 
     if table is None:
         return None
     return {column.name: ColumnType(column.name, key_type(column)) for column in table.columns}
+
+
+def is_partitioned_in_script(operations: Operations, name: QualifiedName) -> bool:
+    """Whether this script has created the table, partitioned."""
+    table = _TABLES.get(operations.migration_context.impl, {}).get(name)
+    return table is not None and table.dialect_options["postgresql"].get("partition_by") is not None
+
+
+def is_partition_in_script(operations: Operations, name: QualifiedName) -> bool:
+    """Whether this script has made the table a partition, and not taken it out again."""
+    return name in _PARTITIONS.get(operations.migration_context.impl, ())
 
 
 def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp) -> None:
@@ -114,6 +127,13 @@ def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
 def write(operations: Operations, actions: Iterable[Action]) -> None:
     # Not impl._exec(): it turns tabs into blanks, in literals too.
     impl = operations.migration_context.impl
+    known = _PARTITIONS.setdefault(impl, set())
+    actions = tuple(actions)
+    for action in actions:
+        if isinstance(action, AttachPartition | DetachPartition):
+            (known.add if isinstance(action, AttachPartition) else known.discard)(action.partition)
+        elif isinstance(action, CreatePartition):
+            known.add(action.name)
     for sql in sql_of(actions):
         impl.static_output(sql + impl.command_terminator)
 

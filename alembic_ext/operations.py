@@ -10,11 +10,12 @@ def register() -> None:
     if _DONE:
         return
     _DONE.append(True)
-    from alembic_ext import guard, render, toimpl
+    from alembic_ext import guard, render, toimpl, verdicts
 
     toimpl.register()
     render.register()
     guard.register()
+    verdicts.register()
 
 
 register()

@@ -15,6 +15,7 @@ from sa_partman.names import QualifiedName
 
 PREFIX = "sa_partman: detached from "
 RESTORED = "sa_partman: restored from "
+_OURS = "sa_partman: "
 
 _NAME = r'"((?:[^"]|"")+)"'
 _LINE = re.compile(rf'{re.escape(PREFIX)}(?:{_NAME}\.)?{_NAME}(?: at (\S+)(?: had (".*"))?)?')
@@ -55,6 +56,12 @@ def marked(parent: QualifiedName, comment: str | None, at: datetime | None = Non
 def is_marked(comment: str | None) -> bool:
     """Whether it says that we detached the table."""
     return comment is not None and comment.startswith(PREFIX)
+
+
+def mark_line(comment: str | None) -> str | None:
+    """The line of *comment* that is ours, whatever it says; None when there is none."""
+    line = (comment or "").partition("\n")[0]
+    return line if line.startswith(_OURS) else None
 
 
 def unmarked(comment: str | None) -> str | None:

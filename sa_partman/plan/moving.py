@@ -5,13 +5,10 @@ not happen. It is a DO block, so that it can be printed, and reads the catalog w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import count
-
 from sa_partman.bounds.bound import Bound, HashBound
 from sa_partman.bounds.text import check_predicate
 from sa_partman.key import PartitionKey
-from sa_partman.names import QualifiedName, text_literal
+from sa_partman.names import QualifiedName, do, text_literal
 from sa_partman.plan.actions import MoveRows
 
 
@@ -80,13 +77,7 @@ BEGIN
     WHERE attrelid = {_regclass(source)} AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
     EXECUTE {statement};
 END"""
-    tag = next(each for each in _tags() if each not in body)
-    return f"DO {tag}{body} {tag}"
-
-
-def _tags() -> Iterator[str]:
-    yield "$sa_partman$"
-    yield from (f"$sa_partman_{number}$" for number in count())
+    return do(body)
 
 
 def _limited(action: MoveRows, where: str, shown: QualifiedName) -> str:
