@@ -11,6 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from alembic_ext.conversion_ops import ConversionOp, PartitionTableOp, UnpartitionTableOp
+from alembic_ext.ownership import in_transaction
 from alembic_ext.partitions import bound_level
 from alembic_ext.session import Place, lock_timeout, needs_connection, translated, translated_name
 from sa_partman.compare.shape import shape_finding
@@ -75,7 +76,7 @@ def _place(operations: Operations, operation: ConversionOp) -> Iterator[Place]:
         oid = oid_of(connection, translated_name(connection, name))
         if oid is None:
             raise CommandError(f"{what}: the table {name} does not exist")
-        with pinned(connection, lock_timeout(connection)) as session:
+        with in_transaction(connection), pinned(connection, lock_timeout(connection)) as session:
             yield Place(connection, relation_of(connection, oid), appointed() or session.now)
 
 

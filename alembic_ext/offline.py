@@ -75,7 +75,7 @@ def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp
         )
     now = appointed() or datetime.now(UTC)
     actions = first_partitions(bound_level(name, operation.declaration, columns), name, Situation(now))
-    _comment(operations, f"the partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
+    note(operations, f"the partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
     write(operations, actions)
 
 
@@ -94,7 +94,7 @@ def create(operations: Operations, operation: ops.CreatePartitionOp) -> None:
         level, now = bound_level(name, by, columns), appointed() or datetime.now(UTC)
         situation = Situation(now).below(tuple(bound.values)) if isinstance(bound, ListBound) else Situation(now)
         by, inner = level.partition_by, first_partitions(level, name, situation)
-        _comment(operations, f"partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
+        note(operations, f"partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
     made = CreateTable(name, parent, by, operation.unlogged and by is None)
     write(operations, (made, AttachPartition(parent, name, bound, _key(bound)), *inner))
 
@@ -120,7 +120,7 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
 def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
     parent, name = QualifiedName(operation.schema, operation.parent), _name(operation)
     if operation.rows_to_default:
-        _comment(operations, f"the rows of {name} are dropped with it: whether there is a default partition is unknown")
+        note(operations, f"the rows of {name} are dropped with it: whether there is a default partition is unknown")
     write(operations, (_detach(parent, name, False), DropTable(name, parent)))
 
 
@@ -138,7 +138,8 @@ def write(operations: Operations, actions: Iterable[Action]) -> None:
         impl.static_output(sql + impl.command_terminator)
 
 
-def _comment(operations: Operations, text: str) -> None:
+def note(operations: Operations, text: str) -> None:
+    """A comment in the script."""
     operations.migration_context.impl.static_output("-- " + text.replace("\n", " "))
 
 

@@ -14,7 +14,7 @@ from alembic_ext import ops
 from alembic_ext.literals import typed
 from alembic_ext.lowest import from_lowest
 from alembic_ext.members import apply_as_members
-from alembic_ext.ownership import owns_transaction
+from alembic_ext.ownership import announce, may_leave, outside
 from alembic_ext.session import Place, place, relation_named
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
 from sa_partman.bounds.text import describe
@@ -144,14 +144,12 @@ def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
 
 def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
     context = operations.migration_context
-    concurrently = operation.concurrently
-    if concurrently and not owns_transaction(context):
-        warnings.warn(
-            f"op.detach_partition({operation.name!r}, concurrently=True): the caller owns the transaction, so the "
-            f"partition is detached within it",
-            stacklevel=2,
-        )
-        concurrently = False
+    what = f"op.detach_partition({operation.name!r}, concurrently=True)"
+    concurrently = operation.concurrently and may_leave(context)
+    if concurrently:
+        announce(context, what)
+    elif operation.concurrently:
+        warnings.warn(f"{what}: the caller owns the transaction, so the partition is detached within it", stacklevel=2)
     with _at(operations, operation) as here:
         partition, bound = _attached(here, operation)
         if concurrently and here.table.default is not None:
@@ -165,7 +163,7 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
         # The mark comes first, so that a concurrent detach that is cut off leaves a table that is known to be ours.
         apply_actions(here.connection, (mark,) if concurrently else (action, mark))
     if concurrently:
-        with context.autocommit_block():
+        with outside(context):
             for statement in render(action):
                 context.impl._exec(statement)
 

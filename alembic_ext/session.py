@@ -13,6 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from alembic_ext.ownership import in_transaction
 from sa_partman.errors import PartmanError
 from sa_partman.names import QualifiedName
 from sa_partman.ports.clock import appointed
@@ -90,7 +91,7 @@ def place(operations: Operations, table: str, schema: str | None, what: str) -> 
         oid = oid_of(connection, translated_name(connection, QualifiedName(schema, table)))
         if oid is None:
             raise CommandError(f"{what}: the table {QualifiedName(schema, table)} does not exist")
-        with pinned(connection, lock_timeout(connection)) as session:
+        with in_transaction(connection), pinned(connection, lock_timeout(connection)) as session:
             found = relation_of(connection, oid)
             if found.key is None:
                 raise CommandError(f"{what}: {found.name} is not partitioned; nothing was changed")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
@@ -90,9 +94,17 @@ def test_the_plain_form_is_used_where_the_caller_owns_the_transaction(project: P
     assert made
 
 
-def test_a_writer_is_not_queued_behind(project: Project, engine: sa.Engine) -> None:
-    """The short lock on the table is asked for under a timeout of ours; the session's own comes back afterwards."""
-    project.migrate(NOTED)
+BLOCK = """
+with op.get_context().autocommit_block():
+    {0}
+"""
+BUILT = "op.create_partitioned_index('ix_events_note', 'events', ['note'])"
+IMPORT = "import alembic_ext.operations  # noqa: F401"
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is sent to the server meanwhile."""
     seen: list[str] = []
 
     @sa.event.listens_for(sa.Engine, "before_cursor_execute")
@@ -100,9 +112,77 @@ def test_a_writer_is_not_queued_behind(project: Project, engine: sa.Engine) -> N
         seen.append(statement)
 
     try:
-        project.migrate(INDEXED)
+        yield seen
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+
+def test_an_autocommit_block_around_it_is_what_it_needs(project: Project) -> None:
+    """The usual wrapping of CREATE INDEX CONCURRENTLY; it is no transaction of the caller's."""
+    project.migrate(NOTED)
+    project.written(BLOCK.format(BUILT), BLOCK.format("op.drop_partitioned_index('ix_events_note', 'events')"), IMPORT)
+
+    with statements() as seen:
+        project.upgrade()
+
+    assert 3 == len([sql for sql in seen if sql.startswith("CREATE INDEX CONCURRENTLY ")])
+    assert ([True], 0) == (valid(project), project.scalar(LEAVES))
+
+    project.downgrade("-1")
+
+    assert [] == valid(project)
+
+
+@pytest.mark.parametrize(
+    ("before", "level", "said"),
+    [
+        ("", logging.INFO, "nothing was changed before"),
+        ("op.execute('CREATE TABLE before_it (id int)')", logging.WARNING, "was done before it stays"),
+    ],
+    ids=["alone", "behind another step"],
+)
+def test_what_it_does_to_the_transaction_is_said(
+    project: Project, caplog: pytest.LogCaptureFixture, before: str, level: int, said: str
+) -> None:
+    project.migrate(NOTED)
+    project.written(f"{before}\n{BUILT}\nop.execute('SELECT 1 / 0')", imports=IMPORT)
+    caplog.set_level(logging.INFO, "alembic_ext")
+
+    with pytest.raises(sa.exc.DataError):
+        project.upgrade()
+
+    records = [(each.levelno, each.getMessage()) for each in caplog.records if each.name.startswith("alembic_ext")]
+    assert [level] == [found for found, _ in records]
+    assert records[0][1].startswith("op.create_partitioned_index('ix_events_note', ...)")
+    assert said in records[0][1]
+    assert [True] == valid(project)
+
+
+def test_an_index_outside_of_any_transaction_is_built_concurrently(project: Project, engine: sa.Engine) -> None:
+    """Our own look into the catalog is no transaction of the caller's."""
+    project.migrate(NOTED)
+    with engine.connect() as connection:
+        Operations(MigrationContext.configure(connection)).create_partitioned_index(  # type: ignore[attr-defined]
+            "ix_events_note", "events", ["note"]
+        )
+
+    assert ([True], 0) == (valid(project), project.scalar(LEAVES))
+
+
+def test_a_script_says_that_its_index_blocks_writers(project: Project) -> None:
+    project.migrate(NOTED)
+    project.written(BUILT, imports=IMPORT)
+
+    script = project.sql("head")
+
+    assert "-- op.create_partitioned_index('ix_events_note', ...): this blocks writers; only on a connection" in script
+
+
+def test_a_writer_is_not_queued_behind(project: Project, engine: sa.Engine) -> None:
+    """The short lock on the table is asked for under a timeout of ours; the session's own comes back afterwards."""
+    project.migrate(NOTED)
+    with statements() as seen:
+        project.migrate(INDEXED)
 
     only = next(place for place, sql in enumerate(seen) if " ON ONLY " in sql)
     timeouts = [sql for sql in seen if sql.startswith("SET lock_timeout")]
