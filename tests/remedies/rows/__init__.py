@@ -1,0 +1,5 @@
+"""The table, by subject."""
+
+from tests.remedies.rows.findings import FINDINGS
+
+ROWS = (*FINDINGS,)
