@@ -7,8 +7,7 @@ from typing import Any
 
 from alembic.operations import Operations
 from alembic.operations.ops import CreateIndexOp, DropIndexOp
-from alembic.util import CommandError
-from sqlalchemy import Index, text
+from sqlalchemy import Index
 from sqlalchemy.schema import CreateIndex
 
 from alembic_ext.index_ops import CreatePartitionedIndexOp, DropPartitionedIndexOp
@@ -17,15 +16,12 @@ from alembic_ext.ownership import announce, may_leave, outside
 from alembic_ext.session import glance, is_offline, on_postgresql, refuse_pending, translated, translated_name
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.columns import oid_of, relation_of
-from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.partitioned_index import (
+    Wanted,
     build_partitioned_index,
     drop_partitioned_index,
     own_timeout,
-    patiently,
 )
-
-_TABLE = text("SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = CAST(to_regclass(:name) AS oid)")
 
 
 def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
@@ -36,17 +32,14 @@ def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
     context = operations.migration_context
     announce(context, what)
     with translated(what), outside(context) as connection:
-        index = operation.to_index(context)
         oid = oid_of(connection, translated_name(connection, QualifiedName(operation.schema, operation.table_name)))
         assert oid is not None
         refuse_pending(connection, oid, what)
-        name = relation_of(connection, oid).name.sibling(str(operation.index_name))
+        table = relation_of(connection, oid).name
+        tail = _tail(operation.to_index(context), connection.dialect)
+        name = table.sibling(str(operation.index_name))
         with own_timeout(connection):
-            if oid_of(connection, name) is None:
-                patiently(connection, _only(index, connection.dialect), str(operation.table_name), LockPolicy())
-            elif connection.execute(_TABLE, {"name": name.quoted}).scalar() != oid:
-                raise CommandError(f"{name} is no index of {operation.table_name}; rename one of the two")
-            build_partitioned_index(connection, name)
+            build_partitioned_index(connection, Wanted(name, table, oid, bool(operation.unique), tail))
 
 
 def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
@@ -90,15 +83,14 @@ def _is_ours(operations: Operations, operation: CreateIndexOp | DropIndexOp, wha
     return False
 
 
-def _only(index: Index, dialect: Any) -> str:
-    """CREATE INDEX ... ON ONLY, which SQLAlchemy has no word for."""
+def _tail(index: Index, dialect: Any) -> str:
+    """What stands behind the table's name: SQLAlchemy has no word for ON ONLY."""
     sql = str(CreateIndex(index).compile(dialect=dialect)).replace("%%", "%")
     assert index.table is not None
-    table = dialect.identifier_preparer.format_table(index.table)
-    before, found, after = sql.partition(f" ON {table} ")
+    _, found, after = sql.partition(f" ON {dialect.identifier_preparer.format_table(index.table)} ")
     if not found:
         raise ValueError(f"unexpected CREATE INDEX: {sql}")
-    return f"{before} ON ONLY {table} {after}"
+    return after
 
 
 def _plain(operation: CreatePartitionedIndexOp) -> CreateIndexOp:

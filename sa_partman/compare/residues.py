@@ -18,6 +18,10 @@ class InvalidIndex:
         partitioned: Over a partitioned table: it lacks the index of a partition.
         built: Somebody builds it right now.
         above: The names of the indexes of the table's parent.
+        lacking: A partition without its part, if there is one, as SQL; this and the next are about *partitioned* ones.
+        below: A part of it that is invalid itself, as SQL.
+        attached: A valid part of it, as SQL.
+        foreign: A foreign table among the partitions of all levels, as SQL.
     """
 
     name: QualifiedName
@@ -26,6 +30,10 @@ class InvalidIndex:
     partitioned: bool = False
     built: bool = False
     above: tuple[str, ...] = ()
+    lacking: str | None = None
+    below: str | None = None
+    attached: str | None = None
+    foreign: str | None = None
 
     @property
     def ours(self) -> bool:

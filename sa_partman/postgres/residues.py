@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -22,10 +23,24 @@ SELECT n.nspname, i.relname, m.nspname, t.relname, t.oid, i.relkind = 'I',
             WHERE b.datname = pg_catalog.current_database() AND b.relid = t.oid),
     ARRAY(SELECT CAST(c.relname AS text) FROM pg_catalog.pg_inherits h
           JOIN pg_catalog.pg_index p ON p.indrelid = h.inhparent JOIN pg_catalog.pg_class c ON c.oid = p.indexrelid
-          WHERE h.inhrelid = t.oid)
+          WHERE h.inhrelid = t.oid),
+    w.lacking, w.below, w.attached, (SELECT min(CAST(CAST(f.oid AS regclass) AS text))
+        FROM pg_catalog.pg_partition_tree(t.oid) p JOIN pg_catalog.pg_class f ON f.oid = p.relid WHERE f.relkind = 'f')
 FROM unnest(CAST(:oids AS oid[])) AS u(oid) JOIN pg_catalog.pg_index x ON x.indexrelid = u.oid
 JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = i.relnamespace
 JOIN pg_catalog.pg_class t ON t.oid = x.indrelid JOIN pg_catalog.pg_namespace m ON m.oid = t.relnamespace
+LEFT JOIN LATERAL (
+    SELECT min(CASE WHEN d.indexrelid IS NULL THEN CAST(CAST(c.oid AS regclass) AS text) END) AS lacking,
+        min(d.name) FILTER (WHERE NOT d.indisvalid) AS below, min(d.name) FILTER (WHERE d.indisvalid) AS attached
+    FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid
+    LEFT JOIN LATERAL (
+        SELECT y.indexrelid, y.indisvalid, pg_catalog.format('%I.%I', o.nspname, j.relname) AS name
+        FROM pg_catalog.pg_index y JOIN pg_catalog.pg_inherits g ON g.inhrelid = y.indexrelid
+        JOIN pg_catalog.pg_class j ON j.oid = y.indexrelid JOIN pg_catalog.pg_namespace o ON o.oid = j.relnamespace
+        WHERE y.indrelid = c.oid AND g.inhparent = x.indexrelid
+    ) d ON true
+    WHERE h.inhparent = t.oid AND i.relkind = 'I' AND c.relkind <> 'f'
+) w ON true
 WHERE i.relpersistence <> 't' AND NOT x.indisvalid
 ORDER BY 1, 2
 """)
@@ -83,10 +98,13 @@ def invalid_indexes(connection: Connection) -> tuple[InvalidIndex, ...]:
     """All of the database; one quick query when there are none, because planning the other one takes longer."""
     found = connection.execute(_INVALID).scalar_one()
     rows = connection.execute(_INDEXES, {"oids": found}) if found else ()
-    return tuple(
-        InvalidIndex(QualifiedName(*row[0:2]), QualifiedName(*row[2:4]), row[4], row[5], row[6], tuple(row[7]))
-        for row in rows
-    )
+    return tuple(_invalid(*row) for row in rows)
+
+
+def _invalid(schema: str, name: str, table_schema: str, table: str, *rest: Any) -> InvalidIndex:
+    relation, partitioned, built, above, *parts = rest
+    names = QualifiedName(schema, name), QualifiedName(table_schema, table)
+    return InvalidIndex(*names, relation, partitioned, built, tuple(above), *parts)
 
 
 def unvalidated(connection: Connection) -> tuple[Unvalidated, ...]:

@@ -200,5 +200,103 @@ def test_an_index_of_that_name_on_another_table_is_refused(project: Project) -> 
         imports="import alembic_ext.operations  # noqa: F401",
     )
 
-    with pytest.raises(CommandError, match="is no index of events"):
+    with pytest.raises(CommandError, match=r"is no index of public\.events; nothing was changed"):
         project.upgrade()
+
+
+class TestForeignTables:
+    """Cold storage behind a foreign data wrapper: PostgreSQL counts such a partition, and it can have no index."""
+
+    @pytest.fixture
+    def cold(self, project: Project) -> Project:
+        project.migrate(NOTED)
+        project.execute("ALTER TABLE events DROP CONSTRAINT events_pkey")  # which foreign partitions forbid
+        project.execute("CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w")
+        project.execute(
+            "CREATE FOREIGN TABLE cold PARTITION OF events FOR VALUES FROM ('2001-01-01') TO ('2001-02-01') SERVER far"
+        )
+        return project
+
+    def test_local_partitions_are_built_concurrently_and_taken_over(self, cold: Project) -> None:
+        cold.written(BUILT, imports=IMPORT)
+
+        with statements() as seen:
+            cold.upgrade()
+
+        assert 3 == len([sql for sql in seen if sql.startswith("CREATE INDEX CONCURRENTLY ")])
+        assert ([True], 1) == (valid(cold), cold.scalar(LEAVES))
+        assert 3 == cold.scalar(
+            "SELECT count(*) FROM pg_index WHERE indrelid::regclass::text LIKE 'events_p%' "
+            "AND pg_get_indexdef(indexrelid) LIKE '%(note)'"
+        )
+
+    def test_a_unique_index_is_refused(self, cold: Project) -> None:
+        cold.written("op.create_partitioned_index('ux', 'events', ['id', 'created_at'], unique=True)", imports=IMPORT)
+
+        with pytest.raises(CommandError, match=r"public\.ux is unique, and public\.cold is a foreign table"):
+            cold.upgrade()
+
+        assert [None] == cold.rows("SELECT to_regclass('ux')")
+
+    def test_what_was_begun_in_the_other_way_has_to_go(self, cold: Project) -> None:
+        """Its parts can't be taken from it; the remedy is the one that the message names."""
+        cold.execute("CREATE INDEX ix_events_note ON ONLY events (note)")
+        cold.written(BUILT, imports=IMPORT)
+
+        with pytest.raises(CommandError, match=r'DROP INDEX "public"\."ix_events_note", and run this again'):
+            cold.upgrade()
+        cold.execute('DROP INDEX "public"."ix_events_note"')
+        cold.upgrade()
+
+        assert [True] == valid(cold)
+
+
+def test_the_partition_that_lacked_its_part_may_be_gone(project: Project) -> None:
+    """PostgreSQL counts again when a part is attached once more."""
+    project.migrate(NOTED)
+    first, second, third = project.partitions("events")
+    project.execute("CREATE INDEX ix_events_note ON ONLY events (note)")
+    for each in (first, second):
+        project.execute(f"CREATE INDEX {each}_i ON {each} (note); ALTER INDEX ix_events_note ATTACH PARTITION {each}_i")
+    project.execute(f"DROP TABLE {third}")
+    project.written(BUILT, imports=IMPORT)
+    assert [False] == valid(project)
+
+    project.upgrade()
+
+    assert ([True], 0) == (valid(project), project.scalar(LEAVES))
+
+
+@pytest.mark.parametrize("divided", [False, True], ids=["one level", "two levels"])
+def test_an_index_that_was_begun_for_partitions_that_are_gone(project: Project, divided: bool) -> None:
+    project.migrate(NOTED)
+    project.execute("CREATE INDEX ix_events_note ON ONLY events (note)")
+    for each in project.partitions("events"):
+        project.execute(f"DROP TABLE {each}")
+    if divided:
+        project.execute("CREATE TABLE part (LIKE events) PARTITION BY RANGE (id)")
+        project.execute("ALTER TABLE events ATTACH PARTITION part FOR VALUES FROM ('2001-01-01') TO ('2002-01-01')")
+    project.written(BUILT, imports=IMPORT)
+
+    project.upgrade()
+
+    assert [True] == valid(project)
+
+
+def test_a_branch_counts_again_before_its_table_does(project: Project) -> None:
+    project.migrate(NOTED)
+    project.execute("CREATE TABLE part (LIKE events) PARTITION BY RANGE (id)")
+    project.execute("CREATE TABLE part_a PARTITION OF part FOR VALUES FROM (0) TO (9)")
+    project.execute("CREATE TABLE part_b PARTITION OF part FOR VALUES FROM (9) TO (19)")
+    project.execute("CREATE INDEX part_i ON ONLY part (note)")
+    project.execute("CREATE INDEX part_a_i ON part_a (note); ALTER INDEX part_i ATTACH PARTITION part_a_i")
+    project.execute("ALTER TABLE events ATTACH PARTITION part FOR VALUES FROM ('2001-01-01') TO ('2002-01-01')")
+    project.execute(
+        "CREATE INDEX ix_events_note ON ONLY events (note); ALTER INDEX ix_events_note ATTACH PARTITION part_i"
+    )
+    project.execute("DROP TABLE part_b")
+    project.written(BUILT, imports=IMPORT)
+
+    project.upgrade()
+
+    assert ([True], 0) == (valid(project), project.scalar(LEAVES))
