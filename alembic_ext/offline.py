@@ -15,6 +15,7 @@ from sqlalchemy import Table, event
 from alembic_ext import ops, table_ops
 from alembic_ext.literals import guessed_types, typed
 from alembic_ext.partitions import bound_level
+from alembic_ext.references import keys_dropped
 from sa_partman.bounds.bound import Bound, ListBound
 from sa_partman.compare.situation import Situation
 from sa_partman.ddl.render import sql_of
@@ -111,10 +112,13 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
     mark = MarkDetached(name, parent)
     if not operation.concurrently:
         write(operations, (_detach(parent, name, False), mark))
-        return
-    write(operations, (mark,))
-    with operations.migration_context.autocommit_block():
-        write(operations, (_detach(parent, name, True),))
+    else:
+        write(operations, (mark,))
+        with operations.migration_context.autocommit_block():
+            write(operations, (_detach(parent, name, True),))
+    if operation.without_foreign_keys:
+        impl = operations.migration_context.impl
+        impl.static_output(keys_dropped(name) + impl.command_terminator)
 
 
 def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:

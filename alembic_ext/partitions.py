@@ -15,6 +15,7 @@ from alembic_ext.literals import typed
 from alembic_ext.lowest import from_lowest
 from alembic_ext.members import apply_as_members
 from alembic_ext.ownership import announce, may_leave, outside
+from alembic_ext.references import keys_dropped
 from alembic_ext.session import Place, place, relation_named
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
 from sa_partman.bounds.text import describe
@@ -166,6 +167,9 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
         with outside(context):
             for statement in render(action):
                 context.impl._exec(statement)
+    if operation.without_foreign_keys:
+        with place(operations, operation.parent, operation.schema, _what(operation)) as here:
+            here.connection.exec_driver_sql(keys_dropped(partition.name).replace("%", "%%"))
 
 
 def _attached(here: Place, operation: ops.PartitionOp) -> tuple[Relation, Bound]:
@@ -190,7 +194,11 @@ def _attached(here: Place, operation: ops.PartitionOp) -> tuple[Relation, Bound]
 
 
 def _at(operations: Operations, operation: ops.PartitionOp) -> AbstractContextManager[Place]:
-    return place(operations, operation.parent, operation.schema, f"op.{operation.verb}({operation.name!r}, ...)")
+    return place(operations, operation.parent, operation.schema, _what(operation))
+
+
+def _what(operation: ops.PartitionOp) -> str:
+    return f"op.{operation.verb}({operation.name!r}, ...)"
 
 
 def _name(here: Place, operation: ops.PartitionOp) -> QualifiedName:

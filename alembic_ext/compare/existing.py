@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Table
 
 from alembic_ext.compare.catalog import Catalog
 from alembic_ext.compare.conversion import partitioned, unpartitioned
 from alembic_ext.compare.found import found_tables
 from alembic_ext.compare.keys import compare_primary_key, primary_keys
+from alembic_ext.compare.order import Difference
 from alembic_ext.compare.partitions import compare_partitions
 from alembic_ext.compare.scheme import compare_scheme
 from alembic_ext.session import translated
@@ -24,7 +24,7 @@ _PARTITION_BY = "partition_by"
 
 def compare_existing(
     context: AutogenContext, schemas: Collection[str | None], catalog: Catalog
-) -> Iterator[MigrateOperation]:
+) -> Iterator[Difference]:
     """
     Raises:
         CommandError: A table is not partitioned as it is declared, and no operation makes it so.
@@ -36,7 +36,7 @@ def compare_existing(
             spec = spec_of(table)
             if spec is None:
                 if _is_foreign(context, table, catalog):
-                    yield unpartitioned(context.connection, table)
+                    yield (_schema(context, table), table.name), unpartitioned(context.connection, table)
             else:
                 # Constraints may have been added since the class was mapped.
                 validate(spec, facts_of(table))
@@ -44,13 +44,13 @@ def compare_existing(
         tables = found_tables(context.connection, pairs)
         keys = primary_keys(context.connection, [found.oid for _, _, found in tables])
         for table, wanted, found in tables:
-            present = keys.get(found.oid, ())
+            key, present = (_schema(context, table), table.name), keys.get(found.oid, ())
             if found.strategy is None:
-                yield partitioned(table, wanted, present)
+                yield key, partitioned(table, wanted, present)
                 continue
             compare_scheme(wanted, found)
             compare_primary_key(table, found, present)
-            yield from compare_partitions(table, wanted, found)
+            yield from ((key, each) for each in compare_partitions(table, wanted, found))
 
 
 def _compared(context: AutogenContext, schemas: Collection[str | None], catalog: Catalog) -> Iterator[Table]:

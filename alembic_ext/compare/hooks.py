@@ -12,8 +12,8 @@ from alembic.operations.ops import UpgradeOps
 from alembic_ext.compare.catalog import Catalog, read_catalog
 from alembic_ext.compare.existing import compare_existing
 from alembic_ext.compare.indexes import choose_partitioned
+from alembic_ext.compare.order import Order
 from alembic_ext.compare.tables import complete_created, complete_dropped, strip_info
-from alembic_ext.conversion_ops import UnpartitionTableOp
 from alembic_ext.filters import NameFilter, ObjectFilter
 from alembic_ext.inspecting import overlook_partitions
 
@@ -67,8 +67,7 @@ def finish(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> No
         complete_created(context, upgrade_ops)
         complete_dropped(context, upgrade_ops, state.catalog)
         differences = tuple(compare_existing(context, schemas, state.catalog))
-        # What a plain table allows and a partitioned one does not comes while the table is plain.
-        upgrade_ops.ops[:0] = [each for each in differences if isinstance(each, UnpartitionTableOp)]
-        upgrade_ops.ops.extend(each for each in differences if not isinstance(each, UnpartitionTableOp))
+        order = Order.of(context.sorted_tables, state.catalog, context.dialect.default_schema_name)
+        order.arrange(upgrade_ops, tuple(order.ours(differences)))
         choose_partitioned(upgrade_ops, state.catalog)
     strip_info(upgrade_ops)
