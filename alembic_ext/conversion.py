@@ -29,7 +29,6 @@ from sa_partman.postgres.session import pinned
 from sa_partman.spec.declared import DeclaredTable
 
 INLINE_MAX_BYTES = 64 * 1024 * 1024
-ROWS_AT_MOST = 10_000_000
 
 _BYTES = text("""
 SELECT coalesce(sum(pg_catalog.pg_total_relation_size(oid)), 0) FROM (
@@ -58,7 +57,7 @@ def unpartition(operations: Operations, operation: UnpartitionTableOp) -> None:
         if here.table.key is None:
             return
         _require_small(operations, here, operation, f"sa-partman convert {_shown(operation)} --undo")
-        unpartition_inline(here.connection, here.table.name, operation.primary_key, limit_rows=ROWS_AT_MOST)
+        unpartition_inline(here.connection, here.table.name, operation.primary_key)
 
 
 def not_offline(operations: Operations, operation: ConversionOp) -> None:

@@ -120,7 +120,7 @@ class _Repartition:
             raise CommandError(
                 f"{what}: {moving} rows would have to move, and op.repartition_table moves at most "
                 f"{self.operation.limit} in one transaction; nothing was changed. Move them in a maintenance window "
-                f"with a higher limit=; a copying conversion that does not stop writers is a tool of its own."
+                f"with a higher limit=: readers and writers of the table wait meanwhile."
             )
 
     def _homeless(self, move: Move) -> CommandError:

@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from sa_partman.compare.residues import Anatomy, Change, Column, InvalidIndex, Unvalidated, changes_of
+from sa_partman.compare.residues import Anatomy, Change, Column, InvalidIndex, Unvalidated, changes_of, outdated
+from sa_partman.errors import ExecutionError
 from sa_partman.names import QualifiedName
 
 _INVALID = text("SELECT ARRAY(SELECT indexrelid FROM pg_catalog.pg_index WHERE NOT indisvalid)")
@@ -136,6 +137,25 @@ def changed_meanwhile(connection: Connection, pending: Iterable[Pending]) -> dic
         if parent in known and partition in known
     }
     return {pair: found for pair, found in changes.items() if found}
+
+
+def require_current(connection: Connection, attached: Iterable[tuple[QualifiedName, QualifiedName]]) -> None:
+    """
+    Args:
+        attached: Partitioned tables, each with a table that is to be attached again.
+
+    Raises:
+        ExecutionError: A partitioned table was changed since; the message has what brings the other up to date.
+    """
+    pairs = tuple(attached)
+    if not pairs:
+        return
+    known = _anatomies(connection, {name for pair in pairs for name in pair})
+    for parent, table in pairs:
+        if parent in known and table in known:
+            why = outdated(parent, table, known[parent], known[table])
+            if why:
+                raise ExecutionError(why)
 
 
 def _anatomies(connection: Connection, names: Iterable[QualifiedName]) -> dict[QualifiedName, Anatomy]:

@@ -47,8 +47,17 @@ class Template:
 
     def says(self, printed: str) -> bool:
         """Whether *printed* is an example of it."""
-        pattern = ".*".join(map(re.escape, self.text.split(HOLE)))
-        return re.search(pattern, printed, re.DOTALL) is not None
+        return pattern(self.text).search(bare(printed)) is not None
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Finds examples of *text*; see `bare`."""
+    return re.compile(".*".join(map(re.escape, bare(text).split(HOLE))), re.DOTALL)
+
+
+def bare(text: str) -> str:
+    """Identifiers without their quotes, which a reader need not type and a row need not repeat."""
+    return text.replace('"', "")
 
 
 class Source:

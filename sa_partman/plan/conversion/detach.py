@@ -64,7 +64,7 @@ def _refusals(request: UndoRequest) -> Iterator[Refusal]:
     if request.elsewhere > request.limit:
         yield Refusal(
             f"{request.elsewhere} rows are in other partitions, and at most {request.limit} are moved inside the swap",
-            "raise the limit in a maintenance window (--max-rows), or wait for the strategy that copies",
+            "raise the limit in a maintenance window (--max-rows)",
         )
     if request.twice:
         key = ", ".join(request.primary_key)

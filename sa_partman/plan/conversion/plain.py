@@ -24,16 +24,12 @@ class PlainRequest:
         anatomy: Of the partitioned table, with the storage parameters and the persistence of its partitions.
         primary_key: Column names that the plain table's primary key is to have; none for no primary key.
         nullable: Columns that may be NULL in the plain table.
-        rows: How many there are.
-        limit: How many are copied at most.
         own: What single partitions have for themselves, and what refers to them, as PostgreSQL describes it.
     """
 
     anatomy: Anatomy
     primary_key: tuple[str, ...]
     nullable: tuple[str, ...]
-    rows: int
-    limit: int
     own: tuple[str, ...] = ()
 
     @property
@@ -53,11 +49,6 @@ class PlainRequest:
 
 def plain_refusals(request: PlainRequest) -> Iterator[Refusal]:
     yield from table_refusals(request.anatomy)
-    if request.rows > request.limit:
-        yield Refusal(
-            f"it has {request.rows} rows, and at most {request.limit} are copied inside a transaction",
-            "undo a conversion in place with: sa-partman convert --undo, or raise the limit in a maintenance window",
-        )
     for own in request.own:
         yield Refusal(f"{own}, which belongs to single partitions", "drop it before")
     for name in request.primary_key:

@@ -1,15 +1,8 @@
 """What `check` finds."""
 
 from tests.remedies.row import Box, Row
+from tests.remedies.rows.models import EVENTS
 from tests.support.stamps import stamped
-
-EVENTS = """
-class Event(Partitioned, Base):
-    __tablename__ = "events"
-    __partition__ = PartitionByRange("created_at", interval="1 month", premake=2)
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
-"""
 
 FINDINGS = (
     Row(
