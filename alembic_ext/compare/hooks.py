@@ -12,6 +12,7 @@ from alembic.operations.ops import UpgradeOps
 from alembic_ext.compare.catalog import Catalog, read_catalog
 from alembic_ext.compare.existing import compare_existing
 from alembic_ext.compare.indexes import choose_partitioned
+from alembic_ext.compare.last import pass_last
 from alembic_ext.compare.order import Order
 from alembic_ext.compare.tables import complete_created, complete_dropped, strip_info
 from alembic_ext.filters import NameFilter, ObjectFilter
@@ -44,9 +45,11 @@ def prepare(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> N
         default = context.connection.dialect.default_schema_name
         mapped = {(None if table.schema == default else table.schema, table.name) for table in context.sorted_tables}
         catalog = read_catalog(context.connection, mapped)
-        context._name_filters.append(NameFilter(catalog, mapped))
+        names = NameFilter(catalog, mapped)
+        context._name_filters.append(names)
         context._object_filters.append(ObjectFilter(catalog))
         overlook_partitions(context.inspector, catalog, context.connection)
+        pass_last(context, upgrade_ops, names)
     setattr(context, _ATTRIBUTE, State(catalog))
 
 
