@@ -31,8 +31,6 @@ class NameFilter:
 
     def __call__(self, name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
         schema = parents.get("schema_name")
-        if kind == "schema":
-            return name != SCHEMA or any(schema == SCHEMA for schema, _ in self.mapped)
         if kind == "table":
             key = (schema, name or "")
             return key in self.mapped or (key in self.catalog.seen and not self.is_ours(key))

@@ -74,9 +74,9 @@ def register() -> None:
     flush = BatchOperationsImpl.flush
 
     def guarded(self: BatchOperationsImpl) -> None:
-        if self._should_recreate():
-            _made_anew(self)
+        comment = _made_anew(self) if self._should_recreate() else None
         flush(self)
+        _comment_again(self, comment)
 
     setattr(BatchOperationsImpl, "flush", guarded)  # noqa: B010 -- there is no registry for it
 
@@ -212,8 +212,10 @@ def _uncommented(operations: Operations, operation: DropTableCommentOp, original
     return operations.invoke(CreateTableCommentOp(operation.table_name, None, schema=operation.schema))
 
 
-def _made_anew(batch: BatchOperationsImpl) -> None:
+def _made_anew(batch: BatchOperationsImpl) -> str | None:
     """
+    The comment of the table, if we have marked it: a copy would have none.
+
     Raises:
         CommandError: The table is partitioned, or a partition: its copy would be neither.
     """
@@ -223,10 +225,22 @@ def _made_anew(batch: BatchOperationsImpl) -> None:
             raise CommandError(_anew(name, "partitioned, or a partition"))
         impl = operations.migration_context.impl
         impl.static_output(_asked_in_script(name) + impl.command_terminator)
-        return
+        return None
     found = _found(operations, batch.table_name, batch.schema)
-    if found is not None and (found.kind == "p" or found.parent is not None):
+    if found is None:
+        return None
+    if found.kind == "p" or found.parent is not None:
         raise CommandError(_anew(name, "partitioned" if found.kind == "p" else f"a partition of {found.parent}"))
+    return found.comment if mark_line(found.comment) is not None else None
+
+
+def _comment_again(batch: BatchOperationsImpl, comment: str | None) -> None:
+    if comment is None:
+        return
+    with glance(batch.operations) as connection:
+        if connection is not None:
+            name = _named(connection, batch.table_name, batch.schema)
+            connection.exec_driver_sql(f"COMMENT ON TABLE {name.quoted} IS {text_literal(comment)}".replace("%", "%%"))
 
 
 def _anew(name: QualifiedName, what: str) -> str:

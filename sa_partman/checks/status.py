@@ -19,6 +19,7 @@ from sa_partman.compare.expiry import Judge, expiry_of
 from sa_partman.compare.ranges import current_cell
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
+from sa_partman.finding import Finding
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
 from sa_partman.spec.range_spec import RangeSpec
@@ -128,7 +129,7 @@ def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situ
         declared.level.partition_by,
         _retention(declared.spec),
         situation.now,
-        "" if misfit is None else misfit.message,
+        _problem(found, misfit),
         horizon,
         ahead,
         partitions,
@@ -141,6 +142,14 @@ def _spills(found: FoundTable, runway: Runway | None) -> bool:
     """Whether the parent whose partitions end first has a default partition."""
     parents: tuple[Parent, ...] = (found, *found.walk())
     return any(default_of(each) is not None for each in parents if runway is None or each.name == runway.parent)
+
+
+def _problem(found: FoundTable | None, misfit: Finding | None) -> str:
+    if misfit is None:
+        return ""
+    # Nothing is wrong with the table: what there is to say is how it goes on.
+    going_on = found is not None and found.conversion is not None
+    return f"{misfit.message}; {misfit.remedy}" if going_on else misfit.message
 
 
 def _retention(spec: Any) -> str:

@@ -434,3 +434,17 @@ def _typed(project: Project, script: str) -> None:
             connection.exec_driver_sql(script.replace("%", "%%"))
     finally:
         engine.dispose()
+
+
+def test_a_detached_table_that_a_batch_makes_anew_keeps_our_mark(project: Project) -> None:
+    detached(project)
+    before = marks(project)
+    (name,) = project.rows(
+        "SELECT CAST(CAST(objoid AS regclass) AS text) FROM pg_description WHERE description LIKE '%mine: 100%'"
+    )
+    project.written(
+        BATCH.format(name=name, recreate="always") + "add_column(sa.Column('extra', sa.Integer))", imports=IMPORTS
+    )
+    project.upgrade()
+
+    assert before == marks(project)
