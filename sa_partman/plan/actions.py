@@ -147,8 +147,8 @@ class DetachPartition:
 @dataclass(frozen=True, slots=True)
 class FinalizeDetach:
     """
-    End a concurrent detach that was interrupted. Locks the parent: SHARE UPDATE EXCLUSIVE. It has no inverse: what is
-    pending is detached already for every new query.
+    End a concurrent detach that was interrupted. Locks the parent: SHARE UPDATE EXCLUSIVE; *partition*, and tables that
+    refer to *parent*: ACCESS EXCLUSIVE. It has no inverse: what is pending is detached already for every new query.
     """
 
     parent: QualifiedName
