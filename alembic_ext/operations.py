@@ -10,13 +10,11 @@ def register() -> None:
     if _DONE:
         return
     _DONE.append(True)
-    from alembic_ext import guard, render, toimpl, verdicts, whole
+    from alembic_ext import guard, render, toimpl
 
     toimpl.register()
     render.register()
     guard.register()
-    verdicts.register()
-    whole.register()
 
 
 register()

@@ -52,11 +52,7 @@ def _attach(context: Any, operation: ops.AttachPartitionOp) -> str:
 
 
 def _detach(context: Any, operation: ops.DetachPartitionOp) -> str:
-    more = {
-        "concurrently": operation.concurrently or None,
-        "without_foreign_keys": operation.without_foreign_keys or None,
-    }
-    return _partition(context, operation, more)
+    return _partition(context, operation, {"concurrently": operation.concurrently or None})
 
 
 def _provision(context: Any, operation: table_ops.ProvisionPartitionsOp) -> str:

@@ -15,6 +15,7 @@ from sa_partman.bounds.text import for_values, parse_bound
 from sa_partman.catalog import FoundTable, Partition
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType
+from sa_partman.marks import CREATED
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import AttachPartition
 from sa_partman.plan.table import plan_table
@@ -51,7 +52,7 @@ def converged() -> FoundTable:
         for step in steps:
             attach = step.actions[-1]
             assert isinstance(attach, AttachPartition)
-            made.append(Partition(step.partition, len(made) + 2, attach.bound, "r"))
+            made.append(Partition(step.partition, len(made) + 2, attach.bound, "r", comment=CREATED))
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ class Partition:
         bound: As the catalog has it; a partition is known by this, never by its name.
         kind: ``pg_class.relkind``: "r" a table, "p" partitioned itself, "f" foreign.
         detach_pending: A concurrent detach was begun and not finalized; its rows are invisible.
-        comment: Its table comment; our mark there says that a pending detach is ours.
+        comment: Its table comment; our marks there say that we made it, or that a pending detach is ours.
         rows: The planner's estimate; -1 when the table was never analyzed.
         pages: 8 kB pages of its main fork, as of the last analyze.
         strategy: "RANGE", "LIST" or "HASH" when it is partitioned itself.
@@ -58,6 +58,7 @@ class DetachedTable:
         comment: The user's own comment, without the mark.
         at: When it was detached, as the mark says; aware.
         bound: The bound that it had, as the mark says it; empty when it does not.
+        foreign: We had not made it, and nobody had handed it over.
     """
 
     name: QualifiedName
@@ -66,6 +67,7 @@ class DetachedTable:
     comment: str | None = None
     at: datetime | None = None
     bound: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,8 @@ class UnfinishedConversion:
 
     @property
     def message(self) -> str:
-        what = "the undo of the conversion" if self.undo else "a conversion"
-        return f"{what} of {self.table} is in progress; next step: {self.next_step or 'its end'}"
+        what = "the undo of a conversion" if self.undo else "a conversion"
+        return f"{self.table}: {what} is in progress; next step: {self.next_step or 'its end'}"
 
     @property
     def remedy(self) -> str:
@@ -161,7 +163,7 @@ class LostConversion:
     @property
     def message(self) -> str:
         return (
-            f"an unfinished conversion of {self.table} left {', '.join(self.left)}, and its record is gone: the table "
+            f"{self.table}: an unfinished conversion left {', '.join(self.left)}, and its record is gone: the table "
             f"sa_partman.conversion was dropped, or does not have it"
         )
 

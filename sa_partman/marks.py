@@ -2,6 +2,11 @@
 Our marks: table comments that say what we did with a table, so that nothing has to be remembered anywhere else.
 
 A mark is the comment's first line; what the user had written there follows it. Whoever removes it keeps the table.
+The mark of a detach or a restore stands before the one that says who made the partition, so that it comes off again.
+
+Why a comment: PostgreSQL lets nobody but the owner write one, dumps and restores it with the table, shows it in psql,
+and has it in the very row that the bulk query reads anyway. A bound can't tell who made a partition: partitions made by
+hand may lie on the grid, and ours leave it when the interval changes.
 """
 
 from __future__ import annotations
@@ -15,10 +20,11 @@ from sa_partman.names import QualifiedName
 
 PREFIX = "sa_partman: detached from "
 RESTORED = "sa_partman: restored from "
-_OURS = "sa_partman: "
+CREATED = "sa_partman: created"
+ADOPTED = "sa_partman: adopted"
 
 _NAME = r'"((?:[^"]|"")+)"'
-_LINE = re.compile(rf'{re.escape(PREFIX)}(?:{_NAME}\.)?{_NAME}(?: at (\S+)(?: had (".*"))?)?')
+_LINE = re.compile(rf'{re.escape(PREFIX)}(?:{_NAME}\.)?{_NAME}(?: at (\S+)(?: had (".*"))?)?( not ours)?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +36,33 @@ class Mark:
         parent: What it was detached from.
         at: When; aware. None: an old mark, or somebody else's detach.
         bound: The bound that it had, as SQL; empty when that is not known.
+        foreign: We had not made it, and nobody had handed it over.
     """
 
     parent: QualifiedName
     at: datetime | None = None
     bound: str = ""
+    foreign: bool = False
 
 
-def marked(parent: QualifiedName, comment: str | None, at: datetime | None = None, bound: str = "") -> str:
+def marked(
+    parent: QualifiedName, comment: str | None, at: datetime | None = None, bound: str = "", *, foreign: bool = False
+) -> str:
     """
     The comment of a table that was detached from *parent* and had *comment*.
 
     Args:
         at: When; aware.
         bound: The bound that it had, as SQL; whatever it holds, the mark stays one line.
+        foreign: See `Mark`.
     """
     line = PREFIX + parent.quoted.replace("\n", " ")
     if at is not None:
         line += f" at {at.isoformat()}"
         if bound:
             line += f" had {json.dumps(bound, ensure_ascii=False)}"
+    if foreign:
+        line += " not ours"
     return f"{line}\n{comment}" if comment else line
 
 
@@ -58,14 +71,8 @@ def is_marked(comment: str | None) -> bool:
     return comment is not None and comment.startswith(PREFIX)
 
 
-def mark_line(comment: str | None) -> str | None:
-    """The line of *comment* that is ours, whatever it says; None when there is none."""
-    line = (comment or "").partition("\n")[0]
-    return line if line.startswith(_OURS) else None
-
-
 def unmarked(comment: str | None) -> str | None:
-    """The user's own comment."""
+    """What the comment was before the detach."""
     if comment is None or not is_marked(comment):
         return comment
     return comment.partition("\n")[2] or None
@@ -76,14 +83,14 @@ def mark_of(comment: str | None) -> Mark | None:
     found = _LINE.fullmatch((comment or "").partition("\n")[0])
     if found is None:
         return None
-    schema, name, at, bound = found.groups()
+    schema, name, at, bound, foreign = found.groups()
     parent = QualifiedName(None if schema is None else _unquoted(schema), _unquoted(name))
     try:
         moment = None if at is None else datetime.fromisoformat(at)
         text = "" if bound is None else str(json.loads(bound))
     except ValueError:
         return None
-    return None if moment is not None and moment.tzinfo is None else Mark(parent, moment, text)
+    return None if moment is not None and moment.tzinfo is None else Mark(parent, moment, text, foreign is not None)
 
 
 def parent_of(comment: str) -> QualifiedName | None:
@@ -105,3 +112,29 @@ def restored(source: str, at: datetime, comment: str | None = None) -> str:
 def is_restored(comment: str | None) -> bool:
     """Whether it says that the partition came back from an archive."""
     return comment is not None and comment.startswith(RESTORED)
+
+
+def created(comment: str | None) -> str:
+    """The comment of a partition that we made of a table that had *comment*."""
+    return f"{CREATED}\n{comment}" if comment else CREATED
+
+
+def adopted(at: datetime, comment: str | None) -> str:
+    """The comment of a partition that had *comment* and was handed over to us."""
+    line = f"{ADOPTED} at {at.isoformat()}"
+    return f"{line}\n{comment}" if comment else line
+
+
+def is_foreign(comment: str | None) -> bool:
+    """
+    Whether nothing says that we made the partition, or that somebody handed it over: retention leaves it alone.
+
+    What 0.1.0 made bears no mark; what it detached bears one, and that is enough.
+    """
+    if comment is None or not comment.startswith(_OURS):
+        return True
+    mark = mark_of(comment)
+    return mark is not None and mark.foreign
+
+
+_OURS = (CREATED, ADOPTED, RESTORED, PREFIX)

@@ -19,5 +19,5 @@ def restored_findings(found: FoundTable) -> Iterator[Finding]:
             Severity.INFO,
             str(found.name),
             f"{len(names)} restored from an archive, and kept until somebody removes them: {some(names)}",
-            "drop them when they are not needed any more, or remove their comments: retention takes them then",
+            "drop them when nobody needs them any more, or remove their comments and run: sa-partman run --adopt",
         )

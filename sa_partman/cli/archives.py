@@ -84,5 +84,5 @@ def restored(request: Request, location: str) -> int:
         print_json(done.to_dict())
     else:
         click.echo(f"{done.partition} is a partition of {done.table} again, with {done.rows} rows.")
-        click.echo("Retention leaves it alone until you remove its comment, or drop it.", err=True)
+        click.echo("Retention leaves it alone: drop it, or remove its comment and: sa-partman run --adopt", err=True)
     return 0

@@ -15,6 +15,7 @@ _SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO:
 _PAST = {
     Purpose.HEAL: "healed",
     Purpose.REPAIR: "repaired",
+    Purpose.ADOPT: "adopted",
     Purpose.PROVISION: "created",
     Purpose.DETACH: "detached",
     Purpose.ARCHIVE: "archived",

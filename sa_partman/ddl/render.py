@@ -23,6 +23,7 @@ from sa_partman.plan.actions import (
     DropPartition,
     DropTable,
     FinalizeDetach,
+    MarkAdopted,
     MarkDetached,
     MoveRows,
     UnmarkDetached,
@@ -47,14 +48,15 @@ def render(action: Action) -> Statements:
     raise NotImplementedError(type(action))
 
 
+# Whoever makes a partition, by a run, a migration or create_all(), marks it in the same breath: here nobody forgets it.
 @render.register
 def _(action: CreateTable) -> Statements:
-    return (elements.CreateTableDDL(action),)
+    return (elements.CreateTableDDL(action), elements.MarkCreatedDDL(action))
 
 
 @render.register
 def _(action: CreatePartition) -> Statements:
-    return (elements.CreatePartitionDDL(action),)
+    return (elements.CreatePartitionDDL(action), elements.MarkCreatedDDL(action))
 
 
 @render.register(DropTable)
@@ -85,7 +87,8 @@ def _(action: DropInvalidIndex) -> Statements:
 
 @render.register(MarkDetached)
 @render.register(UnmarkDetached)
-def _(action: MarkDetached | UnmarkDetached) -> Statements:
+@render.register(MarkAdopted)
+def _(action: MarkDetached | UnmarkDetached | MarkAdopted) -> Statements:
     return (elements.CommentDDL(action),)
 
 

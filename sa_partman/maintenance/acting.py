@@ -36,13 +36,14 @@ def run(
     paths: tuple[Path, ...] = (),
     *,
     repair: bool = False,
+    adopt: bool = False,
 ) -> RunResult:
     """The steps of *purposes*; every creation of every table comes before the first removal."""
     with _running(settings) as running:
         settings, zombies = replace(settings, engine=running.engine), tuple(end_zombies(running))
         view = looked(settings, tables, paths)
         view.session.require_writable()
-        plans = plans_of(settings, view, purposes, repair=repair)
+        plans = plans_of(settings, view, purposes, repair=repair, adopt=adopt)
         steps = list(in_order(plans))
         findings = (*zombies, *(finding for plan in plans for finding in plan.findings))
         record = Record(settings, running.name, view.session)
@@ -51,10 +52,15 @@ def run(
 
 
 def plans_of(
-    settings: Settings, view: View, purposes: tuple[Purpose, ...] = tuple(Purpose), *, repair: bool = False
+    settings: Settings,
+    view: View,
+    purposes: tuple[Purpose, ...] = tuple(Purpose),
+    *,
+    repair: bool = False,
+    adopt: bool = False,
 ) -> tuple[TablePlan, ...]:
     """What a run for *purposes* would do."""
-    plans, keys = planned_all(settings, view)
+    plans, keys = planned_all(settings, view, adopt=adopt)
     plans = whole(settings, view.tables, healed(settings, view.tables, plans), repair=repair)
     return settled(settings, (each.only(*purposes) for each in plans), keys)
 

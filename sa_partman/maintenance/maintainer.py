@@ -106,20 +106,23 @@ class Maintainer:
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    def plan(self, tables: Tables = None, *, tenants: Iterable[Any] = (), repair: bool = False) -> MaintenancePlan:
+    def plan(
+        self, tables: Tables = None, *, tenants: Iterable[Any] = (), repair: bool = False, adopt: bool = False
+    ) -> MaintenancePlan:
         """
         What `run` would do now; nothing is changed.
 
         Args:
             tenants: See `provision`.
             repair: See `run`.
+            adopt: See `run`.
 
         Raises:
             DeclarationError: A declaration is wrong, or one of *tables* is not declared.
             ServerUnavailable: No server answers.
         """
         view = looked(self.settings, tables, paths_of(tenants))
-        return MaintenancePlan(view.now, acting.plans_of(self.settings, view, repair=repair))
+        return MaintenancePlan(view.now, acting.plans_of(self.settings, view, repair=repair, adopt=adopt))
 
     def check(
         self,
@@ -149,19 +152,21 @@ class Maintainer:
 
     # -- acting --------------------------------------------------------------------------------------------------
 
-    def run(self, tables: Tables = None, *, repair: bool = False) -> RunResult:
+    def run(self, tables: Tables = None, *, repair: bool = False, adopt: bool = False) -> RunResult:
         """
         Provisions, then prunes.
 
         Args:
             repair: First make partitions that differ from their table what it is: owner, privileges, row security and
                 policies, replica identity, publications.
+            adopt: First hand over to retention the partitions that are there and that sa_partman did not make: each
+                gets a mark, so once is enough.
 
         Raises:
             MaintainerBusy: Another maintainer is at work; nothing was changed.
             ReadOnlyServer: Nothing can be changed here.
         """
-        return acting.run(self.settings, tables, tuple(Purpose), repair=repair)
+        return acting.run(self.settings, tables, tuple(Purpose), repair=repair, adopt=adopt)
 
     def provision(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
         """
@@ -227,7 +232,7 @@ class Maintainer:
         Makes a partition as the declaration wants it, loads the archive, compares every row, and attaches it.
 
         It bears a mark that keeps retention off it, for else it would go with the next run: detach or drop it
-        yourself, or remove its comment.
+        yourself, or remove its comment and hand it over with ``run(adopt=True)``.
 
         Args:
             manifest: The path or URL of its manifest.

@@ -92,10 +92,10 @@ class AsyncMaintainer:
         return other
 
     async def plan(
-        self, tables: Tables = None, *, tenants: Iterable[Any] = (), repair: bool = False
+        self, tables: Tables = None, *, tenants: Iterable[Any] = (), repair: bool = False, adopt: bool = False
     ) -> MaintenancePlan:
         """See `Maintainer.plan`."""
-        return await _spawned(self._inner.plan, tables, tenants=tenants, repair=repair)
+        return await _spawned(self._inner.plan, tables, tenants=tenants, repair=repair, adopt=adopt)
 
     async def check(
         self,
@@ -112,9 +112,9 @@ class AsyncMaintainer:
         """See `Maintainer.status`."""
         return await _spawned(self._inner.status, tables)
 
-    async def run(self, tables: Tables = None, *, repair: bool = False) -> RunResult:
+    async def run(self, tables: Tables = None, *, repair: bool = False, adopt: bool = False) -> RunResult:
         """See `Maintainer.run`."""
-        return await _spawned(self._inner.run, tables, repair=repair)
+        return await _spawned(self._inner.run, tables, repair=repair, adopt=adopt)
 
     async def provision(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
         """See `Maintainer.provision`."""

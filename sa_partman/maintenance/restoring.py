@@ -21,7 +21,7 @@ from sa_partman.maintenance.looking import looked
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.membership import whole
 from sa_partman.maintenance.settings import Settings
-from sa_partman.marks import restored
+from sa_partman.marks import CREATED, restored
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import (
     Action,
@@ -99,7 +99,7 @@ def restored_by(settings: Settings, manifest: str, table: str | None) -> Restore
         running = Running(dependable(settings.engine), settings.lock, settings.waiting, exclusion)
         where = _where(settings, found, table)
         step = _step(settings, where)
-        make, attach = _apart(step, where.name, restored(shown(manifest), where.situation.now))
+        make, attach = _apart(step, where.name, restored(shown(manifest), where.situation.now, CREATED))
         work = partial(load, running, Load(place, found, where.name, make, attach))
         try:
             rows = in_step(running, step, work, locks=(), seconds=0).value

@@ -20,14 +20,13 @@ from sa_partman.spec.archive import Archive
 @dataclass(frozen=True, slots=True)
 class CreateTable:
     """
-    A stand-alone table like *like*, to be attached. Locks *like*: ACCESS SHARE.
+    A stand-alone table like *like*, to be attached, with our mark. Locks *like*: ACCESS SHARE.
 
     Args:
         partition_by: Such as ``HASH (id)``, when it is to have partitions itself.
         unlogged: Its rows are lost in a crash.
         tablespace: None: the default one.
         access_method: None: the default one.
-        without_statistics: It does not take over extended statistics.
     """
 
     name: QualifiedName
@@ -36,7 +35,6 @@ class CreateTable:
     unlogged: bool = False
     tablespace: str | None = None
     access_method: str | None = None
-    without_statistics: bool = field(default=False, compare=False)
 
     in_transaction: ClassVar[bool] = True
 
@@ -68,7 +66,8 @@ class DropTable:
 @dataclass(frozen=True, slots=True)
 class CreatePartition:
     """
-    A table made as a partition at once. Locks the parent: ACCESS EXCLUSIVE; so for parents that nobody sees yet.
+    A table made as a partition at once, with our mark. Locks the parent: ACCESS EXCLUSIVE; so for parents that nobody
+    sees yet.
     """
 
     parent: QualifiedName
@@ -147,8 +146,8 @@ class DetachPartition:
 @dataclass(frozen=True, slots=True)
 class FinalizeDetach:
     """
-    End a concurrent detach that was interrupted. Locks the parent: SHARE UPDATE EXCLUSIVE; *partition*, and tables that
-    refer to *parent*: ACCESS EXCLUSIVE. It has no inverse: what is pending is detached already for every new query.
+    End a concurrent detach that was interrupted. Locks the parent: SHARE UPDATE EXCLUSIVE. It has no inverse: what is
+    pending is detached already for every new query.
     """
 
     parent: QualifiedName
@@ -180,6 +179,7 @@ class MarkDetached:
         at: When it is detached; aware. The grace is counted from then.
         bound: The bound that it had.
         key: Of *parent*.
+        foreign: We had not made it, and nobody had handed it over.
     """
 
     table: QualifiedName
@@ -188,11 +188,12 @@ class MarkDetached:
     at: datetime | None = field(default=None, repr=False)
     bound: Bound | None = field(default=None, repr=False)
     key: PartitionKey | None = field(default=None, repr=False)
+    foreign: bool = field(default=False, repr=False)
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> UnmarkDetached:
-        return UnmarkDetached(self.table, self.parent, self.comment, self.at, self.bound, self.key)
+        return UnmarkDetached(self.table, self.parent, self.comment, self.at, self.bound, self.key, self.foreign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,23 +206,45 @@ class UnmarkDetached:
     at: datetime | None = field(default=None, repr=False)
     bound: Bound | None = field(default=None, repr=False)
     key: PartitionKey | None = field(default=None, repr=False)
+    foreign: bool = field(default=False, repr=False)
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> MarkDetached:
-        return MarkDetached(self.table, self.parent, self.comment, self.at, self.bound, self.key)
+        return MarkDetached(self.table, self.parent, self.comment, self.at, self.bound, self.key, self.foreign)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkAdopted:
+    """
+    Comment on the partition *table* that it was handed over to us: retention takes it like one that we made. Locks it:
+    SHARE UPDATE EXCLUSIVE.
+
+    Args:
+        at: When; aware.
+        comment: What it had, which is kept behind the mark.
+        bound: Of the partition.
+        key: Of *parent*.
+    """
+
+    table: QualifiedName
+    parent: QualifiedName
+    at: datetime
+    comment: str | None = None
+    bound: Bound | None = field(default=None, repr=False)
+    key: PartitionKey | None = field(default=None, repr=False)
+
+    in_transaction: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
 class MoveRows:
     """
-    Move the rows that *bound* takes from *source* into *target*, at most one of which is attached. Locks *source*:
-    SHARE ROW EXCLUSIVE. It is refused where it would fire triggers, or a subscriber would see only a part of it.
+    Move the rows that *bound* takes from *source* into *target*, which is not attached yet. Locks *source*: SHARE ROW
+    EXCLUSIVE.
 
     Args:
         limit: More rows than this are not moved; the step fails and nothing is changed.
-        parent: Whose partitions both were and will be, if neither is attached; a hash is told by it.
-        known_as: The name of *source* for people, where it has another one meanwhile.
     """
 
     source: QualifiedName
@@ -229,13 +252,11 @@ class MoveRows:
     bound: Bound
     key: PartitionKey = field(repr=False)
     limit: int = 100_000
-    parent: QualifiedName | None = None
-    known_as: QualifiedName | None = None
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> MoveRows:
-        return MoveRows(self.target, self.source, self.bound, self.key, self.limit, self.parent)
+        return MoveRows(self.target, self.source, self.bound, self.key, self.limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +337,7 @@ Action = (
     | DropInvalidIndex
     | MarkDetached
     | UnmarkDetached
+    | MarkAdopted
     | MoveRows
     | MemberAction
     | DeleteReferring

@@ -62,11 +62,11 @@ def _due(root: QualifiedName, table: DetachedTable, place: _Place, now: datetime
     key = parent.key or level.key
     bound = _bound_of(table, key)
     retention = _retention_of(table, bound, place)
-    if retention is None or retention.then == "detach":
+    if retention is None or retention.then == "detach" or (table.foreign and not retention.foreign):
         return
     if table.at is None:
         # Nobody knows since when it stands alone: its grace begins now that we see it.
-        mark = MarkDetached(table.name, table.parent, table.comment, now, bound, key)
+        mark = MarkDetached(table.name, table.parent, table.comment, now, bound, key, table.foreign)
         yield Step(Purpose.HEAL, root, table.name, bound, (mark,))
     elif retention.grace is None or after(table.at, retention.grace) <= now:
         expired = None if bound is not None else _expired(place, retention)

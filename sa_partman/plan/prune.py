@@ -18,6 +18,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
 from sa_partman.marks import unmarked
 from sa_partman.plan.actions import Action, DetachPartition, DropPartition, DropTable, MarkDetached
+from sa_partman.plan.adopt import has_foreign, kept_finding
 from sa_partman.plan.aftermath import end
 from sa_partman.plan.families import satellite_steps
 from sa_partman.plan.steps import Purpose, Step
@@ -26,11 +27,18 @@ from sa_partman.spec.retention import Retention
 
 
 def prune_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step | Finding]:
-    """The steps of each expired partition, the oldest first, whatever order the catalog lists them in."""
-    yield from _level(found, declared.level, found, situation)
+    """
+    The steps of each expired partition, the oldest first, whatever order the catalog lists them in; and a finding for
+    those that are kept, because we did not make them.
+    """
+    kept: list[Partition] = []
+    yield from _level(found, declared.level, found, situation, kept)
+    yield from kept_finding(found.name, kept)
 
 
-def _level(table: FoundTable, level: Level, parent: Parent, situation: Situation) -> Iterator[Step | Finding]:
+def _level(
+    table: FoundTable, level: Level, parent: Parent, situation: Situation, kept: list[Partition]
+) -> Iterator[Step | Finding]:
     expiry = expiry_of(level, parent, situation)
     # Most runs remove nothing, so what is not concerned is not sorted.
     concerned = parent.partitions if level.below is not None else [each for each in parent.partitions if expiry(each)]
@@ -39,11 +47,14 @@ def _level(table: FoundTable, level: Level, parent: Parent, situation: Situation
             continue
         retention = expiry(partition)
         if retention is not None:
+            if not retention.foreign and has_foreign(partition):
+                kept += [partition] if retention.foreign is None else []
+                continue
             yield from _leaving(table, level, parent, partition, retention, situation)
         elif (
             level.below is not None and divides(level.below, partition) and is_active(level, partition.bound, situation)
         ):
-            yield from _level(table, level.below, partition, descend(level, partition.bound, situation))
+            yield from _level(table, level.below, partition, descend(level, partition.bound, situation), kept)
 
 
 def _place(partition: Partition) -> tuple[tuple[OrderKey, ...], str]:

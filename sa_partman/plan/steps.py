@@ -19,6 +19,7 @@ class Purpose(StrEnum):
 
     HEAL = "heal"
     REPAIR = "repair"
+    ADOPT = "adopt"
     PROVISION = "provision"
     DETACH = "detach"
     ARCHIVE = "archive"

@@ -77,7 +77,7 @@ class Bounds:
         self._known = known_to(connection)
         self._read: dict[tuple[KeyType, ...], dict[str, Bound]] = defaultdict(dict)
         self._printed: dict[int, tuple[str, int]] = {}
-        self._schemas: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
         known = self._known.get
         new = [row[1] for row in rows if (known(row[1]) or _NEVER)[0] != row[9]]
         if new:
@@ -108,7 +108,9 @@ class Bounds:
         now = (oid not in self._printed, schema, name, kind, pending, comment, estimate, pages)
         if oid in self._known and now == _row_of(last := self._known[oid][1]):
             return last
-        named = QualifiedName(self._schemas.setdefault(schema, schema), name)
+        # Schemas and marks are the same for thousands of partitions.
+        named = QualifiedName(self._texts.setdefault(schema, schema), name)
+        comment = None if comment is None else self._texts.setdefault(comment, comment)
         found = Partition(named, oid, bound, kind, pending, comment, estimate, pages)
         if may_be_known(types):
             stored = self._printed[oid][1] if oid in self._printed else self._known[oid][0]
@@ -152,7 +154,7 @@ class _Builder:
         mark = mark_of(row.comment)
         if mark is not None:
             name = QualifiedName(row.schema, row.name)
-            table = DetachedTable(name, row.oid, mark.parent, unmarked(row.comment), mark.at, mark.bound)
+            table = DetachedTable(name, row.oid, mark.parent, unmarked(row.comment), mark.at, mark.bound, mark.foreign)
             self.detached[mark.parent].append(table)
             (by_superuser,) = row.may
             if not by_superuser:

@@ -31,6 +31,8 @@ class Retention:
             no longer than the run takes.
         satellites: Tables that are not partitioned and refer to this one: their rows that refer to an expired
             partition are deleted before it goes. Nothing is deleted in a table that is not named here.
+        foreign: What becomes of an expired partition that sa_partman did not make and nobody handed over with
+            ``run --adopt``. None: it is kept, and reported. True: it goes like any other. False: it is kept, silently.
 
     Raises:
         DeclarationError: *keep* or *grace* is not a positive length, *then* is no such word, or *grace* has no end.
@@ -41,6 +43,7 @@ class Retention:
     concurrently: bool | None
     grace: Duration | None
     satellites: tuple[str, ...]
+    foreign: bool | None
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Retention:
         concurrently: bool | None = None,
         grace: str | timedelta | None = None,
         satellites: Iterable[str] = (),
+        foreign: bool | None = None,
     ) -> None:
         object.__setattr__(self, "keep", _keep(keep))
         if not isinstance(then, Archive) and then not in ("detach", "drop"):
@@ -60,6 +64,9 @@ class Retention:
         object.__setattr__(self, "concurrently", concurrently)
         object.__setattr__(self, "grace", None if grace is None else _grace(grace, then))
         object.__setattr__(self, "satellites", _satellites(satellites))
+        if foreign not in (None, True, False):
+            raise DeclarationError(f"Retention(foreign={foreign!r}): write True, False or None")
+        object.__setattr__(self, "foreign", foreign)
 
     @property
     def archive(self) -> Archive | None:
@@ -80,6 +87,8 @@ class Retention:
             parts.append(f"grace={str(self.grace)!r}")
         if self.satellites:
             parts.append(f"satellites={self.satellites!r}")
+        if self.foreign is not None:
+            parts.append(f"foreign={self.foreign!r}")
         return f"Retention({', '.join(parts)})"
 
     def __str__(self) -> str:

@@ -86,3 +86,27 @@ def test_a_terminal_sees_how_far_a_run_is(events: Project) -> None:
 
 def test_nobody_else_sees_how_far_a_run_is(events: Project) -> None:
     assert "" == events.run("run", "--at", LATER, "--yes").err
+
+
+def test_partitions_of_others_are_handed_over_once(events: Project, engine: Engine) -> None:
+    """Until then they are kept and reported; the plan of the adoption shows the mark, and what goes."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("COMMENT ON TABLE events_p20300601 IS NULL")
+    kept = events.run("prune", "--at", LATER, "--yes")
+    assert (0, {"events_p20300601", "events_p20300801"}) == (kept.code, partitions(engine))
+    assert "1 partition is expired and was not made by sa-partman, so it is kept: public.events_p20300601" in kept.err
+    assert 1 == events.run("check", "--at", LATER).code
+
+    assert "- drop      public.events_p20300601" in events.run("run", "--adopt", "--at", LATER, "--dry-run").out
+    assert 2 == events.run("run", "--adopt", "--at", LATER).code  # it removes, and nobody can be asked
+    ended = events.run("run", "--adopt", "--at", LATER, "--yes")
+    assert (0, "") == (ended.code, ended.err)
+    assert "~ adopt     public.events_p20300601" in ended.out
+    assert {"events_p20300801"} | AHEAD == partitions(engine)
+
+
+def test_an_adoption_is_said_once(events: Project) -> None:
+    ended = events.run("run", "--adopt", "--every", "1h")
+
+    assert 2 == ended.code
+    assert "--adopt is said once; run it without --every and --listen" in ended.err

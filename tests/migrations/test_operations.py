@@ -191,7 +191,7 @@ def test_creating_a_partition_that_we_detached_attaches_it_again(project: Projec
     project.upgrade()
 
     assert [1] == project.rows("SELECT count(*) FROM orders")
-    assert [None] == project.rows("SELECT obj_description('orders_us'::regclass)")
+    assert ["sa_partman: created"] == project.rows("SELECT obj_description('orders_us'::regclass)")
 
 
 def test_a_name_that_somebody_else_bears_is_named(project: Project) -> None:
@@ -230,7 +230,7 @@ class TestConcurrently:
         project.upgrade()
 
         assert ["orders_eu"] == list(project.partitions("orders"))
-        assert project.rows("SELECT obj_description('orders_us'::regclass)")[0].startswith("sa_partman")
+        assert project.rows("SELECT obj_description('orders_us'::regclass)")[0].startswith("sa_partman: detached")
 
     def test_a_default_partition_makes_it_impossible(self, project: Project) -> None:
         project.migrate(COUNTRIES.replace("]})", "]}, default=True)"))
@@ -239,7 +239,7 @@ class TestConcurrently:
         with pytest.raises(CommandError, match=r"default partition.*nothing was changed"):
             project.upgrade()
 
-        assert [None] == project.rows("SELECT obj_description('orders_us'::regclass)")
+        assert ["sa_partman: created"] == project.rows("SELECT obj_description('orders_us'::regclass)")
 
     def test_in_a_transaction_of_the_caller_it_is_done_within(self, project: Project) -> None:
         """As pytest-alembic and many test fixtures have it."""
@@ -257,54 +257,6 @@ class TestConcurrently:
 
         assert any("the caller owns the transaction" in str(each.message) for each in caught)
         assert ["orders_eu"] == list(project.partitions("orders"))
-
-
-class TestInAutocommit:
-    """Inside of ``autocommit_block()``: no transaction of the caller's, and none of Alembic's either."""
-
-    BLOCK = "with op.get_context().autocommit_block():\n    "
-
-    def test_a_concurrent_detach_is_one(self, project: Project) -> None:
-        project.migrate(COUNTRIES)
-        project.written(self.BLOCK + "op.detach_partition('orders_us', 'orders', concurrently=True)")
-
-        project.upgrade()
-
-        assert ["orders_eu"] == list(project.partitions("orders"))
-        assert project.rows("SELECT obj_description('orders_us'::regclass)")[0].startswith("sa_partman")
-
-    @pytest.mark.parametrize(
-        "step",
-        [
-            "op.repartition_table('orders', PartitionByList('country', values={'eu': ['de', 'us'], 'us': ['fr']}))",
-            "op.create_partition('orders_jp', 'orders', values=['jp'])",
-            "op.drop_partition('orders_us', 'orders')",
-        ],
-        ids=lambda step: step.partition("(")[0],
-    )
-    def test_a_step_is_one_transaction(self, project: Project, step: str) -> None:
-        """All of it or nothing, under its timeout."""
-        project.migrate(COUNTRIES)
-        project.execute("INSERT INTO orders (country) VALUES ('de'), ('fr'), ('us')")
-        before = project.partitions("orders")
-        project.written(
-            self.BLOCK + f"op.execute(\"SET lock_timeout = '50ms'\")\n    {step}",
-            imports="from sa_partman import PartitionByList",
-        )
-        engine = project.engine
-        with engine.begin() as holder:
-            holder.execute(text("LOCK TABLE ONLY orders IN SHARE UPDATE EXCLUSIVE MODE"))
-            with pytest.raises(CommandError, match="another transaction holds the table"):
-                project.upgrade()
-        engine.dispose()
-
-        assert before == project.partitions("orders")
-        assert not project.exists("orders_jp")
-        assert 3 == project.scalar("SELECT count(*) FROM orders")
-
-        project.upgrade()
-
-        assert before != project.partitions("orders")
 
 
 def test_the_session_is_given_back_as_it_was(project: Project) -> None:

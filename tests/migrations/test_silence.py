@@ -51,7 +51,7 @@ def test_nothing_is_left_to_do_after_any_maintainer_run(project: Project, then: 
         project.check()
     engine.dispose()
     detached = project.rows(
-        "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND obj_description(oid) LIKE 'sa_partman%'"
+        "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND obj_description(oid) LIKE 'sa_partman: detached%'"
     )
 
     assert (detached[0] > 0) is (then == "detach")

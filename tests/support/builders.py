@@ -12,6 +12,7 @@ from sa_partman.bounds.values import KeyValue
 from sa_partman.catalog import DetachedTable, FoundTable, Partition
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType, PartitionKey
+from sa_partman.marks import CREATED, adopted
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import (
     Action,
@@ -25,6 +26,7 @@ from sa_partman.plan.actions import (
     DropPartition,
     DropTable,
     FinalizeDetach,
+    MarkAdopted,
     MarkDetached,
     MoveRows,
     UnmarkDetached,
@@ -63,8 +65,9 @@ def holds(*values: KeyValue) -> ListBound:
     return ListBound(frozenset(values))
 
 
-def partition(name: str, bound: Bound, oid: int = 1) -> Partition:
-    return Partition(EVENTS.sibling(name), oid, bound, "r")
+def partition(name: str, bound: Bound, oid: int = 1, comment: str | None = CREATED) -> Partition:
+    """One that we made, unless its *comment* says otherwise."""
+    return Partition(EVENTS.sibling(name), oid, bound, "r", comment=comment)
 
 
 def found(declared: DeclaredTable, *partitions: Partition) -> FoundTable:
@@ -92,7 +95,7 @@ class _Relation:
     partition_by: str | None
     parent: QualifiedName | None = None
     bound: Bound | None = None
-    comment: str | None = None
+    comment: str | None = CREATED
     pending: bool = False
     marked_by: QualifiedName | None = None
     marked_at: datetime | None = None
@@ -174,6 +177,8 @@ class Catalog:
                 relation.had = for_values(bound, key.types) if bound is not None and key is not None else ""
             case UnmarkDetached(table):
                 self.relations[table].marked_by = None
+            case MarkAdopted(table, _, at, comment):
+                self.relations[table].comment = adopted(at, comment)
             case MoveRows() | ArchiveTable() | DeleteReferring():
                 pass
 
@@ -198,7 +203,7 @@ class Catalog:
         del self.relations[name]
 
     def add(self, name: str, bound: Bound, partition_by: str | None = None) -> None:
-        """A partition that somebody made by hand."""
+        """A partition that somebody made by hand, and handed over."""
         self._create(self.declared.name.sibling(name), partition_by)
         self._attach(self.declared.name, self.declared.name.sibling(name), bound)
 

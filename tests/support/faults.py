@@ -127,7 +127,13 @@ def archive_of(database: str) -> Path:
 def single(interval: str, premake: int, keep: int, then: Literal["drop", "detach"]) -> MetaData:
     """One table, ``dropped``, however it is declared; *keep* in days."""
     found = MetaData()
-    _table(found, "dropped", interval=interval, premake=premake, retention=Retention(f"{keep} days", then=then))
+    _table(
+        found,
+        "dropped",
+        interval=interval,
+        premake=premake,
+        retention=Retention(f"{keep} days", then=then, foreign=True),
+    )
     return found
 
 

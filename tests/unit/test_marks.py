@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sa_partman.marks import Mark, is_marked, is_restored, mark_of, marked, parent_of, restored, unmarked
+from sa_partman.marks import (
+    CREATED,
+    Mark,
+    adopted,
+    created,
+    is_foreign,
+    is_marked,
+    is_restored,
+    mark_of,
+    marked,
+    parent_of,
+    restored,
+    unmarked,
+)
 from sa_partman.names import QualifiedName
 
 NAMES = st.text(alphabet="ab\". é'", min_size=1, max_size=8)
@@ -97,3 +110,30 @@ def test_what_was_restored_says_so() -> None:
     assert not is_restored("mine")
     assert not is_marked(text)
     assert "mine" == text.split("\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("comment", "foreign"),
+    [
+        (None, True),
+        ("mine", True),
+        ("about sa_partman: created", True),
+        (CREATED, False),
+        (created("mine"), False),
+        (adopted(NOW, "mine"), False),
+        (restored("/a.json", NOW, CREATED), False),
+        (marked(QualifiedName("public", "events"), None), False),
+        (marked(QualifiedName("public", "events"), "mine", NOW, "DEFAULT", foreign=True), True),
+    ],
+)
+def test_what_is_foreign(comment: str | None, foreign: bool) -> None:
+    """What no mark of ours says is ours; what 0.1.0 detached bears one."""
+    assert foreign == is_foreign(comment)
+
+
+def test_a_detach_and_back_keeps_who_made_it() -> None:
+    """The mark of the detach stands before that of the creation, and comes off alone."""
+    before = created("mine")
+
+    assert before == unmarked(marked(QualifiedName("public", "events"), before, NOW, "DEFAULT"))
+    assert is_foreign(unmarked(marked(QualifiedName("public", "events"), "mine", NOW)))

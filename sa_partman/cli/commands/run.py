@@ -17,6 +17,7 @@ from sa_partman.maintenance.schedule import Schedule
 @yes_option
 @limit_option
 @click.option("--repair", is_flag=True, help="First make partitions what their table is: owner, grants, policies.")
+@click.option("--adopt", is_flag=True, help="First hand partitions that sa-partman did not make over to retention.")
 @every_option
 @listen_option
 def command(
@@ -25,6 +26,7 @@ def command(
     as_sql: bool,
     yes: bool,
     repair: bool,
+    adopt: bool,
     schedule: Schedule | None,
     listen: str | None,
 ) -> int:
@@ -33,9 +35,11 @@ def command(
 
     The line for cron is: sa-partman run --yes
     """
+    if adopt and (schedule or listen):
+        raise click.UsageError("--adopt is said once; run it without --every and --listen")
     change = Change(
-        lambda each: each.plan(request.only, repair=repair),
-        lambda each: each.run(request.only, repair=repair),
+        lambda each: each.plan(request.only, repair=repair, adopt=adopt),
+        lambda each: each.run(request.only, repair=repair, adopt=adopt),
         dry_run,
         as_sql,
         yes,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sa_partman.anatomy import Index
 from sa_partman.bounds.bound import DefaultBound
 from sa_partman.bounds.text import for_values
+from sa_partman.marks import created
 from sa_partman.names import quote
 from sa_partman.plan.conversion import carry, settings
 from sa_partman.plan.conversion.parts import Parts, history_name
@@ -41,6 +42,8 @@ class Cutover(Parts):
         yield from self._new_names()
         bound = for_values(self.request.history, self.key.types)
         yield f"ALTER TABLE {self.table.quoted} ATTACH PARTITION {self.old.quoted} {bound}"
+        # Who converts the table hands it over.
+        yield from settings.commented(f"TABLE {self.old.quoted}", created(dict(self.anatomy.comments).get(None)))
         yield f"ALTER TABLE {self.old.quoted} DROP CONSTRAINT {quote(self.request.check)}"
         for each in self.future_partitions():
             if isinstance(each.bound, DefaultBound):

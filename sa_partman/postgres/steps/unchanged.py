@@ -22,6 +22,7 @@ from sa_partman.plan.actions import (
     CreateTable,
     DetachPartition,
     DropPartition,
+    MarkAdopted,
     MarkDetached,
     UnmarkDetached,
 )
@@ -66,7 +67,9 @@ def require_unchanged(connection: Connection, actions: Iterable[Action]) -> None
     """
     done = tuple(actions)
     removed, mended = _removed(done), _mended(done)
-    marks = [action for action in done if isinstance(action, MarkDetached) and action.table not in removed]
+    marks = [
+        action for action in done if isinstance(action, MarkDetached | MarkAdopted) and action.table not in removed
+    ]
     if marks:
         hold(connection, (action.table for action in marks), "SHARE UPDATE EXCLUSIVE")
     if mended:

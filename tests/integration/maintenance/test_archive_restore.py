@@ -49,7 +49,7 @@ def refused(engine: Engine, table: Table, manifest: str, kind: type[Exception], 
 
 
 def test_it_comes_back_and_stays(engine: Engine, tmp_path: Path) -> None:
-    """Retention leaves it alone, and a check says that it is there; without its mark it goes as any other."""
+    """Retention leaves it alone, and a check says that it is there; without its mark, handed over, it goes."""
     table, manifest = archived(engine, tmp_path)
     done = restore(engine, table.metadata, manifest)
 
@@ -66,7 +66,8 @@ def test_it_comes_back_and_stays(engine: Engine, tmp_path: Path) -> None:
         (each.code, each.is_problem) for each in maintainer.check() if each.code == "restored"
     ]
     sql(engine, f"COMMENT ON TABLE {OLD} IS NULL")
-    assert ["done"] * 3 == outcomes(maintainer.prune())
+    assert not maintainer.prune()
+    assert ["done"] * 4 == outcomes(maintainer.run(adopt=True))
     assert not is_there(engine)
     assert "restored" not in codes(maintainer.check())
 

@@ -133,7 +133,7 @@ def test_bounds_of_zeros_are_understood(engine: Engine) -> None:
 def test_a_bound_in_the_middle_of_a_period(engine: Engine) -> None:
     """Somebody cut a day in two: what lies before the cut is as young as that day's end."""
     spec = PartitionByRange(
-        "k", interval="1 day", premake=0, codec=Reference(), retention=Retention("6 hours", then="drop")
+        "k", interval="1 day", premake=0, codec=Reference(), retention=Retention("6 hours", then="drop", foreign=True)
     )
     table = new_table(spec, Column("k", String(20, collation="C"), nullable=False))
     table.create(engine)

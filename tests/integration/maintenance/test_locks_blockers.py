@@ -249,7 +249,7 @@ def test_no_statement_of_a_step_runs_without_a_limit(dropping: Engine) -> None:
 
         assert run(own, LockPolicy()).ok
 
-    assert {"LOCK", "CREATE", "ALTER", "DROP"} == set(seen)
+    assert {"LOCK", "CREATE", "COMMENT", "ALTER", "DROP"} == set(seen)
     assert {"200ms", "1500ms"} == {timeout for each in seen.values() for timeout, _ in each}
     assert {"1min"} == {timeout for each in seen.values() for _, timeout in each}
     assert {("200ms", "1min")} == seen["DROP"]

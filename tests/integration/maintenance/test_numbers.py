@@ -58,7 +58,8 @@ def test_what_a_wide_partition_keeps(engine: Engine, upper: str) -> None:
     Nobody knows how far its rows have come, without an index: what is certain is where it begins, and three intervals
     before that stay.
     """
-    table = new_table(PartitionByRange("id", interval=1000, premake=0, retention=Retention(3, then="drop")))
+    retention = Retention(3, then="drop", foreign=True)
+    table = new_table(PartitionByRange("id", interval=1000, premake=0, retention=retention))
     table.create(engine)
     sql(engine, "DROP TABLE events_p0")
     for low in range(0, 5000, 1000):

@@ -138,7 +138,7 @@ def test_nothing_is_detached_concurrently(engine: Engine, pooled: Engine) -> Non
         "CREATE TABLE events (id bigint NOT NULL, created_at timestamptz NOT NULL) PARTITION BY RANGE (created_at)",
     )
     sql(engine, "CREATE TABLE old PARTITION OF events FOR VALUES FROM ('2030-01-01') TO ('2030-02-01')")
-    result = upkeep(pooled, table, NOW).run()
+    result = upkeep(pooled, table, NOW).run(adopt=True)
 
     assert result.ok, str(result)
     assert "old" not in partitions(engine)

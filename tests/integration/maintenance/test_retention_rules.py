@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateTable
 
 from sa_partman import Maintainer, PartitionByRange, Retention
 from sa_partman.maintenance import skew
-from sa_partman.marks import marked
+from sa_partman.marks import CREATED, created, marked
 from sa_partman.names import QualifiedName
 from tests.support.archives import JANUARY, MARCH, OLD, comment, count, is_there, january, kept, monthly
 from tests.support.database import codes, leaves, made, new_table, outcomes, partitions, put, scalar, sql, upkeep
@@ -38,10 +38,10 @@ def test_a_grace_by_the_catalog_alone(engine: Engine) -> None:
 def test_what_the_user_wrote_stays_behind_the_mark(engine: Engine) -> None:
     table = monthly("drop", grace="10 days")
     january(engine, table)
-    sql(engine, f"COMMENT ON TABLE {OLD} IS 'mine'")
+    remark(engine, OLD, created("mine"))
     upkeep(engine, table, MARCH).prune()
 
-    assert ["mine"] == (comment(engine) or "").split("\n")[1:]
+    assert ["sa_partman: created", "mine"] == (comment(engine) or "").split("\n")[1:]
 
 
 def test_a_concurrent_detach_with_a_grace(engine: Engine) -> None:
@@ -118,7 +118,7 @@ def test_what_is_kept_for_longer_now_is_attached_again(engine: Engine) -> None:
     upkeep(engine, longer, LATER).run()
 
     assert OLD in partitions(engine)
-    assert comment(engine) is None
+    assert "sa_partman: created" == comment(engine)
     assert 5 == scalar(engine, "SELECT count(*) FROM events")
 
 
@@ -171,6 +171,7 @@ def ancient(engine: Engine) -> Table:
         "CREATE TABLE events_p20200101 PARTITION OF events FOR VALUES FROM ('2020-01-01 00\\:00+00') "
         "TO ('2020-02-01 00\\:00+00')",
     )
+    sql(engine, f"COMMENT ON TABLE events_p20200101 IS '{CREATED}'".replace(":", "\\:"))
     put(engine, table, "2020-01-02")
     return table
 

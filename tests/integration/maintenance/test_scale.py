@@ -131,7 +131,9 @@ def test_what_is_remembered_is_bounded(engine: Engine) -> None:
 
 def test_expired_ones_among_many_go_in_order(engine: Engine) -> None:
     metadata = many(engine, 1, 10)
-    spec = PartitionByRange("created_at", interval="1 day", premake=0, retention=Retention("7 days", then="drop"))
+    spec = PartitionByRange(
+        "created_at", interval="1 day", premake=0, retention=Retention("7 days", then="drop", foreign=True)
+    )
     short = new_table(spec, name="t0")
     result = Maintainer(engine, [short.metadata], now=NOW).run()
 

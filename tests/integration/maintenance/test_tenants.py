@@ -190,7 +190,7 @@ def test_the_composite_form_of_others(engine: Engine) -> None:
                 f"FROM ('{tenant}', '2025-{month}-01+00') TO ('{tenant}', '2025-{month}-01+00'::timestamptz + '1 mon')",
             )
     table = new_table(composite(["t1", "t1_2"], retention={"t1": Retention("1 month", then="drop")}))
-    result = upkeep(engine, table, NOW).run()
+    result = upkeep(engine, table, NOW).run(adopt=True)
 
     assert result.ok, str(result)
     assert ["old_t1_12", "old_t1_2_10", "old_t1_2_11", "old_t1_2_12"] == sorted(

@@ -139,7 +139,7 @@ def test_partitions_with_odd_ends(engine: Engine, bound: str) -> None:
     """Open, infinite, before Christ: understood, respected, never pruned away, and nothing overlaps."""
     empty(engine)
     sql(engine, f"SET TimeZone = 'UTC'; CREATE TABLE odd PARTITION OF events FOR VALUES {bound}")
-    table = new_table(MONTHLY.with_(retention=Retention("1 month", then="drop")))
+    table = new_table(MONTHLY.with_(retention=Retention("1 month", then="drop", foreign=True)))
     result = upkeep(engine, table, NOW).run()
 
     assert result.ok, str(result)
@@ -160,7 +160,7 @@ def test_bounds_are_not_read_off_names(engine: Engine) -> None:
         engine,
         "CREATE TABLE events_p20990101 PARTITION OF events FOR VALUES FROM ('1999-01-01+00') TO ('1999-02-01+00')",
     )
-    table = new_table(MONTHLY.with_(retention=Retention("1 month", then="drop")))
+    table = new_table(MONTHLY.with_(retention=Retention("1 month", then="drop", foreign=True)))
     upkeep(engine, table, NOW).run()
 
     assert "events_p19990101" in partitions(engine)
@@ -186,7 +186,7 @@ def test_detached_tables_keep_their_rows_and_bear_our_mark(engine: Engine) -> No
     table = new_table(MONTHLY.with_(retention=Retention("1 month", then="detach")))
     upkeep(engine, table, "2025-10-15").run()
     put(engine, table, "2025-10-20")
-    sql(engine, "COMMENT ON TABLE events_p20251001 IS 'it''s mine'")
+    sql(engine, "COMMENT ON TABLE events_p20251001 IS E'sa_partman\\: created\\nit''s mine'")
     result = upkeep(engine, table, NOW).run()
     comment = scalar(engine, "SELECT obj_description('events_p20251001'::regclass)")
 
@@ -206,7 +206,7 @@ def test_a_detached_table_is_attached_again_when_its_range_is_wanted(engine: Eng
     short = new_table(MONTHLY.with_(retention=Retention("1 month")))
     upkeep(engine, short, "2025-11-15").run()
     put(engine, short, "2025-12-20")
-    sql(engine, "COMMENT ON TABLE events_p20251201 IS 'mine'")
+    sql(engine, "COMMENT ON TABLE events_p20251201 IS E'sa_partman\\: created\\nmine'")
     upkeep(engine, short, "2026-02-15").run()
     assert "events_p20251201" not in partitions(engine)
     longer = new_table(MONTHLY.with_(retention=Retention("1 year"), start="2025-12-01"))
@@ -214,7 +214,7 @@ def test_a_detached_table_is_attached_again_when_its_range_is_wanted(engine: Eng
 
     assert result.ok, str(result)
     assert "events_p20251201" in partitions(engine)
-    assert "mine" == scalar(engine, "SELECT obj_description('events_p20251201'::regclass)")
+    assert "sa_partman: created\nmine" == scalar(engine, "SELECT obj_description('events_p20251201'::regclass)")
     assert 1 == scalar(engine, "SELECT count(*) FROM events")
     assert not upkeep(engine, longer, "2026-02-15").plan()
 

@@ -1,6 +1,0 @@
-"""The table, by subject."""
-
-from tests.remedies.rows.findings import FINDINGS
-from tests.remedies.rows.named import NAMED
-
-ROWS = (*NAMED, *FINDINGS)
