@@ -5,6 +5,7 @@ What is run on this project; each session makes its own environment.
     nox -s tests        every test
     nox -s matrix       the integration tests on PostgreSQL 14 to 18, and on the ends of SQLAlchemy and Alembic
     nox -s faults       200 faults at random, and the promise after each (`tests` and `matrix` make 20)
+    nox -s host         the suites of Alembic and SQLAlchemy, which must not notice us: ten minutes
     nox -s lint types   style, floors, types
 
 What follows ``--`` goes to the command that the session runs.
@@ -95,6 +96,15 @@ def faults(session: nox.Session) -> None:
     arguments = [each for each in session.posargs if each != "--short"] or ["tests/integration/maintenance"]
     count = os.environ.get("SA_PARTMAN_FAULTS") or ("20" if few else "200")
     session.run("pytest", "-n", WORKERS, "-m", "campaign", *arguments, env={"SA_PARTMAN_FAULTS": count})
+
+
+@nox.session
+def host(session: nox.Session) -> None:
+    """Alembic's and SQLAlchemy's own tests, without us, with us installed, and with us imported: the same ones fail."""
+    install(session, "-e", ".[demo]")
+    found = {"SA_PARTMAN_PG_MATRIX": str(postgresql_binaries(session))}
+    folder = session.cache_dir.resolve() / "host"
+    session.run("python", "-m", "tests.host.compare", str(folder), *session.posargs, env=found)
 
 
 @nox.session

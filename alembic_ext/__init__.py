@@ -1,9 +1,20 @@
 """
 Partitions in Alembic migrations. In ``env.py``: ``import alembic_ext.autogenerate``.
 
-This file is read while Alembic itself is half imported (its entry point), so it imports nothing of Alembic.
+This file is read wherever the package is installed, through Alembic's entry point: it imports nothing at all.
 """
 
-from sa_partman.bounds.values import MAXVALUE, MINVALUE
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sa_partman.bounds.values import MAXVALUE, MINVALUE
 
 __all__ = ["MAXVALUE", "MINVALUE"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from sa_partman.bounds import values
+
+    return getattr(values, name)

@@ -11,6 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from alembic_ext.conversion_ops import ConversionOp, PartitionTableOp, UnpartitionTableOp
+from alembic_ext.ownership import in_transaction
 from alembic_ext.partitions import bound_level
 from alembic_ext.session import Place, lock_timeout, needs_connection, translated, translated_name
 from sa_partman.compare.shape import shape_finding
@@ -28,7 +29,6 @@ from sa_partman.postgres.session import pinned
 from sa_partman.spec.declared import DeclaredTable
 
 INLINE_MAX_BYTES = 64 * 1024 * 1024
-ROWS_AT_MOST = 10_000_000
 
 _BYTES = text("""
 SELECT coalesce(sum(pg_catalog.pg_total_relation_size(oid)), 0) FROM (
@@ -57,7 +57,7 @@ def unpartition(operations: Operations, operation: UnpartitionTableOp) -> None:
         if here.table.key is None:
             return
         _require_small(operations, here, operation, f"sa-partman convert {_shown(operation)} --undo")
-        unpartition_inline(here.connection, here.table.name, operation.primary_key, limit_rows=ROWS_AT_MOST)
+        unpartition_inline(here.connection, here.table.name, operation.primary_key)
 
 
 def not_offline(operations: Operations, operation: ConversionOp) -> None:
@@ -75,7 +75,7 @@ def _place(operations: Operations, operation: ConversionOp) -> Iterator[Place]:
         oid = oid_of(connection, translated_name(connection, name))
         if oid is None:
             raise CommandError(f"{what}: the table {name} does not exist")
-        with pinned(connection, lock_timeout(connection)) as session:
+        with in_transaction(connection), pinned(connection, lock_timeout(connection)) as session:
             yield Place(connection, relation_of(connection, oid), appointed() or session.now)
 
 

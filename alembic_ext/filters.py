@@ -31,15 +31,17 @@ class NameFilter:
 
     def __call__(self, name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
         schema = parents.get("schema_name")
-        if kind == "schema":
-            return name != SCHEMA or any(schema == SCHEMA for schema, _ in self.mapped)
         if kind == "table":
             key = (schema, name or "")
-            ours = schema == SCHEMA or name in TABLES or key in self.catalog.helpers
-            return key in self.mapped or (key in self.catalog.seen and not ours)
+            return key in self.mapped or (key in self.catalog.seen and not self.is_ours(key))
         if kind == "foreign_key_constraint":
             return not self.catalog.is_ghost(schema, parents.get("table_name") or "", name)
         return True
+
+    def is_ours(self, key: Key) -> bool:
+        """What we keep there ourselves, and what a conversion in progress builds."""
+        schema, name = key
+        return schema == SCHEMA or name in TABLES or key in self.catalog.helpers
 
 
 @dataclass(frozen=True, slots=True)

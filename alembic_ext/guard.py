@@ -15,7 +15,7 @@ from alembic.operations.ops import AddColumnOp, AddConstraintOp, AlterColumnOp, 
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from alembic_ext.session import is_offline, on_postgresql, refuse_pending, translated_name
+from alembic_ext.session import glance, refuse_pending, translated_name
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.columns import oid_of
 from sa_partman.postgres.residues import CAN_T_FINALIZE
@@ -45,9 +45,9 @@ def register() -> None:
 
 def _careful(original: Callable[[Operations, Any], Any]) -> Callable[[Operations, Any], Any]:
     def change(operations: Operations, operation: Any) -> Any:
-        connection = operations.migration_context.connection
-        if on_postgresql(operations) and not is_offline(operations) and isinstance(connection, Connection):
-            _refuse_pending(connection, operation)
+        with glance(operations) as connection:
+            if connection is not None:
+                _refuse_pending(connection, operation)
         return original(operations, operation)
 
     return change
@@ -74,10 +74,10 @@ def refuse_partition(operations: Operations, name: QualifiedName) -> None:
     Raises:
         CommandError: *name* is a partition of a table.
     """
-    connection = operations.migration_context.connection
-    if not on_postgresql(operations) or operations.migration_context.as_sql or not isinstance(connection, Connection):
-        return
-    parent = connection.execute(_PARENT, {"name": translated_name(connection, name).quoted}).scalar()
+    with glance(operations) as connection:
+        parent = None
+        if connection is not None:
+            parent = connection.execute(_PARENT, {"name": translated_name(connection, name).quoted}).scalar()
     if parent is not None:
         raise CommandError(
             f"op.drop_table({name.name!r}): it is a partition of {parent}, and its rows would be lost; nothing was "

@@ -7,55 +7,48 @@ from typing import Any
 
 from alembic.operations import Operations
 from alembic.operations.ops import CreateIndexOp, DropIndexOp
-from alembic.util import CommandError
-from sqlalchemy import Index, text
+from sqlalchemy import Index
 from sqlalchemy.schema import CreateIndex
 
 from alembic_ext.index_ops import CreatePartitionedIndexOp, DropPartitionedIndexOp
-from alembic_ext.ownership import owns_transaction
-from alembic_ext.session import is_offline, on_postgresql, refuse_pending, translated, translated_name
+from alembic_ext.offline import note
+from alembic_ext.ownership import announce, may_leave, outside
+from alembic_ext.session import glance, is_offline, on_postgresql, refuse_pending, translated, translated_name
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.columns import oid_of, relation_of
-from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.partitioned_index import (
+    Wanted,
     build_partitioned_index,
     drop_partitioned_index,
     own_timeout,
-    patiently,
 )
-
-_TABLE = text("SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = CAST(to_regclass(:name) AS oid)")
 
 
 def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
-    if not _is_ours(operations, operation):
+    what = f"op.create_partitioned_index({operation.index_name!r}, ...)"
+    if not _is_ours(operations, operation, what):
         operations.invoke(_plain(operation))
         return
     context = operations.migration_context
-    with context.autocommit_block(), translated(f"op.create_partitioned_index({operation.index_name!r}, ...)"):
-        connection = context.connection
-        assert connection is not None
-        index = operation.to_index(context)
+    announce(context, what)
+    with translated(what), outside(context) as connection:
         oid = oid_of(connection, translated_name(connection, QualifiedName(operation.schema, operation.table_name)))
         assert oid is not None
-        refuse_pending(connection, oid, f"op.create_partitioned_index({operation.index_name!r}, ...)")
-        name = relation_of(connection, oid).name.sibling(str(operation.index_name))
+        refuse_pending(connection, oid, what)
+        table = relation_of(connection, oid).name
+        tail = _tail(operation.to_index(context), connection.dialect)
+        name = table.sibling(str(operation.index_name))
         with own_timeout(connection):
-            if oid_of(connection, name) is None:
-                patiently(connection, _only(index, connection.dialect), str(operation.table_name), LockPolicy())
-            elif connection.execute(_TABLE, {"name": name.quoted}).scalar() != oid:
-                raise CommandError(f"{name} is no index of {operation.table_name}; rename one of the two")
-            build_partitioned_index(connection, name)
+            build_partitioned_index(connection, Wanted(name, table, oid, bool(operation.unique), tail))
 
 
 def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
-    if not _is_ours(operations, operation):
+    what = f"op.drop_partitioned_index({operation.index_name!r}, ...)"
+    if not _is_ours(operations, operation, what):
         operations.invoke(_plain_drop(operation))
         return
-    context = operations.migration_context
-    with context.autocommit_block(), translated(f"op.drop_partitioned_index({operation.index_name!r}, ...)"):
-        connection = context.connection
-        assert connection is not None
+    announce(operations.migration_context, what)
+    with translated(what), outside(operations.migration_context) as connection:
         oid = oid_of(connection, translated_name(connection, QualifiedName(operation.schema, operation.index_name)))
         if oid is None and operation.if_exists:
             return
@@ -64,33 +57,40 @@ def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
             drop_partitioned_index(connection, name if oid is None else relation_of(connection, oid).name)
 
 
-def _is_ours(operations: Operations, operation: CreateIndexOp | DropIndexOp) -> bool:
+def _is_ours(operations: Operations, operation: CreateIndexOp | DropIndexOp, what: str) -> bool:
     """Whether the index is built partition by partition; else the plain form does: offline, elsewhere, or borrowed."""
-    if not on_postgresql(operations) or is_offline(operations):
+    if not on_postgresql(operations):
         return False
-    connection = operations.get_bind()
-    name = QualifiedName(operation.schema, str(operation.table_name or ""))
-    if operation.table_name is not None:
-        oid = oid_of(connection, translated_name(connection, name))
-        if oid is None or relation_of(connection, oid).kind != "p":
-            return False
-    if owns_transaction(operations.migration_context):
+    if is_offline(operations):
+        if isinstance(operation, CreateIndexOp):
+            note(operations, f"{what}: this blocks writers; only on a connection it is built partition by partition")
+        return False
+    with glance(operations) as connection:
+        assert connection is not None
+        name = QualifiedName(operation.schema, str(operation.table_name or ""))
+        if operation.table_name is not None:
+            oid = oid_of(connection, translated_name(connection, name))
+            if oid is None or relation_of(connection, oid).kind != "p":
+                return False
+    if may_leave(operations.migration_context):
         return True
     warnings.warn(
-        f"the index {operation.index_name} is built in the caller's transaction, which blocks writers", stacklevel=4
+        f"{what}: the caller owns the transaction, so the plain form is used inside of it, which blocks writers to its "
+        f"end. Let Alembic begin the transaction (context.begin_transaction() in env.py), or write it inside of "
+        f"'with op.get_context().autocommit_block():'",
+        stacklevel=4,
     )
     return False
 
 
-def _only(index: Index, dialect: Any) -> str:
-    """CREATE INDEX ... ON ONLY, which SQLAlchemy has no word for."""
+def _tail(index: Index, dialect: Any) -> str:
+    """What stands behind the table's name: SQLAlchemy has no word for ON ONLY."""
     sql = str(CreateIndex(index).compile(dialect=dialect)).replace("%%", "%")
     assert index.table is not None
-    table = dialect.identifier_preparer.format_table(index.table)
-    before, found, after = sql.partition(f" ON {table} ")
+    _, found, after = sql.partition(f" ON {dialect.identifier_preparer.format_table(index.table)} ")
     if not found:
         raise ValueError(f"unexpected CREATE INDEX: {sql}")
-    return f"{before} ON ONLY {table} {after}"
+    return after
 
 
 def _plain(operation: CreatePartitionedIndexOp) -> CreateIndexOp:

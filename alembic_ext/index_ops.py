@@ -45,9 +45,10 @@ class CreatePartitionedIndexOp(CreateIndexOp):
         """
         Create an index on a partitioned table: ON ONLY it, CONCURRENTLY on each leaf, then attached and verified.
 
-        Takes what ``op.create_index`` takes. It commits what the migration did before it, so give it a revision of its
-        own with ``transaction_per_migration=True``. When it was interrupted, run the migration again: it goes on with
-        what is left. Where the caller owns the transaction, the plain form is used, which blocks writers.
+        Takes what ``op.create_index`` takes. It commits what the migration did before it, and the log says so, unless
+        it stands inside of ``with op.get_context().autocommit_block():``; give it a revision of its own with
+        ``transaction_per_migration=True``. When it was interrupted, run the migration again: it goes on with what is
+        left. Where the caller owns the transaction, the plain form is used, which blocks writers.
         """
         operation = cls(
             index_name, table_name, columns, schema=schema, unique=unique, if_not_exists=if_not_exists, **kw

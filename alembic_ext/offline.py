@@ -15,6 +15,7 @@ from sqlalchemy import Table, event
 from alembic_ext import ops, table_ops
 from alembic_ext.literals import guessed_types, typed
 from alembic_ext.partitions import bound_level
+from alembic_ext.references import keys_dropped
 from sa_partman.bounds.bound import Bound, ListBound
 from sa_partman.compare.situation import Situation
 from sa_partman.ddl.render import sql_of
@@ -24,6 +25,7 @@ from sa_partman.orm.facts import key_type
 from sa_partman.plan.actions import (
     Action,
     AttachPartition,
+    CreatePartition,
     CreateTable,
     DetachPartition,
     DropTable,
@@ -36,6 +38,7 @@ from sa_partman.spec.declared import ColumnType
 Columns = dict[str, ColumnType]
 
 _TABLES: WeakKeyDictionary[DefaultImpl, dict[QualifiedName, Table]] = WeakKeyDictionary()
+_PARTITIONS: WeakKeyDictionary[DefaultImpl, set[QualifiedName]] = WeakKeyDictionary()
 
 
 @event.listens_for(Table, "after_create")
@@ -52,6 +55,17 @@ def columns_in_script(operations: Operations, name: QualifiedName) -> Columns | 
     return {column.name: ColumnType(column.name, key_type(column)) for column in table.columns}
 
 
+def is_partitioned_in_script(operations: Operations, name: QualifiedName) -> bool:
+    """Whether this script has created the table, partitioned."""
+    table = _TABLES.get(operations.migration_context.impl, {}).get(name)
+    return table is not None and table.dialect_options["postgresql"].get("partition_by") is not None
+
+
+def is_partition_in_script(operations: Operations, name: QualifiedName) -> bool:
+    """Whether this script has made the table a partition, and not taken it out again."""
+    return name in _PARTITIONS.get(operations.migration_context.impl, ())
+
+
 def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp) -> None:
     name = QualifiedName(operation.schema, operation.table)
     columns = columns_in_script(operations, name)
@@ -62,7 +76,7 @@ def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp
         )
     now = appointed() or datetime.now(UTC)
     actions = first_partitions(bound_level(name, operation.declaration, columns), name, Situation(now))
-    _comment(operations, f"the partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
+    note(operations, f"the partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
     write(operations, actions)
 
 
@@ -81,7 +95,7 @@ def create(operations: Operations, operation: ops.CreatePartitionOp) -> None:
         level, now = bound_level(name, by, columns), appointed() or datetime.now(UTC)
         situation = Situation(now).below(tuple(bound.values)) if isinstance(bound, ListBound) else Situation(now)
         by, inner = level.partition_by, first_partitions(level, name, situation)
-        _comment(operations, f"partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
+        note(operations, f"partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
     made = CreateTable(name, parent, by, operation.unlogged and by is None)
     write(operations, (made, AttachPartition(parent, name, bound, _key(bound)), *inner))
 
@@ -98,27 +112,38 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
     mark = MarkDetached(name, parent)
     if not operation.concurrently:
         write(operations, (_detach(parent, name, False), mark))
-        return
-    write(operations, (mark,))
-    with operations.migration_context.autocommit_block():
-        write(operations, (_detach(parent, name, True),))
+    else:
+        write(operations, (mark,))
+        with operations.migration_context.autocommit_block():
+            write(operations, (_detach(parent, name, True),))
+    if operation.without_foreign_keys:
+        impl = operations.migration_context.impl
+        impl.static_output(keys_dropped(name) + impl.command_terminator)
 
 
 def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
     parent, name = QualifiedName(operation.schema, operation.parent), _name(operation)
     if operation.rows_to_default:
-        _comment(operations, f"the rows of {name} are dropped with it: whether there is a default partition is unknown")
+        note(operations, f"the rows of {name} are dropped with it: whether there is a default partition is unknown")
     write(operations, (_detach(parent, name, False), DropTable(name, parent)))
 
 
 def write(operations: Operations, actions: Iterable[Action]) -> None:
     # Not impl._exec(): it turns tabs into blanks, in literals too.
     impl = operations.migration_context.impl
+    known = _PARTITIONS.setdefault(impl, set())
+    actions = tuple(actions)
+    for action in actions:
+        if isinstance(action, AttachPartition | DetachPartition):
+            (known.add if isinstance(action, AttachPartition) else known.discard)(action.partition)
+        elif isinstance(action, CreatePartition):
+            known.add(action.name)
     for sql in sql_of(actions):
         impl.static_output(sql + impl.command_terminator)
 
 
-def _comment(operations: Operations, text: str) -> None:
+def note(operations: Operations, text: str) -> None:
+    """A comment in the script."""
     operations.migration_context.impl.static_output("-- " + text.replace("\n", " "))
 
 

@@ -10,11 +10,13 @@ def register() -> None:
     if _DONE:
         return
     _DONE.append(True)
-    from alembic_ext import guard, render, toimpl
+    from alembic_ext import guard, render, toimpl, verdicts, whole
 
     toimpl.register()
     render.register()
     guard.register()
+    verdicts.register()
+    whole.register()
 
 
 register()

@@ -274,11 +274,12 @@ class DetachPartitionOp(PartitionOp):
         bound: Bound | None,
         *,
         concurrently: bool = False,
+        without_foreign_keys: bool = False,
         schema: str | None = None,
         partition_schema: str | None = None,
     ) -> None:
         super().__init__(name, parent, bound, schema=schema, partition_schema=partition_schema)
-        self.concurrently = concurrently
+        self.concurrently, self.without_foreign_keys = concurrently, without_foreign_keys
 
     def reverse(self) -> AttachPartitionOp:
         return AttachPartitionOp(self.name, self.parent, self.needs_bound(), **self.names)
@@ -297,6 +298,7 @@ class DetachPartitionOp(PartitionOp):
         remainder: int | None = None,
         default: bool = False,
         concurrently: bool = False,
+        without_foreign_keys: bool = False,
         schema: str | None = None,
         partition_schema: str | None = None,
     ) -> None:
@@ -310,11 +312,19 @@ class DetachPartitionOp(PartitionOp):
             concurrently: Without making any query wait. It commits what the migration did before it (so use
                 ``transaction_per_migration=True`` and a revision of its own), and is impossible while *parent* has a
                 default partition.
+            without_foreign_keys: Drop the keys by which it refers to partitioned tables, whose partitions they would
+                keep from being detached. They come again when it is attached.
         """
         bound = bound_given(
             values=values, lower=lower, upper=upper, modulus=modulus, remainder=remainder, default=default
         )
         operation = cls(
-            name, parent, bound, concurrently=concurrently, schema=schema, partition_schema=partition_schema
+            name,
+            parent,
+            bound,
+            concurrently=concurrently,
+            without_foreign_keys=without_foreign_keys,
+            schema=schema,
+            partition_schema=partition_schema,
         )
         operations.invoke(operation)

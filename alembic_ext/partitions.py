@@ -14,9 +14,9 @@ from alembic_ext import ops
 from alembic_ext.literals import typed
 from alembic_ext.lowest import from_lowest
 from alembic_ext.members import apply_as_members
-from alembic_ext.ownership import owns_transaction
+from alembic_ext.ownership import announce, may_leave, outside
+from alembic_ext.references import keys_dropped
 from alembic_ext.session import Place, place, relation_named
-from alembic_ext.triggers import refuse_triggers
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
 from sa_partman.bounds.text import describe
 from sa_partman.compare.situation import Situation
@@ -127,7 +127,6 @@ def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
         default = here.table.default
         if operation.rows_to_default and default is not None and default != partition.oid and bound != DEFAULT:
             target = relation_of(here.connection, default).name
-            refuse_triggers(here.connection, (target,), operation.verb)
             apply_actions(here.connection, (rows_moved(here, partition.name, target, bound, operation.limit),))
         apply_actions(here.connection, (DropTable(partition.name, parent),))
 
@@ -146,14 +145,12 @@ def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
 
 def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
     context = operations.migration_context
-    concurrently = operation.concurrently
-    if concurrently and not owns_transaction(context):
-        warnings.warn(
-            f"op.detach_partition({operation.name!r}, concurrently=True): the caller owns the transaction, so the "
-            f"partition is detached within it",
-            stacklevel=2,
-        )
-        concurrently = False
+    what = f"op.detach_partition({operation.name!r}, concurrently=True)"
+    concurrently = operation.concurrently and may_leave(context)
+    if concurrently:
+        announce(context, what)
+    elif operation.concurrently:
+        warnings.warn(f"{what}: the caller owns the transaction, so the partition is detached within it", stacklevel=2)
     with _at(operations, operation) as here:
         partition, bound = _attached(here, operation)
         if concurrently and here.table.default is not None:
@@ -175,9 +172,12 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
         # The mark comes first, so that a concurrent detach that is cut off leaves a table that is known to be ours.
         apply_actions(here.connection, (mark,) if concurrently else (action, mark))
     if concurrently:
-        with context.autocommit_block():
+        with outside(context):
             for statement in render(action):
                 context.impl._exec(statement)
+    if operation.without_foreign_keys:
+        with place(operations, operation.parent, operation.schema, _what(operation)) as here:
+            here.connection.exec_driver_sql(keys_dropped(partition.name).replace("%", "%%"))
 
 
 def _attached(here: Place, operation: ops.PartitionOp) -> tuple[Relation, Bound]:
@@ -202,7 +202,11 @@ def _attached(here: Place, operation: ops.PartitionOp) -> tuple[Relation, Bound]
 
 
 def _at(operations: Operations, operation: ops.PartitionOp) -> AbstractContextManager[Place]:
-    return place(operations, operation.parent, operation.schema, f"op.{operation.verb}({operation.name!r}, ...)")
+    return place(operations, operation.parent, operation.schema, _what(operation))
+
+
+def _what(operation: ops.PartitionOp) -> str:
+    return f"op.{operation.verb}({operation.name!r}, ...)"
 
 
 def _name(here: Place, operation: ops.PartitionOp) -> QualifiedName:

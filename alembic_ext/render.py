@@ -52,7 +52,11 @@ def _attach(context: Any, operation: ops.AttachPartitionOp) -> str:
 
 
 def _detach(context: Any, operation: ops.DetachPartitionOp) -> str:
-    return _partition(context, operation, {"concurrently": operation.concurrently or None})
+    more = {
+        "concurrently": operation.concurrently or None,
+        "without_foreign_keys": operation.without_foreign_keys or None,
+    }
+    return _partition(context, operation, more)
 
 
 def _provision(context: Any, operation: table_ops.ProvisionPartitionsOp) -> str:

@@ -13,8 +13,8 @@ from alembic_ext.lowest import from_lowest
 from alembic_ext.mirror import mirrored
 from alembic_ext.moves import Change, Move, Target, hash_change, list_change
 from alembic_ext.partitions import bound_level, is_ours, key_of
+from alembic_ext.references import refuse_references
 from alembic_ext.session import Place, place, relation_named
-from alembic_ext.triggers import refuse_references, refuse_triggers
 from sa_partman.bounds.bound import ListBound
 from sa_partman.bounds.text import describe
 from sa_partman.bounds.write import in_order
@@ -31,8 +31,10 @@ from sa_partman.plan.actions import (
     DetachPartition,
     DropTable,
     MarkDetached,
+    MoveRows,
     UnmarkDetached,
 )
+from sa_partman.plan.moving import predicate
 from sa_partman.plan.provision import first_partitions
 from sa_partman.postgres.columns import columns_of
 from sa_partman.postgres.reflect import reflect
@@ -87,7 +89,6 @@ class _Repartition:
         touched = (*change.sources, *((self.default,) if self.default is not None else ()))
         before = self._count(touched)
         self._detach()
-        refuse_triggers(connection, {self.places[move.source.oid] for move in change.moves}, self.operation.verb)
         self._make_room()
         created = [action for target in change.targets for action in self._made(target)]
         apply_actions(connection, created)
@@ -119,7 +120,7 @@ class _Repartition:
             raise CommandError(
                 f"{what}: {moving} rows would have to move, and op.repartition_table moves at most "
                 f"{self.operation.limit} in one transaction; nothing was changed. Move them in a maintenance window "
-                f"with a higher limit=; a copying conversion that does not stop writers is a tool of its own."
+                f"with a higher limit=: readers and writers of the table wait meanwhile."
             )
 
     def _homeless(self, move: Move) -> CommandError:
@@ -127,7 +128,7 @@ class _Repartition:
         counted = []
         for value in in_order(move.bound.values):
             one = ListBound(frozenset({value}))
-            where = rows.condition(one, self.found.name, key_of(self.here.table))
+            where = predicate(one, key_of(self.here.table))
             number = rows.count(self.here.connection, move.source.name, where)
             if number:
                 counted.append(f"{number} rows {describe(one)}")
@@ -137,7 +138,7 @@ class _Repartition:
         )
 
     def _where(self, move: Move) -> str:
-        return rows.condition(move.bound, self.found.name, key_of(self.here.table))
+        return predicate(move.bound, key_of(self.here.table), self.found.name)
 
     def _count(self, partitions: tuple[Partition, ...]) -> int:
         return sum(rows.count(self.here.connection, self.places[each.oid]) for each in partitions)
@@ -195,12 +196,12 @@ class _Repartition:
         )
 
     def _move(self, move: Move) -> None:
-        source = self.places[move.source.oid]
-        if move.target is not None:
-            rows.move(self.here.connection, source, move.target.name, self._where(move))
-        elif self.default is not None:
-            refuse_triggers(self.here.connection, (self.default.name,), self.operation.verb)
-            rows.move(self.here.connection, source, self.default.name, self._where(move))
+        target = self.default if move.target is None else move.target
+        if target is not None:
+            source, parent, key = self.places[move.source.oid], self.found.name, key_of(self.here.table)
+            limit = self.operation.limit
+            action = MoveRows(source, target.name, move.bound, key, limit, parent, move.source.name)
+            apply_actions(self.here.connection, (action,))
 
     def _verify(self, before: int, touched: tuple[Partition, ...]) -> None:
         left = self._count(self.change.emptied)

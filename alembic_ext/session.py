@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from alembic_ext.ownership import in_transaction
 from sa_partman.errors import PartmanError
 from sa_partman.names import QualifiedName
 from sa_partman.ports.clock import appointed
@@ -51,6 +52,23 @@ def is_offline(operations: Operations) -> bool:
     return bool(operations.migration_context.as_sql)
 
 
+@contextmanager
+def glance(operations: Operations) -> Iterator[Connection | None]:
+    """
+    The connection, for a look that leaves no trace: a query begins a transaction, and Alembic commits what it does
+    outside of one, in a batch for example, only where none has begun.
+
+    Yields:
+        None where there is nothing to look at: in ``--sql`` mode, and off PostgreSQL.
+    """
+    connection = operations.migration_context.connection
+    if not on_postgresql(operations) or is_offline(operations) or not isinstance(connection, Connection):
+        yield None
+        return
+    with nullcontext() if connection.in_transaction() else connection.begin():
+        yield connection
+
+
 def needs_connection(operations: Operations, what: str, instead: str) -> None:
     """
     Raises:
@@ -73,7 +91,7 @@ def place(operations: Operations, table: str, schema: str | None, what: str) -> 
         oid = oid_of(connection, translated_name(connection, QualifiedName(schema, table)))
         if oid is None:
             raise CommandError(f"{what}: the table {QualifiedName(schema, table)} does not exist")
-        with pinned(connection, lock_timeout(connection)) as session:
+        with in_transaction(connection), pinned(connection, lock_timeout(connection)) as session:
             found = relation_of(connection, oid)
             if found.key is None:
                 raise CommandError(f"{what}: {found.name} is not partitioned; nothing was changed")

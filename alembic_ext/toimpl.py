@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
+from alembic.util import CommandError
 
 from alembic_ext import (
     conversion,
@@ -20,6 +21,7 @@ from alembic_ext import (
     table_ops,
 )
 from alembic_ext.session import is_offline, needs_connection, on_postgresql
+from alembic_ext.whole import break_off
 
 Implementation = Callable[[Operations, Any], None]
 
@@ -40,8 +42,16 @@ def register() -> None:
 
 def _register(kind: type[MigrateOperation], online: Implementation, offline: Implementation) -> None:
     def implementation(operations: Operations, operation: Any) -> None:
-        if on_postgresql(operations):
-            (offline if is_offline(operations) else online)(operations, operation)
+        if not on_postgresql(operations):
+            return
+        if not is_offline(operations):
+            online(operations, operation)
+            return
+        try:
+            offline(operations, operation)
+        except CommandError:
+            break_off(operations)
+            raise
 
     Operations.implementation_for(kind)(implementation)
 

@@ -135,8 +135,8 @@ class UnfinishedConversion:
 
     @property
     def message(self) -> str:
-        what = "the undo of a conversion" if self.undo else "a conversion"
-        return f"{self.table}: {what} is in progress; next step: {self.next_step or 'its end'}"
+        what = "the undo of the conversion" if self.undo else "a conversion"
+        return f"{what} of {self.table} is in progress; next step: {self.next_step or 'its end'}"
 
     @property
     def remedy(self) -> str:
@@ -163,7 +163,7 @@ class LostConversion:
     @property
     def message(self) -> str:
         return (
-            f"{self.table}: an unfinished conversion left {', '.join(self.left)}, and its record is gone: the table "
+            f"an unfinished conversion of {self.table} left {', '.join(self.left)}, and its record is gone: the table "
             f"sa_partman.conversion was dropped, or does not have it"
         )
 

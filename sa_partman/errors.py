@@ -91,7 +91,14 @@ class ConversionPending(ConversionRefused):
         self.bytes, self.limit, self.command = bytes, limit, command
         size = f"it has {bytes / 1e6:,.0f} MB, and at most {limit / 1e6:,.0f} MB are converted inside a migration"
         super().__init__(
-            table, (size, f"run: {command}", "then run the migration again"), what="has to be converted first"
+            table,
+            (
+                size,
+                f"run: {command}",
+                "then run the migration again",
+                f"or do it in the migration, while everybody waits: give the operation inline_max_bytes={bytes}",
+            ),
+            what="has to be converted first",
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sa_partman.names import quote
+
 
 class Family(StrEnum):
     """How values of a type are read, compared and written."""
@@ -117,6 +119,11 @@ class KeyPart:
     @property
     def label(self) -> str:
         return self.column if self.column is not None else f"({self.expression})"
+
+    @property
+    def sql(self) -> str:
+        """As it stands in a condition."""
+        return quote(self.column) if self.column is not None else f"({self.expression})"
 
 
 @dataclass(frozen=True, slots=True)

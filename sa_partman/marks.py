@@ -15,6 +15,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from sa_partman.names import QualifiedName
 
@@ -69,6 +70,12 @@ def marked(
 def is_marked(comment: str | None) -> bool:
     """Whether it says that we detached the table."""
     return comment is not None and comment.startswith(PREFIX)
+
+
+def mark_lines(comment: str | None) -> str | None:
+    """The lines of *comment* that are ours, whatever they say; None when there are none."""
+    ours = list(takewhile(lambda line: line.startswith(_OURS), (comment or "").split("\n")))
+    return "\n".join(ours) or None
 
 
 def unmarked(comment: str | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from itertools import count
 
 MAX_BYTES = 63
 """Source: PostgreSQL, ``NAMEDATALEN - 1``."""
@@ -50,6 +51,18 @@ def quote(identifier: str) -> str:
     if not identifier or "\0" in identifier:
         raise ValueError(f"{identifier!r} can't be the name of anything in PostgreSQL")
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def text_literal(value: str) -> str:
+    """*value* between quotes, whatever ``standard_conforming_strings`` says."""
+    escaped = value.replace("'", "''")
+    return "E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else f"'{escaped}'"
+
+
+def do(body: str) -> str:
+    """A DO block around *body*, which may hold any name or value."""
+    tag = next(each for number in count() if (each := f"$sa_partman{number or ''}$") not in body)
+    return f"DO {tag}{body} {tag}"
 
 
 def fits(name: str) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Table
 
 from alembic_ext.compare.catalog import Catalog
 from alembic_ext.compare.conversion import partitioned, unpartitioned
 from alembic_ext.compare.found import found_tables
 from alembic_ext.compare.keys import compare_primary_key, primary_keys
+from alembic_ext.compare.order import Difference
 from alembic_ext.compare.partitions import compare_partitions
 from alembic_ext.compare.scheme import compare_scheme
 from alembic_ext.session import translated
@@ -24,7 +24,7 @@ _PARTITION_BY = "partition_by"
 
 def compare_existing(
     context: AutogenContext, schemas: Collection[str | None], catalog: Catalog
-) -> Iterator[MigrateOperation]:
+) -> Iterator[Difference]:
     """
     Raises:
         CommandError: A table is not partitioned as it is declared, and no operation makes it so.
@@ -32,11 +32,11 @@ def compare_existing(
     assert context.connection is not None
     with translated("autogenerate"):
         pairs = []
-        for table in _compared(context, schemas):
+        for table in _compared(context, schemas, catalog):
             spec = spec_of(table)
             if spec is None:
                 if _is_foreign(context, table, catalog):
-                    yield unpartitioned(context.connection, table)
+                    yield (_schema(context, table), table.name), unpartitioned(context.connection, table)
             else:
                 # Constraints may have been added since the class was mapped.
                 validate(spec, facts_of(table))
@@ -44,17 +44,20 @@ def compare_existing(
         tables = found_tables(context.connection, pairs)
         keys = primary_keys(context.connection, [found.oid for _, _, found in tables])
         for table, wanted, found in tables:
-            present = keys.get(found.oid, ())
+            key, present = (_schema(context, table), table.name), keys.get(found.oid, ())
             if found.strategy is None:
-                yield partitioned(table, wanted, present)
+                yield key, partitioned(table, wanted, present)
                 continue
             compare_scheme(wanted, found)
             compare_primary_key(table, found, present)
-            yield from compare_partitions(table, wanted, found)
+            yield from ((key, each) for each in compare_partitions(table, wanted, found))
 
 
-def _compared(context: AutogenContext, schemas: Collection[str | None]) -> Iterator[Table]:
-    """The tables that Alembic itself compares, referenced ones first."""
+def _compared(context: AutogenContext, schemas: Collection[str | None], catalog: Catalog) -> Iterator[Table]:
+    """
+    The tables that may differ from what we know, and that Alembic itself compares, referenced ones first. The user's
+    filters are asked about no others: what they are called with is Alembic's business.
+    """
     migration = context.migration_context
     for table in context.sorted_tables:
         schema = _schema(context, table)
@@ -62,6 +65,8 @@ def _compared(context: AutogenContext, schemas: Collection[str | None]) -> Itera
         if (
             not is_version
             and schema in schemas
+            and (schema, table.name) in catalog.seen
+            and (spec_of(table) is not None or _is_foreign(context, table, catalog))
             and context.run_name_filters(table.name, "table", {"schema_name": schema})
             and context.run_object_filters(table, table.name, "table", False, None)
         ):

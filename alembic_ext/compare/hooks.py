@@ -12,8 +12,9 @@ from alembic.operations.ops import UpgradeOps
 from alembic_ext.compare.catalog import Catalog, read_catalog
 from alembic_ext.compare.existing import compare_existing
 from alembic_ext.compare.indexes import choose_partitioned
+from alembic_ext.compare.last import pass_last
+from alembic_ext.compare.order import Order
 from alembic_ext.compare.tables import complete_created, complete_dropped, strip_info
-from alembic_ext.conversion_ops import UnpartitionTableOp
 from alembic_ext.filters import NameFilter, ObjectFilter
 from alembic_ext.inspecting import overlook_partitions
 
@@ -44,9 +45,11 @@ def prepare(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> N
         default = context.connection.dialect.default_schema_name
         mapped = {(None if table.schema == default else table.schema, table.name) for table in context.sorted_tables}
         catalog = read_catalog(context.connection, mapped)
-        context._name_filters.append(NameFilter(catalog, mapped))
+        names = NameFilter(catalog, mapped)
+        context._name_filters.append(names)
         context._object_filters.append(ObjectFilter(catalog))
         overlook_partitions(context.inspector, catalog, context.connection)
+        pass_last(context, upgrade_ops, names)
     setattr(context, _ATTRIBUTE, State(catalog))
 
 
@@ -67,8 +70,7 @@ def finish(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> No
         complete_created(context, upgrade_ops)
         complete_dropped(context, upgrade_ops, state.catalog)
         differences = tuple(compare_existing(context, schemas, state.catalog))
-        # What a plain table allows and a partitioned one does not comes while the table is plain.
-        upgrade_ops.ops[:0] = [each for each in differences if isinstance(each, UnpartitionTableOp)]
-        upgrade_ops.ops.extend(each for each in differences if not isinstance(each, UnpartitionTableOp))
+        order = Order.of(context.sorted_tables, state.catalog, context.dialect.default_schema_name)
+        order.arrange(upgrade_ops, tuple(order.ours(differences)))
         choose_partitioned(upgrade_ops, state.catalog)
     strip_info(upgrade_ops)

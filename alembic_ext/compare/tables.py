@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateTableOp, DropTableOp, MigrateOperation, UpgradeOps
@@ -24,7 +24,7 @@ def complete_created(context: AutogenContext, upgrade_ops: UpgradeOps) -> None:
 
 def _with_partitions(context: AutogenContext, operation: MigrateOperation) -> Iterator[MigrateOperation]:
     yield operation
-    if not isinstance(operation, CreateTableOp) or INFO_KEY not in operation.info:
+    if not isinstance(operation, CreateTableOp):
         return
     key = f"{operation.schema}.{operation.table_name}" if operation.schema else operation.table_name
     table = context.table_key_to_table.get(key)
@@ -68,5 +68,5 @@ def _taken_along(context: AutogenContext, operation: DropTableOp, catalog: Catal
 def strip_info(upgrade_ops: UpgradeOps) -> None:
     """Alembic writes ``Table.info`` into the file; a declaration does not belong there."""
     for operation in upgrade_ops.ops:
-        if isinstance(operation, CreateTableOp | DropTableOp) and operation.info:
+        if isinstance(operation, CreateTableOp | DropTableOp) and isinstance(operation.info, Mapping):
             operation.info = {key: value for key, value in operation.info.items() if key != INFO_KEY}

@@ -42,13 +42,37 @@ def _invalid(table: str, index: InvalidIndex) -> Finding:
         message = f"{index.name} on {index.table} is being built"
         return Finding("invalid-index", Severity.INFO, table, message)
     if index.partitioned:
-        message = f"{index.name} on {index.table} is invalid: a partition lacks its index, so no query uses it"
-        remedy = (
-            f"run op.create_partitioned_index again, which goes on with what is there; or build the missing ones "
-            f"CONCURRENTLY and ALTER INDEX {index.name.quoted} ATTACH PARTITION each; or DROP INDEX {index.name.quoted}"
-        )
+        why, remedy = _incomplete(index)
+        message = f"{index.name} on {index.table} is invalid, and no query uses it: {why}"
         return Finding("invalid-index", Severity.WARNING, table, message, remedy)
     message = f"{index.name} on {index.table} is invalid, its build was cut off: writes keep it up, no query uses it"
     drop = f"DROP INDEX CONCURRENTLY {index.name.quoted}"
     remedy = f"run: sa-partman run, or {drop}" if index.ours else drop
     return Finding("invalid-index", Severity.WARNING, table, message, remedy)
+
+
+def _incomplete(index: InvalidIndex) -> tuple[str, str]:
+    """Why an index of a partitioned table is invalid, and what makes it valid."""
+    name = index.name.quoted
+    if index.foreign is not None:
+        return (
+            f"PostgreSQL waits for a part of {index.foreign}, which is a foreign table and can have none",
+            f"DROP INDEX {name}, and run op.create_partitioned_index again, which builds it in another way then",
+        )
+    if index.lacking is not None:
+        return (
+            f"the partition {index.lacking} lacks its part",
+            f"run op.create_partitioned_index again, which goes on with what is there; or build the missing ones "
+            f"CONCURRENTLY and ALTER INDEX {name} ATTACH PARTITION each; or DROP INDEX {name}",
+        )
+    if index.below is not None:
+        return f"its part {index.below} is invalid itself", f"do what is said of {index.below}; this one follows"
+    if index.attached is not None:
+        return (
+            "every partition has its part, but the one that lacked it is gone and PostgreSQL has not counted again",
+            f"ALTER INDEX {name} ATTACH PARTITION {index.attached}",
+        )
+    return (
+        "it was begun for partitions that are all gone",
+        f"run op.create_partitioned_index again, or DROP INDEX {name} and create it anew",
+    )

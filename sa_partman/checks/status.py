@@ -12,13 +12,14 @@ from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, R
 from sa_partman.bounds.grid import Position
 from sa_partman.bounds.text import describe, to_json
 from sa_partman.bounds.values import row_order
-from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.runway import Runway, runways_of, shortest
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import Judge, expiry_of
 from sa_partman.compare.ranges import current_cell
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
+from sa_partman.finding import Finding
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
 from sa_partman.spec.range_spec import RangeSpec
@@ -81,6 +82,7 @@ class TableStatus:
             without a range, or without an end.
         partitions: In key order, sub-partitions behind their parent; then detached tables.
         runway: Seconds from now to the horizon; None without a range of time, or without an end.
+        spills: Rows for which there is no partition fall into a default partition.
     """
 
     table: str
@@ -93,6 +95,7 @@ class TableStatus:
     ahead: int | None
     partitions: tuple[PartitionStatus, ...]
     runway: float | None = None
+    spills: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -105,6 +108,7 @@ class TableStatus:
             "horizon": self.horizon,
             "ahead": self.ahead,
             "runway": self.runway,
+            "spills": self.spills,
             "partitions": [partition.to_dict() for partition in self.partitions],
         }
 
@@ -113,23 +117,39 @@ def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situ
     """The status of one table, whether it fits its declaration or not."""
     misfit = shape_finding(declared, found)
     partitions: tuple[PartitionStatus, ...] = ()
-    horizon, ahead, runway = None, None, None
+    horizon, ahead, runway, spills = None, None, None, False
     if found is not None and misfit is None:
         partitions = (*_level(declared.level, found, situation, 1), *_detached(found))
         runway = shortest(runways_of(declared, found, situation))
         horizon, ahead = _shown(declared, runway)
+        spills = _spills(found, runway)
     return TableStatus(
         str(declared.name if found is None else found.name),
         repr(declared.spec),
         declared.level.partition_by,
         _retention(declared.spec),
         situation.now,
-        "" if misfit is None else misfit.message,
+        _problem(found, misfit),
         horizon,
         ahead,
         partitions,
         None if runway is None else runway.seconds,
+        spills,
     )
+
+
+def _spills(found: FoundTable, runway: Runway | None) -> bool:
+    """Whether the parent whose partitions end first has a default partition."""
+    parents: tuple[Parent, ...] = (found, *found.walk())
+    return any(default_of(each) is not None for each in parents if runway is None or each.name == runway.parent)
+
+
+def _problem(found: FoundTable | None, misfit: Finding | None) -> str:
+    if misfit is None:
+        return ""
+    # Nothing is wrong with the table: what there is to say is how it goes on.
+    going_on = found is not None and found.conversion is not None
+    return f"{misfit.message}; {misfit.remedy}" if going_on else misfit.message
 
 
 def _retention(spec: Any) -> str:

@@ -21,13 +21,20 @@ CONNECT_TIMEOUT = 10
 """Seconds, unless the URL or PGCONNECT_TIMEOUT says otherwise; libpq's own is for ever."""
 
 
+def discovery_of(request: Request) -> Discovery:
+    return Discovery(request.metadata, request.url, request.config, verbose=request.verbose)
+
+
 @contextmanager
-def opened(request: Request) -> Iterator[Maintainer]:
+def opened(request: Request, discovery: Discovery | None = None) -> Iterator[Maintainer]:
     """
+    Args:
+        discovery: What the caller goes on asking; None: one of its own.
+
     Raises:
         ConfigurationError: No metadata, no declaration in it, no URL, or no driver.
     """
-    discovery = Discovery(request.metadata, request.url, request.config, verbose=request.verbose)
+    discovery = discovery or discovery_of(request)
     metadata = discovery.metadata()
     _require_declaration(metadata)
     engine = _engine(discovery.url())

@@ -1,6 +1,9 @@
 """
 Membership: what a table has for itself and its partitions do not take over: owner, privileges, row security, policies,
-replica identity, tablespace, access method, publications. And how a partition differs from its table in it.
+replica identity, tablespace, access method, publications, and what the planner is told of columns, of expressions in
+indexes and by extended statistics. And how a partition differs from its table in it.
+
+docs/members.md lists every column of the catalogs: copied, inherited or left.
 """
 
 from __future__ import annotations
@@ -52,6 +55,68 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnSetting:
+    """
+    What the planner is told of a column.
+
+    Args:
+        name: `STATISTICS`, or an option such as "n_distinct".
+    """
+
+    column: str
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"statistics {self.value}" if self.name == STATISTICS else f"{self.name}={self.value}"
+
+
+STATISTICS = "statistics"
+"""The name of a statistics target among the settings of a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTarget:
+    """
+    The statistics target of an expression in an index.
+
+    Args:
+        index: The topmost of the partitioned indexes that it belongs to.
+        number: Of the index's column, from 1.
+        target: -1: the default one.
+    """
+
+    index: QualifiedName
+    number: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatistics:
+    """
+    Extended statistics of a table.
+
+    Args:
+        kinds: "d" ndistinct, "f" dependencies, "m" mcv; sorted; none for those of one expression.
+        columns: Sorted.
+        expressions: As the server prints them, sorted.
+        target: -1: the default one.
+        name: The object's own.
+    """
+
+    kinds: tuple[str, ...]
+    columns: tuple[str, ...]
+    expressions: tuple[str, ...]
+    target: int = -1
+    name: QualifiedName = field(default=QualifiedName(None, ""), compare=False)
+
+    @property
+    def subject(self) -> tuple[tuple[str, ...], ...]:
+        """What they are about, whatever their target."""
+        return self.kinds, self.columns, self.expressions
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """
     What one table has for itself.
@@ -64,6 +129,9 @@ class Member:
         tablespace: None: the database's default one.
         access_method: None: the table has no storage and names none.
         publications: That name the table itself.
+        columns: Those that somebody set.
+        indexes: Of a partition: of all expressions in its parts of partitioned indexes.
+        statistics: Its extended ones.
         passed_on: A privilege was granted by somebody other than the owner.
         divided: It is partitioned itself.
         reachable: The connected role has the rights of the owner.
@@ -79,6 +147,9 @@ class Member:
     tablespace: str | None = None
     access_method: str | None = None
     publications: frozenset[Publication] = frozenset()
+    columns: frozenset[ColumnSetting] = frozenset()
+    indexes: frozenset[IndexTarget] = frozenset()
+    statistics: frozenset[MemberStatistics] = frozenset()
     passed_on: bool = field(default=False, compare=False)
     divided: bool = field(default=False, compare=False)
     reachable: bool = field(default=True, compare=False)
@@ -117,6 +188,7 @@ class Membership:
             self.fresh,
             tablespace=self.table.tablespace,
             access_method=self.table.access_method,
+            indexes=frozenset(replace(each, target=-1) for each in self.table.indexes),
             divided=divided,
         )
 
@@ -153,7 +225,32 @@ def differences(have: Member, want: Member) -> Iterator[Difference]:
         yield Difference(f"has REPLICA IDENTITY {_identity(have)}, not {_identity(want)}")
     for publication in sorted(want.publications - have.publications, key=lambda each: each.name):
         yield Difference(f"is missing from publication {publication.name}")
+    yield from _planned(have, want)
     yield from _places(have, want)
+
+
+def unsettled(have: Member, want: Member) -> list[ColumnSetting]:
+    """
+    Settings of columns that *have* lacks, by column.
+
+    What the table says nothing of is a partition's own business: it may hold other data than the rest.
+    """
+    return sorted(want.columns - have.columns, key=lambda each: (each.column, each.name != STATISTICS, each.name))
+
+
+def untargeted(have: Member, want: Member) -> list[IndexTarget]:
+    """Targets of expressions in indexes that *have* has, with another target."""
+    mine = {(each.index, each.number): each.target for each in have.indexes}
+    other = (each for each in want.indexes if mine.get((each.index, each.number), each.target) != each.target)
+    return sorted((each for each in other if each.target >= 0), key=lambda each: (str(each.index), each.number))
+
+
+def unmeasured(have: Member, want: Member) -> list[tuple[MemberStatistics, MemberStatistics | None]]:
+    """Extended statistics of the table that *have* lacks; with its own when only their target is another."""
+    mine = {each.subject: each for each in sorted(have.statistics, key=lambda each: str(each.name))}
+    lacking = sorted(want.statistics - have.statistics, key=lambda each: str(each.name))
+    found = ((each, mine.get(each.subject)) for each in lacking)
+    return [(each, own) for each, own in found if own is None or each.target >= 0]
 
 
 def effective(have: Member, want: Member) -> frozenset[Grant]:
@@ -206,6 +303,20 @@ def _places(have: Member, want: Member) -> Iterator[Difference]:
         yield Difference(f"is in {_tablespace(have)}, its table in {_tablespace(want)}", moves=True)
     if want.access_method is not None and have.access_method != want.access_method:
         yield Difference(f"has the access method {have.access_method}, its table {want.access_method}", moves=True)
+
+
+def _planned(have: Member, want: Member) -> Iterator[Difference]:
+    """What the planner is told of the table and not of the partition."""
+    by: dict[str, list[str]] = {}
+    for each in unsettled(have, want):
+        by.setdefault(each.column, []).append(str(each))
+    for column, settings in by.items():
+        yield Difference(f"lacks {', '.join(settings)} of the column {column}")
+    for target in untargeted(have, want):
+        yield Difference(f"lacks statistics {target.target} of column {target.number} of the index {target.index.name}")
+    for like, own in unmeasured(have, want):
+        wanted = f"statistics {like.target} of " if own is not None else ""
+        yield Difference(f"lacks {wanted}the extended statistics {like.name.name}")
 
 
 def _tablespace(member: Member) -> str:

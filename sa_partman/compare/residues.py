@@ -18,6 +18,10 @@ class InvalidIndex:
         partitioned: Over a partitioned table: it lacks the index of a partition.
         built: Somebody builds it right now.
         above: The names of the indexes of the table's parent.
+        lacking: A partition without its part, if there is one, as SQL; this and the next are about *partitioned* ones.
+        below: A part of it that is invalid itself, as SQL.
+        attached: A valid part of it, as SQL.
+        foreign: A foreign table among the partitions of all levels, as SQL.
     """
 
     name: QualifiedName
@@ -26,6 +30,10 @@ class InvalidIndex:
     partitioned: bool = False
     built: bool = False
     above: tuple[str, ...] = ()
+    lacking: str | None = None
+    below: str | None = None
+    attached: str | None = None
+    foreign: str | None = None
 
     @property
     def ours(self) -> bool:
@@ -106,26 +114,20 @@ def changes_of(name: QualifiedName, parent: Anatomy, partition: Anatomy) -> Iter
     Source: PostgreSQL 18, ``ALTER TABLE ... DETACH PARTITION ... FINALIZE`` copies constraints of the parent.
     """
     table = f"ALTER TABLE {name.quoted}"
-    theirs = {column.name: column for column in partition.columns}
-    ours = {column.name for column in parent.columns}
-    gone = [column for column in partition.columns if column.name not in ours]
-    for column in parent.columns:
-        quoted, twin = quote(column.name), theirs.get(column.name)
+    for column, twin in _twins(parent, partition)[0]:
+        quoted = quote(column.name)
         if twin is None:
-            before = next((each for each in gone if each.type == column.type), None)
-            if before is None:
-                words = (column.type, column.filled, "NOT NULL" if column.not_null else "")
-                add = f"{table} ADD COLUMN {quoted} {' '.join(word for word in words if word)}"
-                yield Change(f"the column {column.name} was added", f"{table} DROP COLUMN {quoted}", add, loses=True)
-                continue
-            gone.remove(before)
-            old = quote(before.name)
+            words = (column.type, column.filled, "NOT NULL" if column.not_null else "")
+            add = f"{table} ADD COLUMN {quoted} {' '.join(word for word in words if word)}"
+            yield Change(f"the column {column.name} was added", f"{table} DROP COLUMN {quoted}", add, loses=True)
+            continue
+        if twin.name != column.name:
+            old = quote(twin.name)
             yield Change(
-                f"the column {before.name} was renamed to {column.name}",
+                f"the column {twin.name} was renamed to {column.name}",
                 f"{table} RENAME COLUMN {quoted} TO {old}",
                 f"{table} RENAME COLUMN {old} TO {quoted}",
             )
-            twin = before
         alter = f"{table} ALTER COLUMN {quoted}"
         if twin.type != column.type:
             yield Change(
@@ -143,6 +145,66 @@ def changes_of(name: QualifiedName, parent: Anatomy, partition: Anatomy) -> Iter
                 f"{table} DROP CONSTRAINT {quote(check)}",
                 f"{table} ADD CONSTRAINT {quote(check)} {definition}",
             )
+
+
+def _twins(parent: Anatomy, partition: Anatomy) -> tuple[list[tuple[Column, Column | None]], list[Column]]:
+    """Each column of *parent* with that of *partition*, under this name or an older one; and what *partition* keeps."""
+    theirs = {column.name: column for column in partition.columns}
+    ours = {column.name for column in parent.columns}
+    gone = [column for column in partition.columns if column.name not in ours]
+    pairs = []
+    for column in parent.columns:
+        twin = theirs.get(column.name)
+        if twin is None:
+            twin = next((each for each in gone if each.type == column.type), None)
+            gone = [each for each in gone if each is not twin]
+        pairs.append((column, twin))
+    return pairs, gone
+
+
+def outdated(parent: QualifiedName, table: QualifiedName, new: Anatomy, old: Anatomy) -> str:
+    """
+    Why *table*, which was a partition of *parent* once, can't be attached as it is, and the statements that bring it
+    up to date; empty when it can.
+
+    Args:
+        new: Of *parent*.
+        old: Of *table*.
+
+    Source: PostgreSQL, ``ALTER TABLE ... ATTACH PARTITION``: the same columns, and every CHECK constraint.
+    """
+    alter, (pairs, gone) = f"ALTER TABLE {table.quoted}", _twins(new, old)
+    words, statements = [], []
+    for column, twin in pairs:
+        quoted = quote(column.name)
+        for change in changes_of(table, Anatomy((column,)), Anatomy(() if twin is None else (twin,))):
+            words.append(change.what)
+            if twin is None and column.not_null and not column.filled:
+                fill = f"UPDATE {table.quoted} SET {quoted} = ..."
+                statements += [
+                    f"{alter} ADD COLUMN {quoted} {column.type}",
+                    fill,
+                    f"{alter} ALTER COLUMN {quoted} SET NOT NULL",
+                ]
+            elif " TYPE " in change.redo:
+                statements.append(f"{change.redo} USING CAST({quoted} AS {column.type})")
+            else:
+                statements.append(change.redo)
+    for column in gone:
+        words.append(f"the column {column.name} was dropped")
+        statements.append(f"{alter} DROP COLUMN {quote(column.name)}")
+    known = dict(old.checks)
+    for check, definition in new.checks:
+        if known.get(check) != definition:
+            words.append(f"the constraint {check} was {'changed' if check in known else 'added'}")
+            statements += [f"{alter} DROP CONSTRAINT {quote(check)}"] * (check in known)
+            statements.append(f"{alter} ADD CONSTRAINT {quote(check)} {definition}")
+    if not statements:
+        return ""
+    return (
+        f"{table} can't be attached as it is: {'; '.join(words)} on {parent} since it was detached; nothing was "
+        f"changed. Bring it up to date: {'; '.join(statements)}"
+    )
 
 
 def explained(parent: QualifiedName, partition: QualifiedName, changes: tuple[Change, ...]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote as in_shell
+
 from sa_partman.catalog import FoundTable, LostConversion, UnfinishedConversion
 from sa_partman.finding import Finding, Severity
 from sa_partman.spec.declared import DeclaredTable
@@ -26,14 +28,16 @@ def shape_finding(declared: DeclaredTable, found: FoundTable | None) -> Finding 
             "not-partitioned",
             name,
             f"{name} is declared PARTITION BY {wanted} and is a plain table in the database",
-            "convert it: alembic revision --autogenerate, then alembic upgrade head",
+            f"convert it: sa-partman convert {in_shell(name)}; or in a migration: alembic revision --autogenerate, "
+            f"then alembic upgrade head",
         )
     if _differs(declared, found):
         return _shape(
             "other-key",
             name,
             f"{name} is PARTITION BY {found.strategy} ({found.key}) in the database, declared is {wanted}",
-            "PostgreSQL can't change a partition key; declare what is there, or repartition the table",
+            "PostgreSQL can't change a partition key: declare what is there; or take the declaration off the model and "
+            "migrate, which makes the table plain, then declare it and migrate again",
         )
     return None
 

@@ -12,10 +12,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from sa_partman.bounds.text import check_predicate, for_values
-from sa_partman.key import KeyPart
+from sa_partman.bounds.text import for_values
 from sa_partman.marks import CREATED, adopted, marked
-from sa_partman.names import QualifiedName, quote
+from sa_partman.names import QualifiedName, quote, text_literal
 from sa_partman.plan.actions import (
     ArchiveTable,
     AttachPartition,
@@ -33,6 +32,7 @@ from sa_partman.plan.actions import (
     MoveRows,
     UnmarkDetached,
 )
+from sa_partman.plan.moving import moving
 
 
 class PartitionDDL(ExecutableDDLElement):
@@ -107,12 +107,6 @@ def raw(compiler: DDLCompiler, sql: str) -> str:
     return sql.replace("%", "%%") if getattr(compiler.preparer, "_double_percents", False) else sql
 
 
-def text_literal(value: str) -> str:
-    """*value* between quotes, whatever ``standard_conforming_strings`` says."""
-    escaped = value.replace("'", "''")
-    return "E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else f"'{escaped}'"
-
-
 _Visit = Callable[[Any, DDLCompiler], str]
 
 
@@ -128,6 +122,7 @@ def _on_postgresql(element: type[PartitionDDL]) -> Callable[[_Visit], _Visit]:
 def _create_table(action: CreateTable, compiler: DDLCompiler) -> str:
     # Indexes come with ATTACH; an identity column is the parent's alone, and PostgreSQL 17 refuses a second one.
     like = f"LIKE {relation(compiler, action.like)} INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES"
+    like += " EXCLUDING STATISTICS" if action.without_statistics else ""
     using = "" if action.access_method is None else f" USING {raw(compiler, quote(action.access_method))}"
     place = "" if action.tablespace is None else f" TABLESPACE {raw(compiler, quote(action.tablespace))}"
     by = _by(compiler, action.partition_by)
@@ -229,77 +224,4 @@ def _lock(action: MoveRows, compiler: DDLCompiler) -> str:
 
 @_on_postgresql(MoveRowsDDL)
 def _move_rows(action: MoveRows, compiler: DDLCompiler) -> str:
-    source, target = relation(compiler, action.source), relation(compiler, action.target)
-    columns = tuple(key_sql(part) for part in action.key.parts)
-    where = raw(compiler, check_predicate(action.bound, columns, action.key.types) or "true")
-    # A generated column can't be inserted into, so the list of columns is made where the table is known.
-    body = f"""
-DECLARE
-    waiting bigint;
-    names text;
-BEGIN
-    SELECT count(*) INTO waiting FROM (SELECT FROM {source} WHERE {where} LIMIT {action.limit + 1}) AS few;
-    IF waiting = 0 THEN
-        RETURN;
-    END IF;
-    IF waiting > {action.limit} THEN
-        SELECT count(*) INTO waiting FROM {source} WHERE {where};
-        RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded',
-            MESSAGE = waiting || {raw(compiler, text_literal(_too_many(action)))};
-    END IF;
-    IF EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = {raw(compiler, _regclass(action.source))}
-               AND tgenabled <> 'D' AND tgtype & 1 = 1 AND (NOT tgisinternal
-                   OR (tgparentid <> 0 AND tgconstraint = 0) OR tgconstraint IN (
-                   SELECT oid FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confdeltype <> 'a'
-                   AND confrelid = tgrelid))) THEN
-        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
-            MESSAGE = {raw(compiler, text_literal(_triggers(action)))};
-    END IF;
-    IF pg_catalog.current_setting('wal_level') = 'logical' AND EXISTS (
-            SELECT FROM pg_catalog.pg_partition_ancestors({raw(compiler, _regclass(action.source))}) a
-            JOIN pg_catalog.pg_class c ON c.oid = a.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            JOIN pg_catalog.pg_publication_tables t ON t.schemaname = n.nspname AND t.tablename = c.relname
-            JOIN pg_catalog.pg_publication p ON p.pubname = t.pubname AND p.pubdelete) THEN
-        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
-            MESSAGE = {raw(compiler, text_literal(_published(action)))};
-    END IF;
-    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO names FROM pg_catalog.pg_attribute
-    WHERE attrelid = {raw(compiler, _regclass(action.source))} AND attnum > 0 AND NOT attisdropped
-        AND attgenerated = '';
-    EXECUTE 'WITH moved AS (DELETE FROM ' || {text_literal(source)} || ' WHERE ' || {text_literal(where)}
-        || ' RETURNING ' || names || ') INSERT INTO ' || {text_literal(target)} || ' (' || names
-        || ') OVERRIDING SYSTEM VALUE SELECT ' || names || ' FROM moved';
-END"""
-    return f"DO $sa_partman${body} $sa_partman$"
-
-
-def key_sql(part: KeyPart) -> str:
-    """A part of a partition key, as it stands in a WHERE clause."""
-    return quote(part.column) if part.column is not None else f"({part.expression})"
-
-
-def _regclass(name: QualifiedName) -> str:
-    return f"{text_literal(name.quoted)}::pg_catalog.regclass"
-
-
-def _too_many(action: MoveRows) -> str:
-    return (
-        f" rows of {action.source} belong into the new partition {action.target.name}, and at most {action.limit} are "
-        f"moved in one transaction; nothing was changed. Move them in a maintenance window, or raise the limit."
-    )
-
-
-def _published(action: MoveRows) -> str:
-    # Until it is attached the new table is in no publication of its parent's: subscribers would see the DELETE alone.
-    return (
-        f"{action.source} holds rows that belong into the new partition {action.target.name}, and is published: "
-        f"subscribers would lose them; nothing was changed. Move them by hand: create the partition with another name "
-        f"beside the table, DELETE the rows and keep them aside, attach it, and INSERT them through the table."
-    )
-
-
-def _triggers(action: MoveRows) -> str:
-    return (
-        f"{action.source} holds rows that belong into the new partition {action.target.name}, and moving them would "
-        f"fire its row triggers or foreign key actions; nothing was changed. Move them by hand."
-    )
+    return raw(compiler, moving(action))

@@ -9,19 +9,23 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import DDLCompiler
 
 from sa_partman.anatomy import NAME
-from sa_partman.compare.membership import REPLICA, Policy
-from sa_partman.ddl.elements import PartitionDDL, raw, relation, text_literal
-from sa_partman.names import QualifiedName, quote
+from sa_partman.compare.membership import REPLICA, STATISTICS, Policy
+from sa_partman.ddl.elements import PartitionDDL, raw, relation
+from sa_partman.names import QualifiedName, quote, text_literal
 from sa_partman.plan.member_actions import (
     ChangeOwner,
     CreatePolicy,
+    CreateStatistics,
     DropPolicy,
     GrantPrivileges,
     MemberAction,
     Publish,
     RevokePrivileges,
+    SetColumn,
+    SetIndexTarget,
     SetReplicaIdentity,
     SetRowSecurity,
+    SetStatisticsTarget,
     SetStorage,
     Unpublish,
 )
@@ -122,12 +126,17 @@ def _(action: SetReplicaIdentity, compiler: DDLCompiler) -> str:
     alter = f"{_alter(compiler, action.table)} REPLICA IDENTITY"
     if action.index is None:
         return f"{alter} {REPLICA[action.identity]}"
-    # The partition's part of the index is named by the server when it is attached.
+    named = f"{text_literal(f'{alter} USING INDEX ')} || pg_catalog.quote_ident(c.relname)"
+    return _of_part(named, action.table, action.index, compiler)
+
+
+def _of_part(statement: str, table: QualifiedName, index: QualifiedName, compiler: DDLCompiler) -> str:
+    """*statement* over the part ``c`` of *index* that *table* has: the server named it when it was attached."""
     part = (
-        f"SELECT {text_literal(f'{alter} USING INDEX ')} || pg_catalog.quote_ident(c.relname) "
+        f"SELECT {statement} "
         f"FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid "
-        f"WHERE x.indrelid = {_regclass(relation(compiler, action.table))} "
-        f"AND pg_catalog.pg_partition_root(x.indexrelid) = {_regclass(relation(compiler, action.index))}"
+        f"WHERE x.indrelid = {_regclass(relation(compiler, table))} "
+        f"AND pg_catalog.pg_partition_root(x.indexrelid) = {_regclass(relation(compiler, index))}"
     )
     return f"DO {text_literal(f'BEGIN EXECUTE ({part}); END')}"
 
@@ -141,6 +150,38 @@ def _(action: SetStorage, compiler: DDLCompiler) -> str:
     verb = "RESET" if action.unset else "SET"
     named = (option.partition("=")[0] if action.unset else option for option in action.options)
     return f"{_alter(compiler, action.table)} {verb} ({raw(compiler, ', '.join(named))})"
+
+
+@_sql.register
+def _(action: SetColumn, compiler: DDLCompiler) -> str:
+    setting = action.setting
+    told = f"STATISTICS {setting.value}" if setting.name == STATISTICS else f"({setting.name} = {setting.value})"
+    return f"{_alter(compiler, action.table)} ALTER COLUMN {raw(compiler, quote(setting.column))} SET {told}"
+
+
+@_sql.register
+def _(action: SetIndexTarget, compiler: DDLCompiler) -> str:
+    target = action.target
+    sets = text_literal(f" ALTER COLUMN {target.number} SET STATISTICS {target.target}")
+    named = f"'ALTER INDEX ' || c.oid::pg_catalog.regclass || {sets}"
+    return _of_part(named, action.table, target.index, compiler)
+
+
+_KINDS = {"d": "ndistinct", "f": "dependencies", "m": "mcv"}
+
+
+@_sql.register
+def _(action: CreateStatistics, compiler: DDLCompiler) -> str:
+    like = action.like
+    kinds = f" ({', '.join(_KINDS[kind] for kind in like.kinds)})" if like.kinds else ""
+    subjects = ", ".join((*map(quote, like.columns), *(f"({each})" for each in like.expressions)))
+    name = relation(compiler, action.name)
+    return f"CREATE STATISTICS {name}{kinds} ON {raw(compiler, subjects)} FROM {relation(compiler, action.table)}"
+
+
+@_sql.register
+def _(action: SetStatisticsTarget, compiler: DDLCompiler) -> str:
+    return f"ALTER STATISTICS {relation(compiler, action.name)} SET STATISTICS {action.target}"
 
 
 @_sql.register

@@ -12,6 +12,7 @@ from sa_partman.catalog import FoundTable, Partition
 from sa_partman.checks.asked import Asked
 from sa_partman.checks.coverage import Due, Missing
 from sa_partman.checks.data import DataFacts, LastRuns, TableFacts
+from sa_partman.checks.dumps import dump_finding
 from sa_partman.checks.runway import Runway, runways_of
 from sa_partman.checks.staleness import stale_finding
 from sa_partman.checks.status import TableStatus
@@ -27,6 +28,7 @@ from sa_partman.plan.actions import AttachPartition, CreatePartition
 from sa_partman.plan.steps import Purpose, Step, TablePlan
 from sa_partman.plan.table import plan_table
 from sa_partman.postgres.audit import last_runs
+from sa_partman.postgres.column_options import kept_options
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.facts import data_facts, has_rows_to_read
 from sa_partman.postgres.locks.pooler import dependable
@@ -80,6 +82,7 @@ def _elsewhere(connection: Connection, view: View, asked: Asked) -> Iterator[Fin
         "how the partitions differ from their tables": lambda: differing_findings(connection, view.tables),
         "what the role lacks": lambda: role_findings(connection, _existing(view), asked.as_role),
         "what interrupted work left behind": lambda: left_behind(connection, view),
+        "what the server keeps in columns": lambda: _dumps(connection, _existing(view)),
     }
     for what, read in rooms.items():
         try:
@@ -90,6 +93,13 @@ def _elsewhere(connection: Connection, view: View, asked: Asked) -> Iterator[Fin
                 raise
             found = [_incomplete(what, error)]
         yield from found
+
+
+def _dumps(connection: Connection, tables: Iterable[FoundTable]) -> Iterator[Finding]:
+    """The newest partition tells for all: an older minor version of the server may have made the table."""
+    newest = {max((table.oid, *(each.oid for each in table.walk()))) for table in tables}
+    found = dump_finding(*kept_options(connection, newest)) if newest else None
+    yield from () if found is None else (found,)
 
 
 def _incomplete(what: str, error: DBAPIError) -> Finding:

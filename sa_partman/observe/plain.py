@@ -35,7 +35,8 @@ def footer(table: TableStatus) -> str:
 
 def horizon(table: TableStatus) -> str:
     if table.ahead is not None and table.ahead < 0:
-        return "no partition for now: inserts fail   "
+        fate = "rows fall into the default partition" if table.spills else "inserts fail"
+        return f"no partition for now: {fate}   "
     if table.horizon is None:
         return ""
     return f"horizon {short(table.horizon)}" + (f" ({table.ahead} ahead)   " if table.ahead is not None else "   ")

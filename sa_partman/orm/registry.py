@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from sqlalchemy import MetaData, Table
@@ -24,12 +24,17 @@ def remember(table: Table, spec: PartitionSpec) -> None:
     Notes *spec* on *table*, whose columns may not be there yet.
 
     Raises:
-        DeclarationError: *table* has another declaration already.
+        DeclarationError: *table* has another declaration already, or an ``info`` that holds none.
     """
-    known = table.info.get(INFO_KEY)
+    info: object = table.info
+    if not isinstance(info, MutableMapping):
+        raise DeclarationError(
+            f"{table.fullname}: its info is {info!r}; a declaration is kept there, so make it a dictionary"
+        )
+    known = info.get(INFO_KEY)
     if known is not None and known != spec:
         raise DeclarationError(f"{table.fullname}: declared twice, as {known!r} and as {spec!r}; remove one")
-    table.info[INFO_KEY] = spec
+    info[INFO_KEY] = spec
 
 
 def settle(table: Table) -> None:
@@ -65,8 +70,9 @@ def _words(text: str) -> str:
 
 def spec_of(table: Table) -> PartitionSpec | None:
     """The declaration of *table*, or None."""
-    spec: PartitionSpec | None = table.info.get(INFO_KEY)
-    return spec
+    info: object = table.info  # whatever the user keeps there: SQLAlchemy takes a text as well
+    spec = info.get(INFO_KEY) if isinstance(info, Mapping) else None
+    return spec if isinstance(spec, PartitionSpec) else None
 
 
 def declared(table: Table) -> DeclaredTable:

@@ -27,6 +27,7 @@ class CreateTable:
         unlogged: Its rows are lost in a crash.
         tablespace: None: the default one.
         access_method: None: the default one.
+        without_statistics: It does not take over extended statistics.
     """
 
     name: QualifiedName
@@ -35,6 +36,7 @@ class CreateTable:
     unlogged: bool = False
     tablespace: str | None = None
     access_method: str | None = None
+    without_statistics: bool = field(default=False, compare=False)
 
     in_transaction: ClassVar[bool] = True
 
@@ -146,8 +148,8 @@ class DetachPartition:
 @dataclass(frozen=True, slots=True)
 class FinalizeDetach:
     """
-    End a concurrent detach that was interrupted. Locks the parent: SHARE UPDATE EXCLUSIVE. It has no inverse: what is
-    pending is detached already for every new query.
+    End a concurrent detach that was interrupted. Locks the parent: SHARE UPDATE EXCLUSIVE; *partition*, and tables that
+    refer to *parent*: ACCESS EXCLUSIVE. It has no inverse: what is pending is detached already for every new query.
     """
 
     parent: QualifiedName
@@ -240,11 +242,13 @@ class MarkAdopted:
 @dataclass(frozen=True, slots=True)
 class MoveRows:
     """
-    Move the rows that *bound* takes from *source* into *target*, which is not attached yet. Locks *source*: SHARE ROW
-    EXCLUSIVE.
+    Move the rows that *bound* takes from *source* into *target*, at most one of which is attached. Locks *source*:
+    SHARE ROW EXCLUSIVE. It is refused where it would fire triggers, or a subscriber would see only a part of it.
 
     Args:
         limit: More rows than this are not moved; the step fails and nothing is changed.
+        parent: Whose partitions both were and will be, if neither is attached; a hash is told by it.
+        known_as: The name of *source* for people, where it has another one meanwhile.
     """
 
     source: QualifiedName
@@ -252,11 +256,13 @@ class MoveRows:
     bound: Bound
     key: PartitionKey = field(repr=False)
     limit: int = 100_000
+    parent: QualifiedName | None = None
+    known_as: QualifiedName | None = None
 
     in_transaction: ClassVar[bool] = True
 
     def inverse(self) -> MoveRows:
-        return MoveRows(self.target, self.source, self.bound, self.key, self.limit)
+        return MoveRows(self.target, self.source, self.bound, self.key, self.limit, self.parent)
 
 
 @dataclass(frozen=True, slots=True)

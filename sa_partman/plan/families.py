@@ -4,8 +4,9 @@ Families: tables that foreign keys tie together. What refers to a row goes befor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from sa_partman.catalog import ForeignKey, FoundTable, Parent, Partition
 from sa_partman.finding import Finding, Severity
@@ -27,18 +28,32 @@ def referenced_first(plans: Sequence[TablePlan], keys: Iterable[ForeignKey]) -> 
     for key in keys:
         refers.setdefault(key.referencing, []).append(key.referenced)
     known = {plan.table: plan for plan in plans}
-    done: dict[QualifiedName, TablePlan] = {}
+    return tuple(known[table] for table in by_reference(known, refers))
 
-    def visit(table: QualifiedName, on_the_way: frozenset[QualifiedName]) -> None:
-        if table in done or table in on_the_way or table not in known:
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+def by_reference(names: Iterable[Name], refers: Mapping[Name, Iterable[Name]]) -> tuple[Name, ...]:
+    """
+    *names* in an order in which each comes after those that it refers to, also by way of others.
+
+    Args:
+        names: In any order, which is kept where *refers* says nothing, and in a circle.
+    """
+    wanted = dict.fromkeys(names)
+    done: dict[Name, None] = {}
+
+    def visit(name: Name, on_the_way: frozenset[Name]) -> None:
+        if name in done or name in on_the_way:
             return
-        for other in refers.get(table, ()):
-            visit(other, on_the_way | {table})
-        done[table] = known[table]
+        for other in refers.get(name, ()):
+            visit(other, on_the_way | {name})
+        done[name] = None
 
-    for plan in plans:
-        visit(plan.table, frozenset())
-    return tuple(done.values())
+    for name in wanted:
+        visit(name, frozenset())
+    return tuple(name for name in done if name in wanted)
 
 
 def satellite_steps(

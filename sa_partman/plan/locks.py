@@ -1,7 +1,7 @@
 """
 Locks: which relations a step locks, in which mode and in which order.
 
-Source: PostgreSQL, Explicit Locking; what ALTER TABLE and DROP TABLE take was read from ``pg_locks`` on 14-18.
+Source: PostgreSQL, Explicit Locking; what ALTER TABLE and DROP TABLE take was read from ``pg_locks`` on 14-19.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ from sa_partman.plan.lock_modes import LockMode
 from sa_partman.plan.member_actions import (
     ChangeOwner,
     CreatePolicy,
+    CreateStatistics,
     DropPolicy,
     Publish,
+    SetColumn,
     SetReplicaIdentity,
     SetRowSecurity,
     SetStorage,
@@ -81,9 +83,10 @@ class Relatives:
     Args:
         parent: Whose partition it is.
         default: Its default partition.
-        referenced: Tables that its foreign keys refer to.
+        referenced: Tables that its foreign keys refer to, with all their partitions.
         referencing: Tables whose foreign keys refer to it.
         below: Its partitions of all levels, the lowest first; only known of what goes.
+        before_15: The server attaches a partition without a lock on *referencing*.
     """
 
     parent: QualifiedName | None = None
@@ -91,10 +94,15 @@ class Relatives:
     referenced: tuple[QualifiedName, ...] = ()
     referencing: tuple[QualifiedName, ...] = ()
     below: tuple[QualifiedName, ...] = ()
+    before_15: bool = False
 
 
 Around = Mapping[QualifiedName, Relatives]
 """The relations that are there, each with its relatives; what is missing does not exist (yet)."""
+
+
+Gone = Mapping[QualifiedName, tuple[QualifiedName, ...]]
+"""Partitions that stand alone by now, each with what the foreign keys of its former table refer to."""
 
 
 def subjects_of(actions: Iterable[Action]) -> dict[QualifiedName, bool]:
@@ -118,14 +126,14 @@ def locks_of(actions: Iterable[Action], around: Around) -> tuple[Lock, ...]:
         around: Of every relation that `subjects_of` names. What the step makes itself is not in it: nobody knows it.
     """
     wanted: dict[QualifiedName, Lock] = {}
-    gone: set[QualifiedName] = set()
+    gone: dict[QualifiedName, tuple[QualifiedName, ...]] = {}
     for action in actions:
         for lock in _locks(action, around, gone):
             known = wanted.get(lock.table, lock)
             mode, place = max(known.mode, lock.mode), min(known.place, lock.place)
             wanted[lock.table] = replace(lock, mode=mode, place=place, tree=known.tree or lock.tree)
         if isinstance(action, DetachPartition):
-            gone.add(action.partition)
+            gone[action.partition] = around.get(action.parent, Relatives()).referenced
     return tuple(sorted(wanted.values(), key=lambda lock: lock.place))
 
 
@@ -152,16 +160,16 @@ def _goes(action: Action, name: QualifiedName) -> bool:
     return isinstance(action, DropTable | DropPartition) and name == action.name
 
 
-def _locks(action: Action, around: Around, gone: set[QualifiedName]) -> Iterator[Lock]:
+def _locks(action: Action, around: Around, gone: Gone) -> Iterator[Lock]:
     match action:
         case AttachPartition():
             yield from _attach(action, around)
         case CreatePartition():
             if action.parent in around:
-                yield from _family(around[action.parent], LockMode.SHARE_ROW_EXCLUSIVE, LockMode.SHARE_ROW_EXCLUSIVE)
+                yield from _joined(around[action.parent])
                 yield Lock(action.parent, LockMode.ACCESS_EXCLUSIVE, Place.PARENT)
         case DetachPartition() if action.parent in around:
-            yield from _family(around[action.parent], LockMode.SHARE_ROW_EXCLUSIVE, LockMode.ACCESS_EXCLUSIVE)
+            yield from _parted(around[action.parent])
             yield Lock(action.parent, LockMode.ACCESS_EXCLUSIVE, Place.PARENT)
             yield from _on(action.partition, around, LockMode.ACCESS_EXCLUSIVE)
         case DropPartition() if action.name in around:
@@ -172,9 +180,11 @@ def _locks(action: Action, around: Around, gone: set[QualifiedName]) -> Iterator
         case DropTable() if action.name in around:
             yield from _drop(action.name, around[action.name], gone)
         case FinalizeDetach() if action.parent in around:
+            yield from _parted(around[action.parent])
             yield Lock(action.parent, LockMode.SHARE_UPDATE_EXCLUSIVE, Place.PARENT)
+            yield from _on(action.partition, around, LockMode.ACCESS_EXCLUSIVE)
         case DropDetached() if action.table in around:
-            yield from _drop(action.table, around[action.table], {action.table})
+            yield from _drop(action.table, around[action.table], {action.table: ()})
         case ArchiveTable():
             yield from _on(action.table, around, LockMode.SHARE_ROW_EXCLUSIVE)
         case MoveRows():
@@ -187,7 +197,9 @@ def _locks(action: Action, around: Around, gone: set[QualifiedName]) -> Iterator
 
 def _of_one(action: Action) -> Lock | None:
     """The lock of an action that is about a single table."""
-    if isinstance(action, MarkDetached | UnmarkDetached | MarkAdopted | SetStorage | Publish | Unpublish):
+    if isinstance(action, MarkDetached | UnmarkDetached | MarkAdopted | SetStorage | SetColumn | CreateStatistics):
+        return Lock(action.table, LockMode.SHARE_UPDATE_EXCLUSIVE, Place.PARTITION)
+    if isinstance(action, Publish | Unpublish):
         return Lock(action.table, LockMode.SHARE_UPDATE_EXCLUSIVE, Place.PARTITION)
     if isinstance(action, DropInvalidIndex | ChangeOwner | SetRowSecurity | SetReplicaIdentity):
         return Lock(action.table, LockMode.ACCESS_EXCLUSIVE, Place.PARTITION)
@@ -199,7 +211,7 @@ def _of_one(action: Action) -> Lock | None:
 def _attach(action: AttachPartition, around: Around) -> Iterator[Lock]:
     if action.parent not in around:
         return
-    yield from _family(around[action.parent], LockMode.SHARE_ROW_EXCLUSIVE, LockMode.SHARE_ROW_EXCLUSIVE)
+    yield from _joined(around[action.parent])
     yield Lock(action.parent, LockMode.SHARE_UPDATE_EXCLUSIVE, Place.PARENT)
     if action.partition in around:
         # Its own foreign keys are merged with the parent's, which drops triggers of the tables that they refer to.
@@ -208,19 +220,33 @@ def _attach(action: AttachPartition, around: Around) -> Iterator[Lock]:
     yield from _on(action.partition, around, LockMode.ACCESS_EXCLUSIVE)
 
 
-def _family(relatives: Relatives, referenced: LockMode, referencing: LockMode) -> Iterator[Lock]:
+def _joined(relatives: Relatives) -> Iterator[Lock]:
+    """Around a table that gets a partition."""
     for table in relatives.referenced:
-        yield Lock(table, referenced, Place.REFERENCED)
+        yield Lock(table, LockMode.SHARE_ROW_EXCLUSIVE, Place.REFERENCED)
+    for table in () if relatives.before_15 else relatives.referencing:
+        yield Lock(table, LockMode.SHARE_ROW_EXCLUSIVE, Place.REFERENCED)
+    yield from _default(relatives)
+
+
+def _parted(relatives: Relatives) -> Iterator[Lock]:
+    """Around a table that loses a partition, whose rows may be referenced."""
+    for table in relatives.referenced:
+        yield Lock(table, LockMode.SHARE_ROW_EXCLUSIVE, Place.REFERENCED)
     for table in relatives.referencing:
-        yield Lock(table, referencing, Place.REFERENCED)
+        yield Lock(table, LockMode.ACCESS_EXCLUSIVE, Place.REFERENCED)
+    yield from _default(relatives)
+
+
+def _default(relatives: Relatives) -> Iterator[Lock]:
     if relatives.default is not None:
         yield Lock(relatives.default, LockMode.ACCESS_EXCLUSIVE, Place.DEFAULT)
 
 
-def _drop(name: QualifiedName, relatives: Relatives, gone: set[QualifiedName]) -> Iterator[Lock]:
-    """A table that stands alone takes its triggers off the tables that it refers to."""
+def _drop(name: QualifiedName, relatives: Relatives, gone: Gone) -> Iterator[Lock]:
+    """A table that stands alone takes its triggers off the tables that it refers to; detached, as its table did."""
     if relatives.parent is None or name in gone:
-        for table in relatives.referenced:
+        for table in (*relatives.referenced, *gone.get(name, ())):
             yield Lock(table, LockMode.ACCESS_EXCLUSIVE, Place.REFERENCED)
     else:
         yield Lock(relatives.parent, LockMode.ACCESS_EXCLUSIVE, Place.PARENT)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sa_partman.compare.membership import Policy, Publication
+from sa_partman.compare.membership import (
+    ColumnSetting,
+    IndexTarget,
+    MemberStatistics,
+    Policy,
+    Publication,
+)
 from sa_partman.names import QualifiedName
 
 
@@ -150,6 +156,57 @@ class SetStorage:
 
 
 @dataclass(frozen=True, slots=True)
+class SetColumn:
+    """What the planner is told of a column of *table*. Locks it: SHARE UPDATE EXCLUSIVE. It has no inverse."""
+
+    table: QualifiedName
+    setting: ColumnSetting
+
+    in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetIndexTarget:
+    """
+    The statistics target of an expression in the part that *table* has of a partitioned index. Locks that part: SHARE
+    UPDATE EXCLUSIVE. It has no inverse.
+    """
+
+    table: QualifiedName
+    target: IndexTarget
+
+    in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class CreateStatistics:
+    """
+    Extended statistics of *table*, *name* like those of its table. Locks it: SHARE UPDATE EXCLUSIVE. It has no
+    inverse.
+    """
+
+    table: QualifiedName
+    name: QualifiedName
+    like: MemberStatistics
+
+    in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatisticsTarget:
+    """
+    The target of the extended statistics *name* of *table*. Locks it at most: SHARE UPDATE EXCLUSIVE. It has no
+    inverse.
+    """
+
+    table: QualifiedName
+    name: QualifiedName
+    target: int
+
+    in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """
     Add *table* to a publication. Locks it: SHARE UPDATE EXCLUSIVE.
@@ -191,6 +248,10 @@ MemberAction = (
     | DropPolicy
     | SetReplicaIdentity
     | SetStorage
+    | SetColumn
+    | SetIndexTarget
+    | CreateStatistics
+    | SetStatisticsTarget
     | Publish
     | Unpublish
 )

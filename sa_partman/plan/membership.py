@@ -9,21 +9,26 @@ from sa_partman.anatomy import Grant
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.values import OrderKey, row_order
 from sa_partman.catalog import Parent, Partition, Privileges
-from sa_partman.compare.membership import Member, Membership, effective
+from sa_partman.compare.membership import Member, Membership, effective, unmeasured, unsettled, untargeted
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, CreateTable
 from sa_partman.plan.member_actions import (
     ChangeOwner,
     CreatePolicy,
+    CreateStatistics,
     DropPolicy,
     GrantPrivileges,
     MemberAction,
     Publish,
     RevokePrivileges,
+    SetColumn,
+    SetIndexTarget,
     SetReplicaIdentity,
     SetRowSecurity,
+    SetStatisticsTarget,
     SetStorage,
 )
+from sa_partman.plan.naming import statistics_name
 from sa_partman.plan.steps import Purpose, Step
 
 
@@ -57,7 +62,7 @@ def as_members(step: Step, membership: Membership) -> Step:
             actions.append(_placed(action, membership))
             continue
         changes = tuple(_changes_of_new(name, membership, divided=divided[name]))
-        late = tuple(each for each in changes if isinstance(each, SetReplicaIdentity) and each.index is not None)
+        late = tuple(each for each in changes if _needs_index(each))
         published += [each for each in changes if isinstance(each, Publish)]
         before = [each for each in changes if each not in late and not isinstance(each, Publish)]
         here = _placed(action, membership)
@@ -65,6 +70,11 @@ def as_members(step: Step, membership: Membership) -> Step:
         actions += [*before, here, *late] if isinstance(here, AttachPartition) else [here, *before, *late]
     # A publication may need another role than the table, so they come last.
     return replace(step, actions=(*actions, *published))
+
+
+def _needs_index(change: MemberAction) -> bool:
+    """Whether *change* is about the table's part of an index, which it gets when it is attached."""
+    return isinstance(change, SetIndexTarget) or (isinstance(change, SetReplicaIdentity) and change.index is not None)
 
 
 def _subject(action: Action) -> QualifiedName | None:
@@ -75,11 +85,16 @@ def _subject(action: Action) -> QualifiedName | None:
 
 
 def _placed(action: Action, membership: Membership) -> Action:
-    """A table made apart takes the place of its table by name; one that is made as a partition does by itself."""
+    """
+    A table made apart takes the place of its table by name; one that is made as a partition does by itself.
+
+    Extended statistics would come without their target, and only from a table that has them itself.
+    """
     if not isinstance(action, CreateTable):
         return action
     table = membership.table
-    return replace(action, tablespace=table.tablespace, access_method=table.access_method)
+    own = bool(table.statistics)
+    return replace(action, tablespace=table.tablespace, access_method=table.access_method, without_statistics=own)
 
 
 def _changes_of_new(name: QualifiedName, membership: Membership, *, divided: bool) -> Iterator[MemberAction]:
@@ -98,8 +113,25 @@ def changes(name: QualifiedName, have: Member, want: Member) -> Iterator[MemberA
         yield SetReplicaIdentity(
             name, want.replica_identity, want.replica_index, have.replica_identity, have.replica_index
         )
+    yield from _planned(name, have, want)
     for publication in sorted(want.publications - have.publications, key=lambda each: each.name):
         yield Publish(name, publication, as_connected=not publication.usable)
+
+
+def _planned(name: QualifiedName, have: Member, want: Member) -> Iterator[MemberAction]:
+    """What the planner is told."""
+    for setting in unsettled(have, want):
+        yield SetColumn(name, setting)
+    for target in untargeted(have, want):
+        yield SetIndexTarget(name, target)
+    for like, own in unmeasured(have, want):
+        if own is None:
+            made = statistics_name(name, like.name.name)
+            yield CreateStatistics(name, made, like)
+            if like.target >= 0:
+                yield SetStatisticsTarget(name, made, like.target)
+        else:
+            yield SetStatisticsTarget(name, own.name, like.target)
 
 
 def _grants(name: QualifiedName, have: Member, want: Member) -> Iterator[MemberAction]:

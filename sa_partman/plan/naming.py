@@ -145,3 +145,8 @@ def _range_fields(level: RangeLevel, bound: RangeBound) -> dict[str, Any]:
         fields["tenant"] = label_of(bound.lower[0])
         fields["suffix"] = f"{fields['tenant']}_{suffix}"
     return fields
+
+
+def statistics_name(partition: QualifiedName, like: str) -> QualifiedName:
+    """What those extended statistics of *partition* are called that its table calls *like*."""
+    return partition.sibling(join_name(partition.name, like))

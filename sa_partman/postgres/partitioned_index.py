@@ -3,6 +3,9 @@ Indexes on partition trees, built without blocking writers: PostgreSQL has no CO
 
 The index is made ON ONLY the partitioned table, each leaf gets its own concurrently, and each is attached. What an
 interrupted build left is found and used, or dropped when it is invalid.
+
+Where a partition is a foreign table, PostgreSQL counts it and waits for its part for ever. There the leaves get theirs
+first, and a plain CREATE INDEX, which looks at no foreign table, takes them over.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -21,8 +25,8 @@ from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.sqlstate import worth_retrying
 
 _PARENT = text("""
-SELECT i.oid AS index_oid, t.oid AS table_oid, x.indisunique AS unique, pg_get_indexdef(i.oid) AS definition,
-    quote_ident(i.relname) AS printed, format('%I.%I', n.nspname, t.relname) AS table_printed
+SELECT i.oid AS index_oid, t.oid AS table_oid, x.indisunique AS unique, x.indisvalid AS valid,
+    pg_get_indexdef(i.oid) AS definition, format('%I.%I', n.nspname, t.relname) AS table_printed
 FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid
 JOIN pg_class t ON t.oid = x.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE i.oid = to_regclass(:name)
@@ -30,15 +34,52 @@ WHERE i.oid = to_regclass(:name)
 
 _CHILDREN = text("""
 SELECT n.nspname AS schema, c.relname AS name, c.oid, CAST(c.relkind AS text) AS kind,
-    (SELECT h.inhrelid FROM pg_inherits h JOIN pg_index x ON x.indexrelid = h.inhrelid
-     WHERE h.inhparent = CAST(:index AS oid) AND x.indrelid = c.oid) AS attached
+    a.oid AS attached, a.nspname AS index_schema, a.relname AS index_name
 FROM pg_inherits p JOIN pg_class c ON c.oid = p.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN LATERAL (
+    SELECT i.oid, m.nspname, i.relname FROM pg_inherits h JOIN pg_index x ON x.indexrelid = h.inhrelid
+    JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace m ON m.oid = i.relnamespace
+    WHERE h.inhparent = CAST(:index AS oid) AND x.indrelid = c.oid
+) a ON true
 WHERE p.inhparent = CAST(:table AS oid) AND c.relkind IN ('r', 'p') AND NOT p.inhdetachpending
 ORDER BY n.nspname, c.relname
 """)
 
+_TREE = text("""
+SELECT n.nspname AS schema, c.relname AS name, c.oid, CAST(c.relkind AS text) AS kind
+FROM pg_partition_tree(CAST(CAST(:table AS oid) AS regclass)) p
+JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'f') ORDER BY n.nspname, c.relname
+""")
+
 _LEFT = text("SELECT indisvalid, indrelid FROM pg_index WHERE indexrelid = to_regclass(:name)")
 _VALID = text("SELECT indisvalid FROM pg_index WHERE indexrelid = CAST(:oid AS oid)")
+
+
+_ROUNDS = 3
+"""Partitions that come while an index is built are looked for again so often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    An index over a partition tree, as it is to be.
+
+    Args:
+        name: With its schema.
+        table: The partitioned table, whose oid is *oid*.
+        tail: What stands behind the table's name in CREATE INDEX.
+    """
+
+    name: QualifiedName
+    table: QualifiedName
+    oid: int
+    unique: bool
+    tail: str
+
+    @property
+    def head(self) -> str:
+        return "CREATE UNIQUE INDEX" if self.unique else "CREATE INDEX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,46 +93,109 @@ class _Node:
     tail: str
 
 
-def build_partitioned_index(connection: Connection, index: QualifiedName, policy: LockPolicy | None = None) -> None:
+def build_partitioned_index(connection: Connection, wanted: Wanted, policy: LockPolicy | None = None) -> None:
     """
-    Completes *index*, which exists ON ONLY the partitioned table, down to every leaf.
+    Builds *wanted* down to every leaf, or goes on with what is there of it.
 
     Args:
         connection: In autocommit, because CONCURRENTLY runs outside of transactions.
-        index: With its schema.
 
     Raises:
-        CatalogError: There is no such index.
+        CatalogError: The name is taken, or the foreign tables among the partitions allow no such index; nothing was
+            changed.
         ExecutionError: A leaf's index could not be built; call it again, and it goes on with what is left.
     """
-    row = connection.execute(_PARENT, {"name": index.quoted}).one_or_none()
+    policy = policy or LockPolicy()
+    row = connection.execute(_PARENT, {"name": wanted.name.quoted}).one_or_none()
+    if row is not None and row.table_oid != wanted.oid:
+        raise CatalogError(f"{wanted.name} is no index of {wanted.table}; nothing was changed. Rename one of the two")
+    if row is not None and row.valid:
+        return
+    tree = connection.execute(_TREE, {"table": wanted.oid}).all()
+    foreign = [QualifiedName(each.schema, each.name) for each in tree if each.kind == "f"]
+    if foreign:
+        _require_possible(wanted, foreign[0], begun=row is not None)
+        for each in tree:
+            if each.kind == "r":
+                leaf = QualifiedName(each.schema, each.name)
+                name = leaf.sibling(join_name(each.name, wanted.name.name))
+                _build(connection, wanted.head, wanted.tail, leaf, name, each.oid, leaf=True, policy=policy)
+        _plainly(connection, wanted, policy)
+        return
+    if row is not None and not tree:
+        # It was begun when there were partitions, and none is left whose part could make it valid.
+        patiently(connection, f"DROP INDEX {wanted.name.quoted}", str(wanted.table), policy)
+        row = None
     if row is None:
-        raise CatalogError(f"{index}: there is no such index; nothing was changed")
-    head = f"CREATE {'UNIQUE ' if row.unique else ''}INDEX"
-    _, found, tail = row.definition.partition(f" ON ONLY {row.table_printed} ")
-    if not found:
-        raise CatalogError(f"{index} is not an index of a partitioned table: {row.definition}")
-    _complete(connection, _Node(row.index_oid, index, row.table_oid, head, tail), policy or LockPolicy())
-    if not connection.execute(_VALID, {"oid": row.index_oid}).scalar_one():
-        raise ExecutionError(
-            f"{index} is still invalid: a partition came while it was built. Run it again, and it goes on."
+        sql = f"{wanted.head} {quote(wanted.name.name)} ON ONLY {wanted.table.quoted} {wanted.tail}"
+        patiently(connection, sql, str(wanted.table), policy)
+        row = connection.execute(_PARENT, {"name": wanted.name.quoted}).one()
+    _finish(connection, wanted, row, policy)
+
+
+def _require_possible(wanted: Wanted, foreign: QualifiedName, *, begun: bool) -> None:
+    """
+    Raises:
+        CatalogError: PostgreSQL has no such index where a partition is a foreign table.
+    """
+    if wanted.unique:
+        raise CatalogError(
+            f"{wanted.name} is unique, and {foreign} is a foreign table: PostgreSQL has no unique index over both; "
+            f"nothing was changed. Create it on each of the other partitions, or detach {foreign}"
+        )
+    if begun:
+        raise CatalogError(
+            f"{wanted.name} was begun ON ONLY {wanted.table}, and PostgreSQL waits for a part of {foreign}, which is a "
+            f"foreign table, for ever; nothing was changed. DROP INDEX {wanted.name.quoted}, and run this again: it is "
+            f"built in another way then"
         )
 
 
+def _plainly(connection: Connection, wanted: Wanted, policy: LockPolicy) -> None:
+    """CREATE INDEX on all of it: every leaf has its part, so nothing is read, and the lock is held for an instant."""
+    sql = f"{wanted.head} {quote(wanted.name.name)} ON {wanted.table.quoted} {wanted.tail}"
+    patiently(connection, sql, str(wanted.table), policy)
+
+
+def _finish(connection: Connection, wanted: Wanted, row: Any, policy: LockPolicy) -> None:
+    head = f"CREATE {'UNIQUE ' if row.unique else ''}INDEX"
+    _, found, tail = row.definition.partition(f" ON ONLY {row.table_printed} ")
+    if not found:
+        raise CatalogError(f"{wanted.name} is not an index of a partitioned table: {row.definition}")
+    node = _Node(row.index_oid, wanted.name, row.table_oid, head, tail)
+    for _ in range(_ROUNDS):
+        _complete(connection, node, policy)
+        if connection.execute(_VALID, {"oid": row.index_oid}).scalar_one():
+            return
+    raise ExecutionError(
+        f"{wanted.name} is still invalid: partitions came while it was built, or a partition of several levels has no "
+        f"partition yet. Run it again, and it goes on."
+    )
+
+
 def _complete(connection: Connection, node: _Node, policy: LockPolicy) -> None:
+    part: QualifiedName | None = None
     for child in connection.execute(_CHILDREN, {"index": node.index, "table": node.table}).all():
         if child.attached is not None:
+            part = QualifiedName(child.index_schema, child.index_name)
             if child.kind == "p":
-                _complete(connection, _below(node, child.attached, node.name, child.oid), policy)
+                _complete(connection, _below(node, child.attached, part, child.oid), policy)
             continue
         table = QualifiedName(child.schema, child.name)
         name = table.sibling(join_name(child.name, node.name.name))
-        _build(connection, node, table, name, child.oid, leaf=child.kind == "r", policy=policy)
+        _build(connection, node.head, node.tail, table, name, child.oid, leaf=child.kind == "r", policy=policy)
         if child.kind == "p":
             oid = connection.exec_driver_sql(f"SELECT {_regclass(name)}").scalar_one()
             _complete(connection, _below(node, oid, name, child.oid), policy)
-        attach = f"ALTER INDEX {node.name.quoted} ATTACH PARTITION {name.quoted}"
-        patiently(connection, attach, str(table), policy)
+        _attach(connection, node, name, policy)
+    if part is not None and not connection.execute(_VALID, {"oid": node.index}).scalar_one():
+        # The partition that lacked its part is gone. To attach one once more makes PostgreSQL count again.
+        _attach(connection, node, part, policy)
+
+
+def _attach(connection: Connection, node: _Node, part: QualifiedName, policy: LockPolicy) -> None:
+    sql = f"ALTER INDEX {node.name.quoted} ATTACH PARTITION {part.quoted}"
+    patiently(connection, sql, str(node.name), policy)
 
 
 def _below(node: _Node, index: int, name: QualifiedName, table: int) -> _Node:
@@ -100,7 +204,8 @@ def _below(node: _Node, index: int, name: QualifiedName, table: int) -> _Node:
 
 def _build(
     connection: Connection,
-    node: _Node,
+    head: str,
+    tail: str,
     table: QualifiedName,
     name: QualifiedName,
     oid: int,
@@ -120,10 +225,10 @@ def _build(
     if leaf:
         # Its waits for older transactions are lock waits with nobody behind them.
         connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.budget * 1000)}ms'")
-        sql = f"{node.head} CONCURRENTLY {quote(name.name)} ON {table.quoted} {node.tail}"
+        sql = f"{head} CONCURRENTLY {quote(name.name)} ON {table.quoted} {tail}"
         connection.exec_driver_sql(_driver(sql))
     else:
-        sql = f"{node.head} {quote(name.name)} ON ONLY {table.quoted} {node.tail}"
+        sql = f"{head} {quote(name.name)} ON ONLY {table.quoted} {tail}"
         patiently(connection, sql, str(table), policy)
 
 
@@ -164,15 +269,6 @@ def drop_partitioned_index(connection: Connection, index: QualifiedName, policy:
         connection: In autocommit.
     """
     patiently(connection, f"DROP INDEX {index.quoted}", str(index), policy or LockPolicy())
-
-
-def invalid_leaves(connection: Connection, index: QualifiedName) -> Iterator[QualifiedName]:
-    """Partitions that have no valid index attached to *index* yet, of the first level."""
-    row = connection.execute(_PARENT, {"name": index.quoted}).one_or_none()
-    if row is not None:
-        for child in connection.execute(_CHILDREN, {"index": row.index_oid, "table": row.table_oid}):
-            if child.attached is None:
-                yield QualifiedName(child.schema, child.name)
 
 
 def _regclass(name: QualifiedName) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import Connection, text
 
-from sa_partman.compare.residues import Anatomy, Change, Column, InvalidIndex, Unvalidated, changes_of
+from sa_partman.compare.residues import Anatomy, Change, Column, InvalidIndex, Unvalidated, changes_of, outdated
+from sa_partman.errors import ExecutionError
 from sa_partman.names import QualifiedName
 
 _INVALID = text("SELECT ARRAY(SELECT indexrelid FROM pg_catalog.pg_index WHERE NOT indisvalid)")
@@ -22,10 +24,24 @@ SELECT n.nspname, i.relname, m.nspname, t.relname, t.oid, i.relkind = 'I',
             WHERE b.datname = pg_catalog.current_database() AND b.relid = t.oid),
     ARRAY(SELECT CAST(c.relname AS text) FROM pg_catalog.pg_inherits h
           JOIN pg_catalog.pg_index p ON p.indrelid = h.inhparent JOIN pg_catalog.pg_class c ON c.oid = p.indexrelid
-          WHERE h.inhrelid = t.oid)
+          WHERE h.inhrelid = t.oid),
+    w.lacking, w.below, w.attached, (SELECT min(CAST(CAST(f.oid AS regclass) AS text))
+        FROM pg_catalog.pg_partition_tree(t.oid) p JOIN pg_catalog.pg_class f ON f.oid = p.relid WHERE f.relkind = 'f')
 FROM unnest(CAST(:oids AS oid[])) AS u(oid) JOIN pg_catalog.pg_index x ON x.indexrelid = u.oid
 JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = i.relnamespace
 JOIN pg_catalog.pg_class t ON t.oid = x.indrelid JOIN pg_catalog.pg_namespace m ON m.oid = t.relnamespace
+LEFT JOIN LATERAL (
+    SELECT min(CASE WHEN d.indexrelid IS NULL THEN CAST(CAST(c.oid AS regclass) AS text) END) AS lacking,
+        min(d.name) FILTER (WHERE NOT d.indisvalid) AS below, min(d.name) FILTER (WHERE d.indisvalid) AS attached
+    FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid
+    LEFT JOIN LATERAL (
+        SELECT y.indexrelid, y.indisvalid, pg_catalog.format('%I.%I', o.nspname, j.relname) AS name
+        FROM pg_catalog.pg_index y JOIN pg_catalog.pg_inherits g ON g.inhrelid = y.indexrelid
+        JOIN pg_catalog.pg_class j ON j.oid = y.indexrelid JOIN pg_catalog.pg_namespace o ON o.oid = j.relnamespace
+        WHERE y.indrelid = c.oid AND g.inhparent = x.indexrelid
+    ) d ON true
+    WHERE h.inhparent = t.oid AND i.relkind = 'I' AND c.relkind <> 'f'
+) w ON true
 WHERE i.relpersistence <> 't' AND NOT x.indisvalid
 ORDER BY 1, 2
 """)
@@ -83,10 +99,13 @@ def invalid_indexes(connection: Connection) -> tuple[InvalidIndex, ...]:
     """All of the database; one quick query when there are none, because planning the other one takes longer."""
     found = connection.execute(_INVALID).scalar_one()
     rows = connection.execute(_INDEXES, {"oids": found}) if found else ()
-    return tuple(
-        InvalidIndex(QualifiedName(*row[0:2]), QualifiedName(*row[2:4]), row[4], row[5], row[6], tuple(row[7]))
-        for row in rows
-    )
+    return tuple(_invalid(*row) for row in rows)
+
+
+def _invalid(schema: str, name: str, table_schema: str, table: str, *rest: Any) -> InvalidIndex:
+    relation, partitioned, built, above, *parts = rest
+    names = QualifiedName(schema, name), QualifiedName(table_schema, table)
+    return InvalidIndex(*names, relation, partitioned, built, tuple(above), *parts)
 
 
 def unvalidated(connection: Connection) -> tuple[Unvalidated, ...]:
@@ -118,6 +137,25 @@ def changed_meanwhile(connection: Connection, pending: Iterable[Pending]) -> dic
         if parent in known and partition in known
     }
     return {pair: found for pair, found in changes.items() if found}
+
+
+def require_current(connection: Connection, attached: Iterable[tuple[QualifiedName, QualifiedName]]) -> None:
+    """
+    Args:
+        attached: Partitioned tables, each with a table that is to be attached again.
+
+    Raises:
+        ExecutionError: A partitioned table was changed since; the message has what brings the other up to date.
+    """
+    pairs = tuple(attached)
+    if not pairs:
+        return
+    known = _anatomies(connection, {name for pair in pairs for name in pair})
+    for parent, table in pairs:
+        if parent in known and table in known:
+            why = outdated(parent, table, known[parent], known[table])
+            if why:
+                raise ExecutionError(why)
 
 
 def _anatomies(connection: Connection, names: Iterable[QualifiedName]) -> dict[QualifiedName, Anatomy]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import runpy
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine, text
 
+from sa_partman import Converter
+from sa_partman.plan.conversion.steps import ConversionStep
 from tests.support.command import AT, Project
 
 PLAIN = """
@@ -114,3 +118,40 @@ def test_2_for_wrong_words(plain: Project, arguments: list[str], said: str) -> N
 
     assert 2 == ended.code
     assert said in ended.err
+
+
+@pytest.mark.parametrize(("verb", "ends"), [("--resume", "p"), ("--abort", "r")])
+def test_a_conversion_in_progress_is_named_everywhere_with_the_commands_that_end_it(
+    plain: Project, engine: Engine, verb: str, ends: str
+) -> None:
+    """Typed as they are printed; `run` is no failure meanwhile."""
+    _stopped(plain, engine)
+    said = [plain.run(each, "--at", AT) for each in ("check", "status", "plan")] + [
+        plain.run("run", "--yes", "--at", AT)
+    ]
+    command = f"sa-partman convert public.events {verb}"
+
+    assert [1, 0, 1, 0] == [each.code for each in said]
+    for each in said:
+        assert "a conversion of public.events is in progress; next step: swap:" in each.out + each.err
+        assert command in each.out + each.err
+
+    ended = plain.run(*command.split()[1:], "--yes", "--at", AT)
+
+    assert 0 == ended.code
+    assert ends == kind(engine)
+    assert "in progress" not in plain.run("check", "--at", AT).out
+
+
+def _stopped(project: Project, engine: Engine) -> None:
+    """Killed between the new table and the swap."""
+    models = runpy.run_path(str(project.folder / "models.py"))
+
+    def report(step: ConversionStep, seconds: float, /) -> None:
+        if step.id == "parent":
+            raise KeyError(step.id)
+
+    with pytest.raises(KeyError):
+        Converter(engine, models["Base"].metadata, now=datetime(2030, 6, 15, tzinfo=UTC)).convert(
+            "events", report=report
+        )

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import alembic
 import pytest
+from alembic.operations import Operations
+
+from alembic_ext import plugin
 
 ROOT = Path(__file__).parents[2]
 SINCE = tuple(map(int, alembic.__version__.split(".")[:2])) >= (1, 18)
@@ -34,6 +37,53 @@ def test_alembic_can_be_imported(installed: Path) -> None:
     ended = python("import alembic, alembic.command, alembic.autogenerate", installed)
 
     assert (0, "") == (ended.returncode, ended.stderr)
+
+
+def test_a_project_that_only_has_it_installed_is_left_alone(installed: Path) -> None:
+    """Importing sa_partman listens to events of every Table, and our guards replace what Alembic does."""
+    code = """
+import sys
+import alembic.command
+from alembic.operations import Operations
+registered = Operations._to_impl._registry.values()
+print("sa_partman" in sys.modules, {each.__module__.partition(".")[0] for each in registered})
+"""
+    ended = python(code, installed)
+
+    assert ("", "False {'alembic'}\n") == (ended.stderr, ended.stdout)
+
+
+def test_the_entry_point_offers_every_operation() -> None:
+    import alembic_ext.operations  # noqa: F401
+
+    offered = [name for name, each in vars(Operations).items() if _module(each).startswith("alembic_ext.")]
+
+    assert list(plugin.OPERATIONS) == sorted(offered)
+
+
+def _module(operation: object) -> str:
+    registered = getattr(operation, "__globals__", {}).get("op_cls")
+    return str(getattr(registered, "__module__", ""))
+
+
+@pytest.mark.skipif(not SINCE, reason="Alembic before 1.18 has no plugins")
+def test_an_operation_works_without_a_line_in_env_py(installed: Path, database_url: str) -> None:
+    code = f"""
+import sys
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+engine = create_engine({database_url!r})
+with engine.begin() as connection:
+    connection.exec_driver_sql("CREATE TABLE t (k text NOT NULL) PARTITION BY LIST (k)")
+    op = Operations(MigrationContext.configure(connection))
+    op.create_partition("t_a", "t", values=["a"])
+    print(connection.exec_driver_sql("SELECT to_regclass('t_a')").scalar())
+engine.dispose()
+"""
+    ended = python(code, installed)
+
+    assert ("", "t_a\n") == (ended.stderr, ended.stdout)
 
 
 @pytest.mark.skipif(not SINCE, reason="Alembic before 1.18 has no plugins")

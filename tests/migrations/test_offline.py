@@ -1,11 +1,16 @@
 """``alembic upgrade --sql``: what can be known without a server is written, the rest is refused."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from alembic.util import CommandError
 
 from tests.migrations.project import COUNTRIES, EVENTS, Project
+
+ROOT = Path(__file__).parents[2]
 
 TREE = """
 class Sample(Partitioned, Base):
@@ -86,3 +91,66 @@ def test_what_needs_the_server_is_refused(project: Project, operation: str) -> N
 
     with pytest.raises(CommandError, match=r"--sql.*connection"):
         project.sql(f"{previous}:head")
+
+
+REFUSED = [
+    "op.partition_table('lines', PartitionByRange('at', interval='1 month'), primary_key=['id', 'at'])",
+    "op.unpartition_table('events', PartitionByRange('created_at', interval='1 month'), primary_key=['id'])",
+    "op.repartition_table('events', PartitionByHash('id', modulus=2))",
+    "op.provision_partitions('events', PartitionByRange('created_at', interval='1 month'))",
+    "op.create_partition('p', 'events', default=True, partition_by=PartitionByHash('id', modulus=2))",
+]
+BEFORE = "op.create_table('lines', sa.Column('id', sa.BigInteger), sa.Column('at', sa.Date))"
+
+
+@pytest.mark.parametrize("configured", ["", "transaction_per_migration=True"])
+@pytest.mark.parametrize("operation", REFUSED)
+def test_what_is_refused_in_the_middle_leaves_no_half_of_a_script(
+    project: Project, operation: str, configured: str
+) -> None:
+    """Neither a revision before it, nor a BEGIN: whoever pipes it into psql changes nothing."""
+    if configured:
+        project.configured(configured)
+    project.migrate(EVENTS)
+    previous = project.rows("SELECT version_num FROM alembic_version")[0]
+    project.written(BEFORE)
+    project.written(operation, imports="from sa_partman import *")
+
+    with pytest.raises(CommandError, match="--sql"):
+        project.sql(f"{previous}:head")
+
+    assert "" == project.output.getvalue()
+
+
+def test_a_script_is_whole_where_nothing_is_refused(project: Project) -> None:
+    project.migrate(EVENTS)
+    previous = project.rows("SELECT version_num FROM alembic_version")[0]
+    project.written(BEFORE)
+
+    script = project.sql(f"{previous}:head")
+
+    assert script.startswith("BEGIN;")
+    assert script.rstrip().endswith("COMMIT;")
+
+
+def test_without_the_line_in_env_py_half_a_script_rolls_itself_back(tmp_path: Path, database_url: str) -> None:
+    """The first operation of ours is the first thing that it hears of us: the lines before it are written."""
+    code = f"""
+import sys
+from tests.migrations.project import Project
+from pathlib import Path
+project = Project(Path({str(tmp_path)!r}), {database_url!r}, line="", prelude="target_metadata = None")
+project.written({BEFORE!r})
+project.written({REFUSED[0]!r}, imports="from sa_partman import *")
+try:
+    project.sql("head")
+except Exception as error:
+    print(type(error).__name__)
+sys.stdout.write(project.output.getvalue())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    lines = [line for line in done.stdout.splitlines() if line]
+
+    assert "CommandError" in lines, done.stderr
+    assert "BEGIN;" in lines
+    assert "ROLLBACK;" == lines[-1]

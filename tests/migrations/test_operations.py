@@ -259,6 +259,54 @@ class TestConcurrently:
         assert ["orders_eu"] == list(project.partitions("orders"))
 
 
+class TestInAutocommit:
+    """Inside of ``autocommit_block()``: no transaction of the caller's, and none of Alembic's either."""
+
+    BLOCK = "with op.get_context().autocommit_block():\n    "
+
+    def test_a_concurrent_detach_is_one(self, project: Project) -> None:
+        project.migrate(COUNTRIES)
+        project.written(self.BLOCK + "op.detach_partition('orders_us', 'orders', concurrently=True)")
+
+        project.upgrade()
+
+        assert ["orders_eu"] == list(project.partitions("orders"))
+        assert project.rows("SELECT obj_description('orders_us'::regclass)")[0].startswith("sa_partman")
+
+    @pytest.mark.parametrize(
+        "step",
+        [
+            "op.repartition_table('orders', PartitionByList('country', values={'eu': ['de', 'us'], 'us': ['fr']}))",
+            "op.create_partition('orders_jp', 'orders', values=['jp'])",
+            "op.drop_partition('orders_us', 'orders')",
+        ],
+        ids=lambda step: step.partition("(")[0],
+    )
+    def test_a_step_is_one_transaction(self, project: Project, step: str) -> None:
+        """All of it or nothing, under its timeout."""
+        project.migrate(COUNTRIES)
+        project.execute("INSERT INTO orders (country) VALUES ('de'), ('fr'), ('us')")
+        before = project.partitions("orders")
+        project.written(
+            self.BLOCK + f"op.execute(\"SET lock_timeout = '50ms'\")\n    {step}",
+            imports="from sa_partman import PartitionByList",
+        )
+        engine = project.engine
+        with engine.begin() as holder:
+            holder.execute(text("LOCK TABLE ONLY orders IN SHARE UPDATE EXCLUSIVE MODE"))
+            with pytest.raises(CommandError, match="another transaction holds the table"):
+                project.upgrade()
+        engine.dispose()
+
+        assert before == project.partitions("orders")
+        assert not project.exists("orders_jp")
+        assert 3 == project.scalar("SELECT count(*) FROM orders")
+
+        project.upgrade()
+
+        assert before != project.partitions("orders")
+
+
 def test_the_session_is_given_back_as_it_was(project: Project) -> None:
     project.migrate(COUNTRIES)
     settings = {"search_path": "public, pg_catalog", "lock_timeout": "7s", "TimeZone": "Asia/Tokyo"}

@@ -83,7 +83,7 @@ def test_autogenerate_writes_nothing_and_says_how_to_go_on(
     with caplog.at_level(logging.WARNING, "alembic_ext"):
         plain.check()
 
-    assert "public.events: a conversion is in progress; next step: " in caplog.text
+    assert "a conversion of public.events is in progress; next step: " in caplog.text
     assert RESUME in caplog.text
     assert "pass" == body(plain.revision())
 
@@ -143,7 +143,7 @@ def test_an_undo_in_progress_is_told_too(plain: Project, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING, "alembic_ext"):
         plain.check()
 
-    assert "public.events: the undo of a conversion is in progress; next step: " in caplog.text
+    assert "the undo of the conversion of public.events is in progress; next step: " in caplog.text
 
     resumed(plain)
     plain.check()
@@ -153,7 +153,7 @@ def test_the_operation_leaves_a_conversion_in_progress_alone(plain: Project) -> 
     plain.revision()
     stopped_after(plain, "parent")
 
-    with pytest.raises(CommandError, match=r"a conversion is in progress; next step: swap: .*--resume"):
+    with pytest.raises(CommandError, match=r"conversion of public.events is in progress; next step: swap: .*--resume"):
         plain.upgrade()
 
     resumed(plain)
@@ -175,7 +175,7 @@ def test_check_status_plan_and_run_say_the_same(plain: Project, step: str) -> No
         assert [Severity.WARNING] == [each.severity for each in found]
         assert RESUME in found[0].remedy
         assert "not-partitioned" not in {each.code for each in maintainer.check()}
-        assert status.problem == ("" if step == "cutover" else found[0].message)
+        assert status.problem == ("" if step == "cutover" else f"{found[0].message}; {found[0].remedy}")
         assert result.ok
         assert "conversion-in-progress" in {each.code for each in result.findings} or step == "cutover"
     resumed(plain)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 import click
 
 from sa_partman.bounds.interval import Duration
 from sa_partman.checks.asked import Asked
+from sa_partman.cli.discovery.find import Discovery
 from sa_partman.cli.failures import PENDING
-from sa_partman.cli.opening import opened
+from sa_partman.cli.opening import discovery_of, opened
 from sa_partman.cli.output import print_json, print_lines
 from sa_partman.cli.request import Request, shared
 from sa_partman.cli.words import finding_lines
+from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.checking import Checked, checked
 from sa_partman.observe.metrics import look_text
+
+_MIGRATED = ("missing-table", "not-partitioned", "other-key")
+"""Findings whose remedy is a migration."""
 
 
 def _length(_: click.Context, __: click.Parameter, value: str | None) -> Duration | None:
@@ -32,9 +41,11 @@ def command(
     request: Request, min_horizon: Duration | None, max_age: Duration | None, as_role: str | None, prometheus: bool
 ) -> int:
     """Say what is wrong, or about to go wrong; exit with 1 if anything is."""
-    with opened(request) as maintainer:
+    discovery = discovery_of(request)
+    with opened(request, discovery) as maintainer:
         asked = Asked.of(min_horizon, max_age, as_role)
         seen = checked(maintainer.settings, request.only, asked, with_status=prometheus)
+        seen = replace(seen, findings=(*seen.findings, *_migrations(discovery, seen.findings)))
     problems = sum(finding.is_problem for finding in seen.findings)
     if prometheus:
         click.echo(look_text(seen.tables, seen.findings, seen.last), nl=False)
@@ -43,6 +54,24 @@ def command(
     else:
         _print(seen, problems)
     return PENDING if problems else 0
+
+
+def _migrations(discovery: Discovery, findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Whether migrations know the declarations: where env.py was run anyway, or where one has to be written."""
+    project = discovery.env_py
+    if project is None or not (project.was_run or any(each.code in _MIGRATED for each in findings)):
+        return
+    env = project.ignorant()
+    if env is not None:
+        path = os.path.relpath(env)
+        yield Finding(
+            "env-py",
+            Severity.WARNING,
+            "",
+            f"{path} does not import alembic_ext.autogenerate, so that alembic revision --autogenerate knows nothing "
+            f"of the declarations: it converts and creates nothing for them",
+            f"write into {path}: import alembic_ext.autogenerate",
+        )
 
 
 def _print(seen: Checked, problems: int) -> None:

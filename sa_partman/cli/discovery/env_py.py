@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 OFFLINE, ONLINE = True, False
+LINE, PLUGIN = "alembic_ext.autogenerate", "sa_partman.alembic_ext"
+"""What tells autogenerate of declarations: a module to import, or a plugin to name."""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class Heard:
     metadata: Found | None = None
     url: URL | None = None
     error: BaseException | None = None
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass
@@ -74,6 +78,24 @@ class EnvPy:
         """
         found: URL | None = self._first(lambda heard: heard.url)
         return found
+
+    @property
+    def was_run(self) -> bool:
+        return bool(self._heard)
+
+    def ignorant(self) -> Path | None:
+        """
+        The env.py itself when autogenerate does not know there what is declared: nothing in it imports
+        ``alembic_ext.autogenerate``, and ``autogenerate_plugins`` does not name us. None when it does, or when the
+        file can't be run.
+        """
+        from alembic.script import ScriptDirectory
+
+        heard = self._ask(OFFLINE)
+        named = any(fnmatch(PLUGIN, pattern) for pattern in heard.plugins)
+        if named or LINE in sys.modules or (heard.error is not None and heard.metadata is None):
+            return None
+        return Path(ScriptDirectory.from_config(self.config).env_py_location)
 
     def _first(self, wanted: Callable[[Heard], Any]) -> Any:
         for way in (OFFLINE, ONLINE):
@@ -111,6 +133,7 @@ class EnvPy:
         def listening(*arguments: Any, **options: Any) -> None:
             said = signature(configure).bind(*arguments, **options).arguments
             connection, url = said.get("connection"), said.get("url")
+            heard.plugins = tuple(said.get("autogenerate_plugins") or ())
             heard.metadata = heard.metadata or metadata_of(said.get("target_metadata"))
             heard.url = heard.url or _postgresql(
                 url or self.config.get_main_option("sqlalchemy.url") if connection is None else connection.engine.url

@@ -22,6 +22,7 @@ from sa_partman.plan.conversion.parts import Parts, history_name
 from sa_partman.plan.conversion.refusals import refusals_of
 from sa_partman.plan.conversion.request import ConversionRequest, Profile
 from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
+from sa_partman.plan.naming import statistics_name
 
 _AX = "ACCESS EXCLUSIVE"
 _SUX = "SHARE UPDATE EXCLUSIVE"
@@ -56,6 +57,12 @@ def statistics_of(anatomy: Anatomy, *, back: bool = False) -> frozenset[Qualifie
     temporary = frozenset(each.name.sibling(carry.temporary(each.name.name)) for each in anatomy.statistics)
     history = frozenset(each.name.sibling(history_name(each.name.name)) for each in anatomy.statistics)
     return temporary if back else temporary | history
+
+
+def leaf_statistics_of(request: ConversionRequest, anatomy: Anatomy) -> frozenset[QualifiedName]:
+    """The names of statistics objects that the partitions beside the history take."""
+    leaves = tuple(_Attach(request, anatomy).future_partitions())
+    return frozenset(statistics_name(leaf.name, each.name.name) for leaf in leaves for each in anatomy.statistics)
 
 
 def _notes(request: ConversionRequest, anatomy: Anatomy) -> Iterator[str]:
@@ -194,6 +201,7 @@ class _Attach(Parts):
             yield each.statement
             yield from settings.commented(f"TABLE {each.name.quoted}", CREATED)
             yield from settings.leaf_settings(self.anatomy, each.name, divided=each.divided)
+            yield from settings.leaf_statistics(self.anatomy, each.name)
             if each.top:
                 for foreign in self.anatomy.foreign_keys:
                     yield f"ALTER TABLE {each.name.quoted} ADD CONSTRAINT {quote(foreign.name)} {foreign.definition}"
@@ -201,6 +209,7 @@ class _Attach(Parts):
                 # Otherwise ATTACH would look into it for rows of the history.
                 excluded = f"ADD CONSTRAINT {quote(self.request.check)} CHECK (NOT ({self.predicate}))"
                 yield f"ALTER TABLE {each.name.quoted} {excluded}"
+        yield from carry.index_targets(self.anatomy, self.new, self.local)
         yield from carry.triggers(self.anatomy, self.new)
 
     # -- afterwards ------------------------------------------------------------------------------------------------

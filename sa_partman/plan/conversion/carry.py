@@ -98,12 +98,18 @@ def _index_settings(anatomy: Anatomy, index: Index, new: QualifiedName, name: st
     place = new.sibling(name).quoted
     if index.tablespace is not None:
         yield f"ALTER INDEX {place} SET TABLESPACE {quote(index.tablespace)}"
-    for number, target in index.targets:
-        yield f"ALTER INDEX {place} ALTER COLUMN {number} SET STATISTICS {target}"
     yield from commented(f"INDEX {place}", index.comment)
     for each in anatomy.constraints:
         if each.name == index.constraint:
             yield from commented(f"CONSTRAINT {quote(name)} ON {new.quoted}", each.comment)
+
+
+def index_targets(anatomy: Anatomy, new: QualifiedName, local: frozenset[str]) -> Iterator[str]:
+    """The statistics targets of expressions in the indexes of `keys`, and in the parts that partitions have by now."""
+    for index in carried(anatomy, local):
+        for number, target in index.targets:
+            place = new.sibling(temporary(index.name)).quoted
+            yield f"ALTER INDEX {place} ALTER COLUMN {number} SET STATISTICS {target}"
 
 
 def primary_key_name(anatomy: Anatomy) -> str:

@@ -14,6 +14,7 @@ from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion import carry, settings
 from sa_partman.plan.conversion.refusals import dependent_refusals, table_refusals
 from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep, Refusal
+from sa_partman.plan.moving import copying
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def _refusals(request: UndoRequest) -> Iterator[Refusal]:
     if request.elsewhere > request.limit:
         yield Refusal(
             f"{request.elsewhere} rows are in other partitions, and at most {request.limit} are moved inside the swap",
-            "raise the limit in a maintenance window (--max-rows), or wait for the strategy that copies",
+            "raise the limit in a maintenance window (--max-rows)",
         )
     if request.twice:
         key = ", ".join(request.primary_key)
@@ -171,7 +172,7 @@ class _Detach:
         for trigger in self.anatomy.triggers:
             yield f"DROP TRIGGER {quote(trigger.name)} ON {self.table.quoted}"
         yield f"ALTER TABLE {self.table.quoted} DETACH PARTITION {self.history.quoted}"
-        yield from self._rows()
+        yield copying(self.table, self.history)
         yield f"ALTER TABLE {self.table.quoted} RENAME TO {quote(self.parts.name)}"
         yield f"ALTER TABLE {self.history.quoted} RENAME TO {quote(self.table.name)}"
         for index in self.anatomy.indexes:
@@ -203,13 +204,6 @@ class _Detach:
             if sequence.identity:
                 temporary = sequence.name.sibling(carry.temporary(sequence.name.name))
                 yield f"ALTER SEQUENCE {temporary.quoted} RENAME TO {quote(sequence.name.name)}"
-
-    def _rows(self) -> Iterator[str]:
-        names = ", ".join(quote(column.name) for column in self.anatomy.columns if not column.generated)
-        yield (
-            f"INSERT INTO {self.history.quoted} ({names}) OVERRIDING SYSTEM VALUE "
-            f"SELECT {names} FROM {self.table.quoted}"
-        )
 
     def _index_comments(self, index: Index) -> Iterator[str]:
         own = next(each for each in self.request.history.indexes if each.name == self.request.indexes[index.name])

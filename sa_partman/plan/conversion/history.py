@@ -13,7 +13,10 @@ from sa_partman.plan.conversion.steps import Refusal
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel
 
-_COPY = "it needs its rows moved: a strategy that copies them comes in a later release"
+_COPY = (
+    "its rows would have to move, and a conversion in place moves none: create the partitioned table under another "
+    "name, copy the rows (INSERT ... SELECT) while nobody writes, and rename the two"
+)
 
 
 def unserved(declared: DeclaredTable) -> Refusal | None:

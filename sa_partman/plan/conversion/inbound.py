@@ -62,7 +62,7 @@ def again(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Agai
         if found is not None and not (key.acts and anatomy.server < 15):
             return found
         if found is not None and policy != "drop":
-            return _acts(key)
+            return _acts(key, request)
     if policy == "drop":
         return None
     return _refused(key, request, anatomy)
@@ -78,7 +78,7 @@ def inbound_refusals(request: ConversionRequest, anatomy: Anatomy, profile: Prof
             yield Refusal(
                 f"{unmatched} rows of {key.table} refer to no row by {key.name} in its composite form "
                 f"({', '.join(found.columns)})",
-                "fill those columns of it first, or drop that foreign key (--inbound drop)",
+                f"fill those columns of it first, or drop that foreign key ({request.inbound_choice('drop')})",
             )
 
 
@@ -104,10 +104,10 @@ def _composite(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) ->
 
 
 def _refused(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Refusal:
-    drop = "drop that foreign key (--inbound drop)"
+    drop = f"drop that foreign key ({request.inbound_choice('drop')})"
     if key.table == anatomy.name:
         return Refusal(f"the foreign key {key.name} refers to the table itself", drop)
-    composite = ", let it refer by the partition key too (--inbound composite)" * (
+    composite = f", let it refer by the partition key too ({request.inbound_choice('composite')})" * (
         _composite(key, request, anatomy) is not None
     )
     return Refusal(
@@ -117,9 +117,9 @@ def _refused(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> R
     )
 
 
-def _acts(key: InboundKey) -> Refusal:
+def _acts(key: InboundKey, request: ConversionRequest) -> Refusal:
     return Refusal(
         f"{key.table} refers to it by {key.name} with an ON DELETE action, which PostgreSQL 14 also takes when an "
         f"UPDATE moves a row to another partition",
-        "upgrade to PostgreSQL 15, make it NO ACTION, or drop that foreign key (--inbound drop)",
+        f"upgrade to PostgreSQL 15, make it NO ACTION, or drop that foreign key ({request.inbound_choice('drop')})",
     )

@@ -14,6 +14,7 @@ from sa_partman.plan.conversion.attach import statistics_of
 from sa_partman.plan.conversion.refusals import dependent_refusals, table_refusals
 from sa_partman.plan.conversion.request import new_table
 from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.plan.moving import copying
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +24,12 @@ class PlainRequest:
         anatomy: Of the partitioned table, with the storage parameters and the persistence of its partitions.
         primary_key: Column names that the plain table's primary key is to have; none for no primary key.
         nullable: Columns that may be NULL in the plain table.
-        rows: How many there are.
-        limit: How many are copied at most.
         own: What single partitions have for themselves, and what refers to them, as PostgreSQL describes it.
     """
 
     anatomy: Anatomy
     primary_key: tuple[str, ...]
     nullable: tuple[str, ...]
-    rows: int
-    limit: int
     own: tuple[str, ...] = ()
 
     @property
@@ -52,11 +49,6 @@ class PlainRequest:
 
 def plain_refusals(request: PlainRequest) -> Iterator[Refusal]:
     yield from table_refusals(request.anatomy)
-    if request.rows > request.limit:
-        yield Refusal(
-            f"it has {request.rows} rows, and at most {request.limit} are copied inside a transaction",
-            "undo a conversion in place with: sa-partman convert --undo, or raise the limit in a maintenance window",
-        )
     for own in request.own:
         yield Refusal(f"{own}, which belongs to single partitions", "drop it before")
     for name in request.primary_key:
@@ -100,9 +92,9 @@ def make_plain(request: PlainRequest) -> Iterator[str]:
     yield from carry.create_like(anatomy, new, None)
     for name in request.nullable:
         yield f"ALTER TABLE {new.quoted} ALTER COLUMN {quote(name)} DROP NOT NULL"
-    names = carry.columns(tuple(column.name for column in anatomy.columns if not column.generated))
-    yield f"INSERT INTO {new.quoted} ({names}) SELECT {names} FROM {table.quoted}"
+    yield copying(table, new)
     yield from carry.keys(anatomy, new, request.primary_key, frozenset())
+    yield from carry.index_targets(anatomy, new, frozenset())
     yield from carry.identities(anatomy, new)
     yield from settings.extended_statistics(anatomy, new)
     yield from _foreign_keys(anatomy, new)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sa_partman.anatomy import Anatomy, Index
+from sa_partman.names import quote
 from sa_partman.plan.conversion.inbound import inbound_refusals
 from sa_partman.plan.conversion.request import ConversionRequest, Profile
 from sa_partman.plan.conversion.steps import Refusal
@@ -14,7 +15,7 @@ def refusals_of(request: ConversionRequest, anatomy: Anatomy, profile: Profile) 
     """Every reason, in the order of importance."""
     yield from table_refusals(anatomy)
     if anatomy.persistence == "u" and not request.declared.level.spec.unlogged:
-        yield Refusal("the table is UNLOGGED", "ALTER TABLE ... SET LOGGED first, or declare unlogged=True")
+        yield Refusal("the table is UNLOGGED", f"{_alter(anatomy)} SET LOGGED first, or declare unlogged=True")
     yield from _rows(request, profile)
     yield from _primary_key(request, anatomy)
     yield from _keys(request, anatomy)
@@ -26,7 +27,7 @@ def refusals_of(request: ConversionRequest, anatomy: Anatomy, profile: Profile) 
     if anatomy.replica_identity == "i":
         yield Refusal(
             f"the replica identity is the index {anatomy.replica_index}, which each new partition would need anew",
-            "ALTER TABLE ... REPLICA IDENTITY DEFAULT or FULL",
+            f"{_alter(anatomy)} REPLICA IDENTITY DEFAULT, or FULL",
         )
 
 
@@ -55,7 +56,7 @@ def _rows(request: ConversionRequest, profile: Profile) -> Iterator[Refusal]:
     if profile.outside:
         yield Refusal(
             f"{profile.outside} rows lie outside the bound of the history partition{sample}",
-            "choose a later boundary (--boundary), correct those rows, or wait for the strategy that copies",
+            "choose a later boundary (--boundary), or correct those rows",
         )
 
 
@@ -69,15 +70,14 @@ def _primary_key(request: ConversionRequest, anatomy: Anatomy) -> Iterator[Refus
         elif not column.not_null and name not in request.declared.level.key.columns:
             yield Refusal(
                 f"{name} is to be in the primary key and may be NULL",
-                f"ALTER TABLE {request.table.quoted} ALTER COLUMN ... SET NOT NULL first",
+                f"{_alter(anatomy)} ALTER COLUMN {quote(name)} SET NOT NULL first",
             )
     if present is None:
         return
     if not request.primary_key and present.name not in request.choices.unique:
         yield Refusal(
             f"the model declares no primary key, and the table has {present.name}",
-            f"declare it, keep it on the history only (--unique {present.name}=local), or drop it "
-            f"(--unique {present.name}=drop)",
+            f"declare it, {request.unique_choice(present.name)}",
         )
     included = sorted({*present.included} & {*request.primary_key})
     if included:
@@ -86,7 +86,7 @@ def _primary_key(request: ConversionRequest, anatomy: Anatomy) -> Iterator[Refus
             "take it out of INCLUDE first",
         )
     if request.primary_key and present.name in request.choices.unique:
-        yield Refusal(f"{present.name} is the primary key, which the model declares", "leave --unique for it out")
+        yield Refusal(f"{present.name} is the primary key, which the model declares", _CHOSEN)
     if present.columns != request.primary_key or present.name in request.choices.unique:
         for user in anatomy.key_users:
             yield Refusal(
@@ -100,32 +100,31 @@ def _keys(request: ConversionRequest, anatomy: Anatomy) -> Iterator[Refusal]:
     present = {index.name for index in anatomy.indexes if index.unique or index.kind == "x"}
     for name in request.choices.unique:
         if name not in present:
-            yield Refusal(f"there is no unique index {name}", f"--unique takes one of {', '.join(sorted(present))}")
+            yield Refusal(f"there is no unique index {name}", f"there are: {', '.join(sorted(present)) or 'none'}")
     for index in anatomy.indexes:
         if not index.valid:
-            yield Refusal(f"the index {index.name} is invalid", "REINDEX INDEX CONCURRENTLY it, or drop it")
+            name = request.table.sibling(index.name).quoted
+            remedy = f"REINDEX INDEX CONCURRENTLY {name}, or DROP INDEX {name}"
+            yield Refusal(f"the index {index.name} is invalid", remedy)
         elif index.name in request.choices.unique:
             continue
         elif index.kind == "x":
-            yield Refusal(f"the exclusion constraint {index.name}", _choices(index))
+            yield Refusal(f"the exclusion constraint {index.name}", request.unique_choice(index.name))
         elif not index.immediate:
-            yield Refusal(f"the constraint {index.name} is deferrable", f"make it NOT DEFERRABLE, {_choices(index)}")
+            remedy = f"drop it and add it again NOT DEFERRABLE, {request.unique_choice(index.name)}"
+            yield Refusal(f"the constraint {index.name} is deferrable", remedy)
         elif index.unique and index.kind != "p":
             missing = sorted(key - {*index.columns})
             if missing:
-                yield _unique(index, missing)
+                yield _unique(request, index, missing)
 
 
-def _unique(index: Index, missing: list[str]) -> Refusal:
+def _unique(request: ConversionRequest, index: Index, missing: list[str]) -> Refusal:
     shown = ", ".join("(an expression)" if column is None else column for column in index.columns)
     return Refusal(
         f"{index.name} is unique over ({shown}) and lacks {', '.join(missing)}: a partitioned table can't enforce it",
-        f"extend it in the model and migrate that first, {_choices(index)}",
+        f"extend it in the model and migrate that first, {request.unique_choice(index.name)}",
     )
-
-
-def _choices(index: Index) -> str:
-    return f"keep it on the history only (--unique {index.name}=local), or drop it (--unique {index.name}=drop)"
 
 
 def _triggers(anatomy: Anatomy) -> Iterator[Refusal]:
@@ -146,6 +145,8 @@ def dependent_refusals(anatomy: Anatomy) -> Iterator[Refusal]:
             )
 
 
+_CHOSEN = "leave that choice out: the model says what becomes of a primary key"
+_NOT_ENFORCED = " NOT ENFORCED"
 _NOT_PROVEN = {"c": "the CHECK constraint", "f": "the foreign key", "n": "the NOT NULL constraint"}
 
 
@@ -154,11 +155,32 @@ def _constraints(anatomy: Anatomy) -> Iterator[Refusal]:
         kind = _NOT_PROVEN.get(constraint.kind)
         if kind is None:
             continue
-        if not constraint.validated:
-            unproven = "NOT ENFORCED" if constraint.definition.endswith("NOT ENFORCED") else "NOT VALID"
-            yield Refusal(f"{kind} {constraint.name} is {unproven}", "VALIDATE it first, or drop it")
-        if constraint.no_inherit and constraint.kind != "f":
-            yield Refusal(f"{kind} {constraint.name} is NO INHERIT", "make it an ordinary one, or drop it")
+        alter, name = _alter(anatomy), quote(constraint.name)
+        drop = f"{alter} DROP CONSTRAINT {name}"
+        again = f"{alter} ADD CONSTRAINT {name} {_ordinary(constraint.definition)}"
+        if constraint.definition.endswith(_NOT_ENFORCED):
+            # PostgreSQL 18 proves nothing that is not enforced, and can make only a foreign key enforced.
+            enforce = f"{alter} ALTER CONSTRAINT {name} ENFORCED" if constraint.kind == "f" else f"{drop}; {again}"
+            yield Refusal(f"{kind} {constraint.name} is NOT ENFORCED", f"{enforce}; or drop it: {drop}")
+        elif not constraint.validated:
+            prove = f"{alter} VALIDATE CONSTRAINT {name}"
+            yield Refusal(f"{kind} {constraint.name} is NOT VALID", f"{prove}; or drop it: {drop}")
+        if constraint.no_inherit and constraint.kind == "c":
+            yield Refusal(f"{kind} {constraint.name} is NO INHERIT", f"{drop}; {again}; or only drop it")
+        elif constraint.no_inherit and constraint.kind == "n":
+            inherit = f"{alter} ALTER CONSTRAINT {name} INHERIT"
+            yield Refusal(f"{kind} {constraint.name} is NO INHERIT", f"{inherit}; or drop it: {drop}")
+
+
+def _ordinary(definition: str) -> str:
+    """A constraint's *definition*, enforced, proved and inherited."""
+    for words in (_NOT_ENFORCED, " NOT VALID", " NO INHERIT"):
+        definition = definition.removesuffix(words)
+    return definition
+
+
+def _alter(anatomy: Anatomy) -> str:
+    return f"ALTER TABLE {anatomy.name.quoted}"
 
 
 def _publications(anatomy: Anatomy) -> Iterator[Refusal]:
@@ -167,5 +189,6 @@ def _publications(anatomy: Anatomy) -> Iterator[Refusal]:
             yield Refusal(
                 f"the publication {publication.name} filters rows or columns of it, which PostgreSQL allows for a "
                 f"partitioned table only with publish_via_partition_root",
-                "ALTER PUBLICATION ... SET (publish_via_partition_root = true), or drop the filter",
+                f"ALTER PUBLICATION {quote(publication.name)} SET (publish_via_partition_root = true), or drop the "
+                f"filter",
             )

@@ -72,7 +72,8 @@ class ConversionRequest:
         history: The bound of the partition that the table's present rows become.
         situation: The clock and the tenants.
         choices: What the user decided.
-        concurrently: Build indexes without blocking writers; impossible inside a transaction.
+        concurrently: Build indexes without blocking writers; impossible inside a transaction, so False means that an
+            operation of a migration asks, and has arguments where the command has options.
     """
 
     declared: DeclaredTable
@@ -95,6 +96,15 @@ class ConversionRequest:
     def old(self) -> QualifiedName:
         """The partition that the table becomes."""
         return self.table.sibling(join_name(self.table.name, "history"))
+
+    def unique_choice(self, name: str) -> str:
+        """What can become of a unique index without the partition key, as whoever asked would write it."""
+        written = f"--unique {name}={{}}" if self.concurrently else f"unique={{{{{name!r}: '{{}}'}}}}"
+        return f"keep it on the history only ({written.format('local')}), or drop it ({written.format('drop')})"
+
+    def inbound_choice(self, policy: InboundPolicy) -> str:
+        """The same for foreign keys that refer to the table."""
+        return f"--inbound {policy}" if self.concurrently else f"inbound={policy!r}"
 
     @property
     def check(self) -> str:

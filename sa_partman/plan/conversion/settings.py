@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sa_partman.anatomy import HERE, NAME, Anatomy, Column, ExtendedStatistics, Policy, Privileges
 from sa_partman.names import QualifiedName, join_name, quote
+from sa_partman.plan.naming import statistics_name
 
 _REPLICA = {"d": "DEFAULT", "f": "FULL", "n": "NOTHING"}
 
@@ -115,6 +117,13 @@ def extended_statistics(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
     """CREATE STATISTICS under temporary names."""
     for each in anatomy.statistics:
         yield from create_statistics(each, each.name.sibling(join_name(each.name.name, "pnew")), new, anatomy.owner)
+
+
+def leaf_statistics(anatomy: Anatomy, leaf: QualifiedName) -> Iterator[str]:
+    """The same for a partition: the planner looks at the statistics of each by itself."""
+    for each in anatomy.statistics:
+        name = statistics_name(leaf, each.name.name)
+        yield from create_statistics(replace(each, comment=None), name, leaf, anatomy.owner)
 
 
 def create_statistics(like: ExtendedStatistics, name: QualifiedName, table: QualifiedName, owner: str) -> Iterator[str]:

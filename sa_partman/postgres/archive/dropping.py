@@ -10,7 +10,6 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.text import check_predicate
-from sa_partman.ddl.elements import key_sql
 from sa_partman.errors import ConfigurationError, ExecutionError, VerificationFailed
 from sa_partman.plan.actions import DropDetached, DropTable
 from sa_partman.plan.steps import Step
@@ -83,7 +82,7 @@ def _work(
 def _require_expired(connection: Connection, action: DropDetached) -> None:
     if action.expired is None or action.key is None:
         return
-    columns = tuple(key_sql(part) for part in action.key.parts)
+    columns = tuple(part.sql for part in action.key.parts)
     inside = check_predicate(action.expired, columns, action.key.types)
     sql = f"SELECT count(*) FROM {action.table.quoted} WHERE ({inside}) IS NOT TRUE"
     others = connection.execute(text(sql.replace(":", r"\:"))).scalar_one()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from sa_partman.bounds.text import check_predicate
-from sa_partman.ddl.elements import key_sql
 from sa_partman.ddl.render import render
 from sa_partman.errors import VerificationFailed
 from sa_partman.key import PartitionKey
@@ -85,7 +84,7 @@ def _check(connection: Connection, load: Load) -> bool:
     """A CHECK that says what the bound says, so that ATTACH need not read the rows while it holds its locks."""
     attach = next(each for each in load.attach if isinstance(each, AttachPartition) and each.partition == load.table)
     key: PartitionKey = attach.key
-    inside = check_predicate(attach.bound, tuple(key_sql(part) for part in key.parts), key.types)
+    inside = check_predicate(attach.bound, tuple(part.sql for part in key.parts), key.types)
     if inside is None:
         return False
     sql = f"ALTER TABLE {load.table.quoted} ADD CONSTRAINT {_CHECK} CHECK ({inside})"

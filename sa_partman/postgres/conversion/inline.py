@@ -77,7 +77,6 @@ def unpartition_inline(
     name: QualifiedName,
     primary_key: Sequence[str],
     *,
-    limit_rows: int,
     nullable: Sequence[str] = (),
 ) -> None:
     """
@@ -86,7 +85,6 @@ def unpartition_inline(
     Args:
         name: With its schema; of any strategy, converted in place or not.
         primary_key: Column names that the plain table's primary key is to have.
-        limit_rows: A table with more rows is refused.
         nullable: Columns that lose their NOT NULL, which they got for the partitioned table's primary key.
 
     Raises:
@@ -98,7 +96,7 @@ def unpartition_inline(
         if anatomy is None or anatomy.kind != "p":
             refusals: tuple[Refusal, ...] = (Refusal(f"{name} is no partitioned table", "see sa-partman status"),)
         else:
-            request = _request(connection, anatomy, tuple(primary_key), tuple(nullable), limit_rows)
+            request = _request(connection, anatomy, tuple(primary_key), tuple(nullable))
             refusals = _refusals(connection, request)
             if not refusals:
                 _execute(connection, tuple(make_plain(request)))
@@ -107,15 +105,13 @@ def unpartition_inline(
 
 
 def _request(
-    connection: Connection, anatomy: Anatomy, primary_key: tuple[str, ...], nullable: tuple[str, ...], limit: int
+    connection: Connection, anatomy: Anatomy, primary_key: tuple[str, ...], nullable: tuple[str, ...]
 ) -> PlainRequest:
     options, persistence = storage(connection, anatomy.oid)
     table = replace(anatomy, options=options, persistence=persistence)
     if anatomy.missing_rights:
-        return PlainRequest(table, primary_key, nullable, 0, limit)
-    counted = f"SELECT count(*) FROM {anatomy.name.quoted}".replace("%", "%%")
-    rows: int = connection.exec_driver_sql(counted).scalar_one()
-    return PlainRequest(table, primary_key, nullable, rows, limit, own_things(connection, anatomy.oid))
+        return PlainRequest(table, primary_key, nullable)
+    return PlainRequest(table, primary_key, nullable, own_things(connection, anatomy.oid))
 
 
 def _refusals(connection: Connection, request: PlainRequest) -> tuple[Refusal, ...]:

@@ -13,7 +13,7 @@ from sa_partman.anatomy import Anatomy
 from sa_partman.compare.shape import MISSING_TABLE
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.attach import attach_in_place, names_of, statistics_of
+from sa_partman.plan.conversion.attach import attach_in_place, leaf_statistics_of, names_of, statistics_of
 from sa_partman.plan.conversion.fingerprint import fingerprint
 from sa_partman.plan.conversion.history import unserved
 from sa_partman.plan.conversion.inbound import Again, again
@@ -85,7 +85,8 @@ def draw(
     found = replace(found, unmatched=unmatched, analyzed=analyzed(connection, declared.name))
     plan = attach_in_place(request, anatomy, found)
     if not plan.refusals:
-        taken = tuple(name_refusals(connection, names_of(request, anatomy), statistics_of(anatomy), anatomy.oid))
+        statistics = statistics_of(anatomy) | leaf_statistics_of(request, anatomy)
+        taken = tuple(name_refusals(connection, names_of(request, anatomy), statistics, anatomy.oid))
         plan = ConversionPlan((), taken, plan.notes) if taken else plan
     return Drawn(declared.name, declaration, plan, mark_of(anatomy), anatomy.oid, key_columns(anatomy))
 

@@ -13,6 +13,8 @@ from sa_partman.plan.locks import Lock, LockMode, Relatives
 from sa_partman.postgres.locks.blockers import Key
 from sa_partman.postgres.queries import constraints_on, is_before_15
 
+# A foreign key of a partitioned table locks that one; a foreign key to one locks its partitions too. Those of a foreign
+# key that a partition has from its table are left out.
 # Nothing here opens a relation, so it waits for nobody's lock. OFFSET 0 keeps the planner, which knows nothing of how
 # few rows there are, to the catalog's indexes.
 _AROUND = """
@@ -40,7 +42,8 @@ WITH RECURSIVE given AS MATERIALIZED (
   UNION ALL
     SELECT g.place, 'referencing', t.conrelid, 0 FROM given g, LATERAL (
         SELECT DISTINCT (SELECT k.conrelid FROM pg_catalog.pg_constraint k
-            WHERE k.oid = t.oid AND k.contype = 'f' AND k.confrelid = g.oid) AS conrelid
+            WHERE k.oid = t.oid AND k.contype = 'f' AND k.confrelid = g.oid AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid AND p.confrelid = g.oid)) AS conrelid
         FROM ({constraints} OFFSET 0) t(oid) OFFSET 0) t
   UNION ALL
     SELECT place, 'below', oid, depth FROM below
@@ -57,8 +60,7 @@ FROM named r
 LEFT JOIN pg_catalog.pg_locks l ON l.relation = r.oid AND l.locktype = 'relation' AND l.granted
     AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-WHERE NOT r.relispartition OR r.role NOT IN ('referenced', 'referencing')
-ORDER BY r.place, r.depth DESC, r.oid
+ORDER BY r.place, r.depth DESC, r.relispartition, r.oid
 """
 
 _CROWD = text("""
@@ -130,7 +132,8 @@ def look_around(
     found: dict[int, dict[str, dict[QualifiedName, None]]] = {}
     lockable: set[QualifiedName] = set()
     held: dict[Held, None] = {}
-    rows = connection.execute(_query(condition, is_before_15(connection)), parameters).all()
+    before_15 = is_before_15(connection)
+    rows = connection.execute(_query(condition, before_15), parameters).all()
     for place, kin, schema, relation, may_lock, pid, transaction, mode, _ in rows:
         name = QualifiedName(schema, relation)
         found.setdefault(place, {}).setdefault(kin, {})[name] = None
@@ -138,7 +141,7 @@ def look_around(
             lockable.add(name)
         if mode is not None and (known := LockMode.of_catalog(mode)) is not None:
             held[Held(name, (pid, transaction), known)] = None
-    relatives = {names[place - 1]: _relatives(roles) for place, roles in found.items()}
+    relatives = {names[place - 1]: _relatives(roles, before_15=before_15) for place, roles in found.items()}
     return Surroundings(relatives, frozenset(lockable), tuple(held), bool(rows and rows[0][-1]))
 
 
@@ -148,13 +151,14 @@ def _query(condition: str, before_15: bool) -> TextClause:
     return text(_AROUND.replace("{constraints}", constraints).replace("{condition}", condition))
 
 
-def _relatives(roles: Mapping[str, Mapping[QualifiedName, None]]) -> Relatives:
+def _relatives(roles: Mapping[str, Mapping[QualifiedName, None]], *, before_15: bool) -> Relatives:
     return Relatives(
         next(iter(roles.get("parent", ())), None),
         next(iter(roles.get("default", ())), None),
         tuple(roles.get("referenced", ())),
         tuple(roles.get("referencing", ())),
         tuple(roles.get("below", ())),
+        before_15,
     )
 
 

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
+from sa_partman.postgres.column_options import set_options
+
 # Always quoted, as `names.quote` does.
 _NAMED = """'"' || replace(CAST(pg_get_userbyid({0}) AS text), '"', '""') || '"'"""
 _GRANTEE = f"CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE {_NAMED.format('g.grantee')} END"
 _GRANT = f"json_build_array({_GRANTEE}, g.privilege_type, {{column}}, g.is_grantable)"
+
+# What the planner is told of columns, of expressions in indexes, and by extended statistics; -1 and NULL (since 17) are
+# the default target.
+_TARGET = "coalesce(CAST({0} AS int), -1)"
+_SETTINGS = f"""
+    SELECT 'statistics' AS name, CAST(a.attstattarget AS text) AS value WHERE {_TARGET.format("a.attstattarget")} >= 0
+    UNION ALL
+    SELECT split_part(o, '=', 1), substr(o, strpos(o, '=') + 1) FROM unnest({set_options("a")}) AS o"""
+_INDEX_TARGETS = f"""
+    SELECT x.indrelid, CAST(coalesce(pg_partition_root(x.indexrelid), x.indexrelid) AS oid) AS root, a.attnum,
+        {_TARGET.format("a.attstattarget")} AS target
+    FROM pg_index x JOIN pg_attribute a ON a.attrelid = x.indexrelid WHERE x.indexprs IS NOT NULL"""
+_KINDS = "ARRAY(SELECT CAST(k AS text) FROM unnest(s.stxkind) AS k WHERE k <> 'e' ORDER BY 1)"
+_NAMES = """ARRAY(SELECT CAST(a.attname AS text) FROM pg_attribute a
+        WHERE a.attrelid = s.stxrelid AND a.attnum = ANY (CAST(s.stxkeys AS int2[])) ORDER BY 1)"""
+_EXPRESSIONS = "ARRAY(SELECT e FROM unnest(pg_get_statisticsobjdef_expressions(s.oid)) AS e ORDER BY 1)"
+_SUBJECT = f"{_KINDS}, {_NAMES}, {_EXPRESSIONS}, {_TARGET.format('s.stxstattarget')}"
 
 # Whole rows of single tables: of those that get new partitions, and of partitions that differ.
 # JSON as text, because every driver has a mind of its own about json.
@@ -32,6 +51,14 @@ SELECT c.oid, n.nspname AS schema, CAST(c.relname AS text) AS name, CAST(c.relki
               FROM unnest(p.polroles) AS r ORDER BY 1),
         pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)))
         FROM pg_policy p WHERE p.polrelid = c.oid) AS text) AS policies,
+    CAST((SELECT json_agg(json_build_array(a.attname, o.name, o.value)) FROM pg_attribute a CROSS JOIN LATERAL (
+        {_SETTINGS}) o WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS text) AS columns,
+    CAST((SELECT json_agg(json_build_array(y.nspname, r.relname, t.attnum, t.target))
+        FROM ({_INDEX_TARGETS}) t JOIN pg_class r ON r.oid = t.root JOIN pg_namespace y ON y.oid = r.relnamespace
+        WHERE t.indrelid = c.oid AND r.relkind = 'I') AS text) AS index_targets,
+    CAST((SELECT json_agg(json_build_array({_SUBJECT}, y.nspname, s.stxname))
+        FROM pg_statistic_ext s JOIN pg_namespace y ON y.oid = s.stxnamespace WHERE s.stxrelid = c.oid) AS text)
+        AS statistics,
     quote_ident(c.relname) AS printed,
     ARRAY(SELECT CAST(p.pubname AS text) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
           WHERE r.prrelid = c.oid) AS publications
@@ -158,6 +185,25 @@ WITH RECURSIVE tree AS (
 ), named AS (
     SELECT t.root, t.relkind, r.prpubid, count(*) AS number
     FROM pg_publication_rel r JOIN tree t ON t.oid = r.prrelid AND t.depth > 0 GROUP BY 1, 2, 3
+), told AS MATERIALIZED (
+    SELECT a.attrelid, a.attname, o.name, o.value FROM pg_attribute a CROSS JOIN LATERAL ({_SETTINGS}) o
+    WHERE a.attrelid = ANY (CAST(:oids AS oid[])) AND a.attnum > 0 AND NOT a.attisdropped
+), targeted AS MATERIALIZED (
+    SELECT * FROM ({_INDEX_TARGETS}) t WHERE t.indrelid = ANY (CAST(:oids AS oid[])) AND t.target >= 0
+), measured AS MATERIALIZED (
+    SELECT s.stxrelid, ROW({_SUBJECT}) AS subject
+    FROM pg_statistic_ext s WHERE s.stxrelid = ANY (CAST(:oids AS oid[]))
+), untold AS MATERIALIZED (
+    SELECT t.oid FROM told r JOIN tree t ON t.root = r.attrelid AND t.depth > 0 WHERE NOT EXISTS (
+        SELECT FROM pg_attribute a CROSS JOIN LATERAL ({_SETTINGS}) o
+        WHERE a.attrelid = t.oid AND a.attname = r.attname AND o.name = r.name AND o.value = r.value)
+  UNION
+    SELECT t.oid FROM targeted r JOIN tree t ON t.root = r.indrelid AND t.depth > 0
+    JOIN ({_INDEX_TARGETS}) o ON o.indrelid = t.oid AND o.root = r.root AND o.attnum = r.attnum
+    WHERE o.target <> r.target
+  UNION
+    SELECT t.oid FROM measured r JOIN tree t ON t.root = r.stxrelid AND t.depth > 0 WHERE NOT EXISTS (
+        SELECT FROM pg_statistic_ext s WHERE s.stxrelid = t.oid AND ROW({_SUBJECT}) = r.subject)
 ), unpublished AS MATERIALIZED (
     SELECT t.oid FROM named a JOIN sizes z USING (root, relkind) JOIN tree t USING (root, relkind)
     WHERE 2 * a.number >= z.number AND t.depth > 0
@@ -177,7 +223,7 @@ WHERE c.depth > 0 AND (
         AND y.indisreplident AND CAST(pg_partition_root(x.indexrelid) AS oid) = y.indexrelid))
     OR r.policies IS DISTINCT FROM c.policies OR r.columns IS DISTINCT FROM c.columns
     OR (c.relacl IS DISTINCT FROM r.relacl AND {_SORTED.format("c")} IS DISTINCT FROM {_SORTED.format("r")})
-    OR c.oid IN (SELECT oid FROM unpublished)
+    OR c.oid IN (SELECT oid FROM unpublished) OR c.oid IN (SELECT oid FROM untold)
 )
 ORDER BY 1, 2
 """)

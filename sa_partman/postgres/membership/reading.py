@@ -10,7 +10,15 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from sa_partman.anatomy import Grant
-from sa_partman.compare.membership import Member, Membership, Policy, Publication
+from sa_partman.compare.membership import (
+    ColumnSetting,
+    IndexTarget,
+    Member,
+    Membership,
+    MemberStatistics,
+    Policy,
+    Publication,
+)
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.membership import queries as sql
 from sa_partman.postgres.outer_reference import with_name
@@ -65,6 +73,9 @@ def _member(row: Row[Any]) -> Member:
         tablespace=row.tablespace,
         access_method=row.access_method,
         publications=frozenset(Publication(name) for name in row.publications),
+        columns=frozenset(ColumnSetting(*each) for each in json.loads(row.columns or "[]")),
+        indexes=frozenset(_target(*each) for each in json.loads(row.index_targets or "[]")),
+        statistics=frozenset(_statistics(*each) for each in json.loads(row.statistics or "[]")),
         passed_on=row.passed_on,
         divided=row.kind == "p",
         reachable=row.reachable,
@@ -73,6 +84,16 @@ def _member(row: Row[Any]) -> Member:
 
 def _grants(listed: str | None) -> frozenset[Grant]:
     return frozenset(Grant(*each) for each in json.loads(listed or "[]"))
+
+
+def _target(schema: str, index: str, number: int, target: int) -> IndexTarget:
+    return IndexTarget(QualifiedName(schema, index), number, target)
+
+
+def _statistics(
+    kinds: list[str], columns: list[str], expressions: list[str], target: int, schema: str, name: str
+) -> MemberStatistics:
+    return MemberStatistics(tuple(kinds), tuple(columns), tuple(expressions), target, QualifiedName(schema, name))
 
 
 def _policy(listed: list[Any], printed: str) -> Policy:

@@ -15,10 +15,11 @@ from sa_partman.bounds.text import describe, parse_bound
 from sa_partman.ddl.render import render
 from sa_partman.errors import ExecutionError, NameTaken, VerificationFailed
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, DetachPartition
+from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, CreateTable, DetachPartition
 from sa_partman.plan.batches import MOST, pieces
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.postgres.queries import BOUNDS, NAME_HELD_BY
+from sa_partman.postgres.residues import require_current
 from sa_partman.postgres.sqlstate import FOREIGN_KEY_VIOLATION, first_line, overtaken, sqlstate
 from sa_partman.postgres.steps.branches import Still, TooMany, fitting, remove_in_batches
 from sa_partman.postgres.steps.detach import detach_concurrently, plain_instead
@@ -159,9 +160,11 @@ def apply_actions(connection: Connection, actions: Iterable[Action], owner: str 
         owner: To whom what they make has to belong; None: to whomever.
 
     Raises:
+        ExecutionError: What is to be attached again is not what its table is by now; nothing was changed.
         VerificationFailed: The catalog shows another bound or owner; the caller's transaction should be rolled back.
     """
     done = tuple(actions)
+    require_current(connection, _attached_again(done))
     send(connection, chain.from_iterable(map(render, done)))
     _verify(connection, done, owner)
 
@@ -182,6 +185,14 @@ def _verify(connection: Connection, actions: tuple[Action, ...], owner: str | No
             )
         if owner is not None and belongs != owner:
             raise VerificationFailed(f"{name} belongs to {belongs}, and its table to {owner}; it was rolled back")
+
+
+def _attached_again(actions: tuple[Action, ...]) -> Iterator[tuple[QualifiedName, QualifiedName]]:
+    """What becomes a partition that these actions neither make nor detach, behind its parent."""
+    made = {action.name for action in actions if isinstance(action, CreateTable | CreatePartition)}
+    made |= {action.partition for action in actions if isinstance(action, DetachPartition)}
+    attached = (action for action in actions if isinstance(action, AttachPartition))
+    return ((action.parent, action.partition) for action in attached if action.partition not in made)
 
 
 def _partition(action: AttachPartition | CreatePartition) -> QualifiedName:

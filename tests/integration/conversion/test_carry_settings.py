@@ -1,10 +1,12 @@
 """What the table is told about its storage, its statistics and its replication."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import Engine
 
-from sa_partman import PartitionByRange
-from tests.support.carrying import EVENTS, Case, carried, declared, refused, rows, run, value
+from sa_partman import Maintainer, PartitionByRange
+from tests.support.carrying import EVENTS, NOW, Case, carried, declared, refused, rows, run, value
 from tests.support.database import sql
 
 SETTINGS = {
@@ -34,6 +36,29 @@ def test_statistics_in_another_schema_are_carried(engine: Engine) -> None:
 
     assert [] == case.lost
     assert "" == case.back()
+
+
+def test_what_the_planner_is_told_goes_to_every_partition(engine: Engine) -> None:
+    """Those made with the conversion, and those after it: none of them is handed it down."""
+    setup = """ALTER TABLE events ALTER kind SET STATISTICS 500; ALTER TABLE events ALTER kind SET (n_distinct = 5);
+        CREATE INDEX by_kind ON events (lower(kind)); ALTER INDEX by_kind ALTER COLUMN 1 SET STATISTICS 333;
+        CREATE STATISTICS st ON kind, amount FROM events; ALTER STATISTICS st SET STATISTICS 44"""
+    metadata = declared()
+    case = Case(engine, EVENTS + setup, metadata)
+    later = Maintainer(engine, metadata, now=NOW + timedelta(days=30))
+    assert later.run().ok
+
+    assert [] == case.lost
+    told = """
+        SELECT count(*),
+            array_agg(DISTINCT (SELECT concat(attstattarget, ' ', o) FROM pg_attribute, unnest(attoptions) o
+                WHERE attrelid = c.oid AND o LIKE 'n_dis%')),
+            array_agg(DISTINCT (SELECT max(attstattarget) FROM pg_index x JOIN pg_attribute a ON attrelid = indexrelid
+                WHERE indrelid = c.oid)),
+            array_agg(DISTINCT (SELECT stxstattarget FROM pg_statistic_ext WHERE stxrelid = c.oid))
+        FROM pg_class c WHERE relname = 'events' OR relispartition AND relkind = 'r'"""
+    assert [(4, ["500 n_distinct=5"], [333], [44])] == rows(engine, told)
+    assert [] == [each for each in later.check() if each.code == "membership"]
 
 
 def test_storage_parameters_go_to_every_partition(engine: Engine) -> None:

@@ -66,7 +66,7 @@ def test_an_unfinished_conversion_is_not_begun_again(events: Engine) -> None:
 def test_an_unfinished_undo_is_not_begun_again(events: Engine) -> None:
     converter(events).convert(TABLE)
     stopped_after(events, "undo", "unique_index")
-    with pytest.raises(Refused, match="the undo of a conversion is in progress"):
+    with pytest.raises(Refused, match=r"the undo of the conversion of public\.events is in progress"):
         converter(events).undo(TABLE)
 
 

@@ -71,8 +71,64 @@ def test_the_index_of_a_parent(engine: Engine, table: Table) -> None:
     """Incomplete: no query uses it; the ways to complete it are named."""
     (found,) = _index_findings(engine, table)
 
-    assert "a partition lacks its index" in found.message
+    assert found.message.endswith(f"no query uses it: the partition public.{PARTITION} lacks its part")
     assert "op.create_partitioned_index" in found.remedy
+
+
+def test_the_index_of_a_parent_that_lacks_nothing_any_more(engine: Engine, table: Table) -> None:
+    """The partition without a part was dropped: one statement makes PostgreSQL count again."""
+    sql(engine, "DROP INDEX by_note")
+    upkeep(engine, table, "2031-04-15").run()
+    sql(engine, "CREATE INDEX by_note ON ONLY events (note)")
+    sql(engine, f"CREATE INDEX part ON {PARTITION} (note); ALTER INDEX by_note ATTACH PARTITION part")
+    sql(engine, "DROP TABLE events_p20310401")
+    (found,) = _index_findings(engine, table)
+
+    assert 'ALTER INDEX "public"."by_note" ATTACH PARTITION public.part' == found.remedy
+
+    sql(engine, found.remedy)
+
+    assert [] == _index_findings(engine, table)
+
+
+def test_the_index_of_a_parent_with_a_foreign_partition(engine: Engine, table: Table) -> None:
+    """PostgreSQL counts it, and it can't have a part."""
+    sql(engine, "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w")
+    sql(
+        engine,
+        "CREATE FOREIGN TABLE cold PARTITION OF events FOR VALUES FROM ('2030-01-01') TO ('2030-02-01') SERVER far",
+    )
+    sql(engine, f"CREATE INDEX part ON {PARTITION} (note); ALTER INDEX by_note ATTACH PARTITION part")
+    (found,) = _index_findings(engine, table)
+
+    assert "PostgreSQL waits for a part of public.cold, which is a foreign table" in found.message
+    assert found.remedy.startswith('DROP INDEX "public"."by_note", and run op.create_partitioned_index again')
+
+
+def test_the_index_of_a_parent_whose_partitions_are_gone(engine: Engine, table: Table) -> None:
+    sql(engine, f"DROP TABLE {PARTITION}")
+    (found,) = _index_findings(engine, table)
+
+    assert found.message.endswith("it was begun for partitions that are all gone")
+
+
+def test_the_index_of_a_branch_that_is_invalid(engine: Engine, table: Table) -> None:
+    """What is below comes first, and heals both."""
+    sql(engine, "DROP INDEX by_note")
+    sql(engine, "CREATE TABLE branch (LIKE events) PARTITION BY RANGE (id)")
+    sql(engine, "CREATE TABLE leaf PARTITION OF branch FOR VALUES FROM (0) TO (9)")
+    sql(engine, "ALTER TABLE events ATTACH PARTITION branch FOR VALUES FROM ('2030-01-01') TO ('2031-01-01')")
+    sql(engine, "CREATE INDEX by_note ON ONLY events (note); CREATE INDEX branch_by_note ON ONLY branch (note)")
+    sql(engine, "ALTER INDEX by_note ATTACH PARTITION branch_by_note")
+    sql(engine, f"CREATE INDEX part ON {PARTITION} (note); ALTER INDEX by_note ATTACH PARTITION part")
+    found = {each.message.partition(" ")[0]: each for each in _index_findings(engine, table)}
+
+    assert "its part public.branch_by_note is invalid itself" in found["public.by_note"].message
+    assert "the partition public.leaf lacks its part" in found["public.branch_by_note"].message
+
+    sql(engine, "CREATE INDEX leaf_by_note ON leaf (note); ALTER INDEX branch_by_note ATTACH PARTITION leaf_by_note")
+
+    assert [] == _index_findings(engine, table)
 
 
 def test_one_that_is_being_built(engine: Engine, table: Table) -> None:

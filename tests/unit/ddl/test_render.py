@@ -154,6 +154,8 @@ def test_moving_rows_locks_first() -> None:
     assert lock.startswith("LOCK TABLE ")
     assert lock.endswith("IN SHARE ROW EXCLUSIVE MODE")
     assert "LIMIT 6" in move
+    assert move.startswith("DO $sa_partman1$")
+    assert 2 == move.count("$sa_partman1$")
 
 
 @pytest.mark.parametrize("kind", get_args(Action), ids=lambda kind: kind.__name__)

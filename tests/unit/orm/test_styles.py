@@ -572,3 +572,20 @@ def test_string_lengths_are_no_part_of_a_key_type() -> None:
     )
 
     assert "text" == declared(table).level.key.types[0].family
+
+
+@pytest.mark.parametrize("info", ["text", None, {"sa_partman": "ours is another one"}])
+def test_info_belongs_to_its_user(info: Any) -> None:
+    table = Table("anything", MetaData(), Column("id", Integer))
+    table.info = info
+
+    assert spec_of(table) is None
+
+
+def test_a_declaration_needs_info_that_can_hold_it() -> None:
+    table = Table("events", MetaData(), *columns())
+    info: Any = "text"
+    table.info = info
+
+    with pytest.raises(DeclarationError, match=r"events: its info is 'text'.*make it a dictionary"):
+        partition_by(table, SPEC)

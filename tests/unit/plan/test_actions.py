@@ -29,6 +29,7 @@ from sa_partman.plan.actions import (
     MoveRows,
     UnmarkDetached,
 )
+from sa_partman.plan.member_actions import CreateStatistics, SetColumn, SetIndexTarget, SetStatisticsTarget
 from tests.support.builders import holds, numbers
 
 NAMES = st.builds(QualifiedName, st.none() | st.text(min_size=1, max_size=3), st.text(min_size=1, max_size=3))
@@ -53,7 +54,8 @@ ACTIONS: st.SearchStrategy[Action] = st.one_of(
 def test_the_inverse_of_the_inverse_is_the_action(action: Action) -> None:
     """Whatever its fields are; and none is its own inverse in kind but moving rows."""
     assert not isinstance(action, FinalizeDetach | DropInvalidIndex | DeleteReferring | ArchiveTable | DropDetached)
-    assert not isinstance(action, MarkAdopted)
+    told = SetColumn | SetIndexTarget | CreateStatistics | SetStatisticsTarget
+    assert not isinstance(action, MarkAdopted | told)
     inverse = action.inverse()
 
     assert action == inverse.inverse()
@@ -67,8 +69,10 @@ def test_every_action_names_its_lock(kind: type) -> None:
 
 
 def test_what_has_no_inverse() -> None:
-    """What is pending is detached already; and what is deleted, archived or dropped for good has no way back."""
-    final = {FinalizeDetach, DropInvalidIndex, DeleteReferring, ArchiveTable, DropDetached, MarkAdopted}
+    """What is pending is detached already; what is deleted, archived or dropped for good has no way back, and what the
+    planner is told needs none."""
+    told = {SetColumn, SetIndexTarget, CreateStatistics, SetStatisticsTarget}
+    final = {FinalizeDetach, DropInvalidIndex, DeleteReferring, ArchiveTable, DropDetached, MarkAdopted, *told}
 
     assert final == {kind for kind in get_args(Action) if not hasattr(kind, "inverse")}
 

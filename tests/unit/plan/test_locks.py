@@ -173,10 +173,18 @@ def test_a_table_that_refers_to_itself() -> None:
     )
 
 
-def test_finalizing_and_comments_are_gentle() -> None:
+def test_the_end_of_a_concurrent_detach_stops_those_who_refer_to_the_table() -> None:
+    """It is gentle with the table itself."""
+    around = {EVENTS: FAMILY, P: Relatives(parent=EVENTS)}
+    locks = {lock.table: lock.mode for lock in locks_of((FinalizeDetach(EVENTS, P),), around)}
+
+    assert {*FAMILY.referencing, P} <= {table for table, mode in locks.items() if mode is LockMode.ACCESS_EXCLUSIVE}
+    assert LockMode.SHARE_UPDATE_EXCLUSIVE is locks[EVENTS]
+
+
+def test_a_comment_is_gentle() -> None:
     around = {EVENTS: FAMILY, P: Relatives(parent=EVENTS)}
 
-    assert ["SHARE UPDATE EXCLUSIVE on public.events"] == shown((FinalizeDetach(EVENTS, P),), around)
     assert ["SHARE UPDATE EXCLUSIVE on public.events_p20300101"] == shown((MarkDetached(P, EVENTS),), around)
 
 

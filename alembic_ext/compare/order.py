@@ -1,0 +1,139 @@
+"""
+The order of operations on several tables, as foreign keys allow it; a downgrade is the same list from its end.
+
+A table that becomes partitioned, or is divided anew, can be referred to by its new key only afterwards, and one that
+becomes plain only before: keys, and new tables with keys, come behind the one and go before the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alembic.operations.ops import (
+    CreateForeignKeyOp,
+    CreateTableOp,
+    DropConstraintOp,
+    DropTableOp,
+    MigrateOperation,
+    ModifyTableOps,
+    UpgradeOps,
+)
+from sqlalchemy import ForeignKeyConstraint, Table
+
+from alembic_ext.compare.catalog import Catalog, Key
+from alembic_ext.conversion_ops import PartitionTableOp, UnpartitionTableOp
+from alembic_ext.ops import DetachPartitionOp
+from alembic_ext.table_ops import RepartitionTableOp
+from sa_partman.plan.families import by_reference
+
+Difference = tuple[Key, MigrateOperation]
+"""An operation of ours, behind the table that it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """
+    Args:
+        refers: What each table refers to: in the models, or by a key that only the database has, to a partitioned one.
+        default: The default schema, which a model need not name.
+    """
+
+    refers: Mapping[Key, Collection[Key]]
+    default: str | None
+
+    @classmethod
+    def of(cls, tables: Collection[Table], catalog: Catalog, default: str | None) -> Order:
+        refers: dict[Key, set[Key]] = {}
+        order = cls(refers, default)
+        for table in tables:
+            found = refers.setdefault(order.key(table.schema, table.name), set())
+            found.update(order.referred(table.foreign_key_constraints))
+        for (schema, name), keys in catalog.real_keys.items():
+            found = refers.setdefault(order.key(schema, name), set())
+            found.update(order.key(each.row["schema"], each.row["table"]) for each in keys)
+        return order
+
+    def key(self, schema: str | None, name: str) -> Key:
+        return (None if schema == self.default else schema, name)
+
+    def referred(self, items: Iterable[object]) -> Iterator[Key]:
+        """What the foreign keys among *items* refer to."""
+        for each in items:
+            if isinstance(each, ForeignKeyConstraint) and each.elements:
+                # The text: a reflected key refers to a Table that was never read.
+                table, _, _ = each.elements[0].target_fullname.rpartition(".")
+                schema, dot, name = table.rpartition(".")
+                yield self.key(schema if dot else None, name)
+
+    def ours(self, differences: Collection[Difference]) -> Iterator[MigrateOperation]:
+        """
+        What is made, or converted, of referenced tables first; then what is taken out, of referring ones first.
+
+        A partition that is taken out while one of the table that it refers to is, too, leaves its key behind: that
+        would keep the other's rows there.
+        """
+        tables = by_reference(dict.fromkeys(key for key, _ in differences), self.refers)
+        out = {key for key, each in differences if isinstance(each, DetachPartitionOp)}
+        for table in tables:
+            yield from (each for key, each in differences if key == table and not isinstance(each, DetachPartitionOp))
+        for table in reversed(tables):
+            for key, each in differences:
+                if key == table and isinstance(each, DetachPartitionOp):
+                    referred = set(self.refers.get(table, ())) - {table}
+                    each.without_foreign_keys = not referred.isdisjoint(out)
+                    yield each
+
+    def arrange(self, upgrade_ops: UpgradeOps, ours: Collection[MigrateOperation]) -> None:
+        """Puts *ours*, which are in order, among Alembic's own."""
+        plain = [each for each in ours if isinstance(each, UnpartitionTableOp)]
+        changed = [each for each in ours if not isinstance(each, UnpartitionTableOp)]
+        anew = [each for each in changed if isinstance(each, PartitionTableOp | RepartitionTableOp)]
+        early, theirs = self._taken(upgrade_ops.ops, {self.key(each.schema, each.table) for each in plain}, self._gone)
+        late, theirs = self._taken(theirs, {self.key(each.schema, each.table) for each in anew}, self._new)
+        # What a plain table allows and a partitioned one does not comes while the table is plain.
+        upgrade_ops.ops[:] = [*early, *plain, *theirs, *changed, *late]
+
+    def _taken(
+        self, operations: Collection[MigrateOperation], tables: set[Key], refers: Callable[[Any], Collection[Key]]
+    ) -> tuple[list[MigrateOperation], list[MigrateOperation]]:
+        """Of *operations* those that make, or drop, what refers to *tables*, with all that hangs on it; the rest."""
+        whole: set[Key] = set()
+        while True:
+            more = {
+                self.key(each.schema, each.table_name)
+                for each in operations
+                if isinstance(each, CreateTableOp | DropTableOp) and not tables.union(whole).isdisjoint(refers(each))
+            }
+            if more <= whole:
+                break
+            whole |= more
+        taken: list[MigrateOperation] = []
+        rest: list[MigrateOperation] = []
+        for each in operations:
+            name = getattr(each, "table_name", None) or getattr(each, "table", None) or ""
+            if self.key(getattr(each, "schema", None), str(name)) in whole:
+                taken.append(each)
+            elif isinstance(each, ModifyTableOps):
+                parts = [part for part in each.ops if not tables.union(whole).isdisjoint(refers(part))]
+                others = [part for part in each.ops if part not in parts]
+                taken += [ModifyTableOps(each.table_name, parts, schema=each.schema)] if parts else []
+                rest += [ModifyTableOps(each.table_name, others, schema=each.schema)] if others else []
+            else:
+                rest.append(each)
+        return taken, rest
+
+    def _new(self, operation: MigrateOperation) -> Collection[Key]:
+        """What the keys refer to that *operation* makes."""
+        if isinstance(operation, CreateTableOp):
+            return tuple(self.referred(operation.columns))
+        if isinstance(operation, CreateForeignKeyOp):
+            return (self.key(operation.kw.get("referent_schema"), operation.referent_table),)
+        return ()
+
+    def _gone(self, operation: MigrateOperation) -> Collection[Key]:
+        """What the keys refer to that *operation* drops."""
+        if isinstance(operation, DropTableOp | DropConstraintOp) and operation._reverse is not None:
+            return self._new(operation._reverse)
+        return ()

@@ -1,0 +1,195 @@
+"""
+Moving and copying rows from table to table: one statement for all who do it, which asks before the first row what must
+not happen. It is a DO block, so that it can be printed, and reads the catalog where it runs.
+"""
+
+from __future__ import annotations
+
+from sa_partman.bounds.bound import Bound, HashBound
+from sa_partman.bounds.text import check_predicate
+from sa_partman.key import PartitionKey
+from sa_partman.names import QualifiedName, do, text_literal
+from sa_partman.plan.actions import MoveRows
+
+
+def predicate(bound: Bound, key: PartitionKey, parent: QualifiedName | None = None) -> str:
+    """
+    What is true of the rows of *bound* and of no others.
+
+    Args:
+        parent: A table that is partitioned by *key*, for a `HashBound`, which is told by its oid.
+
+    Raises:
+        ValueError: A `HashBound` without *parent*, or the bound of a default partition.
+    """
+    columns = [part.sql for part in key.parts]
+    if isinstance(bound, HashBound) and parent is not None:
+        held = f"{_regclass(parent)}, {bound.modulus}, {bound.remainder}, {', '.join(columns)}"
+        return f"pg_catalog.satisfies_hash_partition({held})"
+    found = check_predicate(bound, columns, key.types)
+    if found is None:
+        raise ValueError(f"no condition tells the rows of {bound!r}")
+    return found
+
+
+def moving(action: MoveRows) -> str:
+    """The rows of *action*, deleted and inserted in one statement; generated columns are computed anew."""
+    where = predicate(action.bound, action.key, action.parent)
+    source, target = action.source.quoted, action.target.quoted
+    shown = action.known_as or action.source
+    guards = "".join(
+        (
+            _limited(action, where, shown),
+            _untriggered(action.source, action.target, _told(shown, action.target)),
+            _unpublished(action.source, action.target, action.parent, _one_sided(shown, action.target, where)),
+        )
+    )
+    body = (
+        f"'WITH moved AS (DELETE FROM ' || {text_literal(source)} || ' WHERE ' || {text_literal(where)} "
+        f"|| ' RETURNING ' || names || ') INSERT INTO ' || {text_literal(target)} || ' (' || names "
+        f"|| ') OVERRIDING SYSTEM VALUE SELECT ' || names || ' FROM moved'"
+    )
+    return _block(f"SELECT FROM {source} WHERE {where}", action.source, guards, body)
+
+
+def copying(source: QualifiedName, target: QualifiedName) -> str:
+    """All rows of *source*, which is dropped afterwards, also into *target*."""
+    guard = _unpublished(None, target, None, _copied(target))
+    body = (
+        f"'INSERT INTO ' || {text_literal(target.quoted)} || ' (' || names || ') OVERRIDING SYSTEM VALUE SELECT ' "
+        f"|| names || ' FROM ' || {text_literal(source.quoted)}"
+    )
+    return _block(f"SELECT FROM {source.quoted}", source, guard, body)
+
+
+def _block(rows: str, source: QualifiedName, guards: str, statement: str) -> str:
+    # A generated column can't be inserted into, so the list of columns is made where the table is known.
+    body = f"""
+DECLARE
+    waiting bigint;
+    standing text;
+    names text;
+BEGIN
+    IF NOT EXISTS ({rows}) THEN
+        RETURN;
+    END IF;{guards}
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO names FROM pg_catalog.pg_attribute
+    WHERE attrelid = {_regclass(source)} AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+    EXECUTE {statement};
+END"""
+    return do(body)
+
+
+def _limited(action: MoveRows, where: str, shown: QualifiedName) -> str:
+    source = action.source.quoted
+    said = (
+        f" rows of {shown} belong into the new partition {action.target.name}, and at most {action.limit} are "
+        f"moved in one transaction; nothing was changed. Move them in a maintenance window, or raise the limit."
+    )
+    return f"""
+    SELECT count(*) INTO waiting FROM (SELECT FROM {source} WHERE {where} LIMIT {action.limit + 1}) AS few;
+    IF waiting > {action.limit} THEN
+        SELECT count(*) INTO waiting FROM {source} WHERE {where};
+        RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded', MESSAGE = waiting || {text_literal(said)};
+    END IF;"""
+
+
+def _untriggered(source: QualifiedName, target: QualifiedName, said: tuple[str, str]) -> str:
+    """Row triggers of users, whose clones PostgreSQL 14 calls internal, and foreign keys that act when a row goes."""
+    theirs = "(NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgconstraint = 0)"
+    before, after = said
+    return f"""
+    SELECT string_agg(quote_ident(t.tgname) || ' on ' || t.tgrelid::regclass, ', ' ORDER BY t.tgrelid, t.tgname)
+    INTO standing FROM pg_catalog.pg_trigger t WHERE t.tgenabled <> 'D' AND t.tgtype & 1 = 1 AND (
+        t.tgtype & 8 = 8 AND t.tgrelid IN ({_tree(source)}) AND {theirs} OR t.tgconstraint IN (
+            SELECT f.oid FROM pg_catalog.pg_constraint f
+            WHERE f.contype = 'f' AND f.confdeltype <> 'a' AND f.confrelid = t.tgrelid))
+        OR t.tgtype & 4 = 4 AND t.tgrelid IN ({_tree(target)}) AND {theirs}));
+    IF standing IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = {text_literal(before)} || standing || {text_literal(after)};
+    END IF;"""
+
+
+def _unpublished(
+    source: QualifiedName | None, target: QualifiedName, parent: QualifiedName | None, said: tuple[str, str]
+) -> str:
+    """
+    A subscriber is sent what happens to tables of its publication: both sides of a move, or none.
+
+    Args:
+        parent: Where both are partitions and taken out of it, so that nothing is sent of them: a publication of its
+            partitions as such would be sent later changes of the rows for a table that does not have them there.
+    """
+    ways = [f"p.pubinsert AND EXISTS ({_listed(target)})"]
+    if source is not None:
+        ways.append(f"p.pubdelete AND EXISTS ({_listed(source)})")
+    if parent is not None:
+        ways.append(
+            f"NOT p.pubviaroot AND NOT p.puballtables AND EXISTS (SELECT FROM pg_catalog.pg_publication_rel r "
+            f"WHERE r.prpubid = p.oid AND r.prrelid IN ({_above(parent)}))"
+        )
+    before, after = said
+    # From PostgreSQL 19 on a slot alone makes the log logical, whatever wal_level says.
+    return f"""
+    IF coalesce(pg_catalog.current_setting('effective_wal_level', true), pg_catalog.current_setting('wal_level'))
+            = 'logical' THEN
+        SELECT string_agg(quote_ident(p.pubname), ', ' ORDER BY p.pubname) INTO standing
+        FROM pg_catalog.pg_publication p WHERE {" OR ".join(ways)};
+        IF standing IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+                MESSAGE = {text_literal(before)} || standing || {text_literal(after)};
+        END IF;
+    END IF;"""
+
+
+def _listed(table: QualifiedName) -> str:
+    """Whether the publication p has *table*, under its own name or its root's, or partitions of it."""
+    return (
+        f"SELECT FROM pg_catalog.pg_publication_tables l JOIN pg_catalog.pg_namespace n ON n.nspname = l.schemaname "
+        f"JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = l.tablename "
+        f"WHERE l.pubname = p.pubname AND c.oid IN ({_above(table)} UNION ALL {_tree(table)})"
+    )
+
+
+def _tree(table: QualifiedName) -> str:
+    """The oids of *table* and of its partitions; the function says nothing of a table that has none."""
+    name = _regclass(table)
+    return f"SELECT {name}::oid UNION ALL SELECT relid FROM pg_catalog.pg_partition_tree({name})"
+
+
+def _above(table: QualifiedName) -> str:
+    name = _regclass(table)
+    return f"SELECT {name}::oid UNION ALL SELECT relid FROM pg_catalog.pg_partition_ancestors({name})"
+
+
+def _regclass(name: QualifiedName) -> str:
+    return f"{text_literal(name.quoted)}::pg_catalog.regclass"
+
+
+def _told(source: QualifiedName, target: QualifiedName) -> tuple[str, str]:
+    return (
+        f"{source} holds rows that belong into {target.name}, and moving them would fire the row triggers ",
+        "; nothing was changed. Disable them meanwhile (ALTER TABLE ... DISABLE TRIGGER ...), or move the rows by "
+        "hand; foreign keys with an action can't be disabled so: drop them, and create them again afterwards.",
+    )
+
+
+def _one_sided(source: QualifiedName, target: QualifiedName, where: str) -> tuple[str, str]:
+    return (
+        f"{source} holds rows that belong into {target.name}, and is published (",
+        f"): subscribers would get only one half of the move, or later changes of these rows for a partition in which "
+        f"they don't have them; nothing was changed. Take the rows out, and put them back through the partitioned "
+        f"table, so that subscribers get both: CREATE TEMP TABLE aside AS SELECT * FROM {source.quoted} WHERE {where}; "
+        f"DELETE FROM {source.quoted} WHERE {where}; then this again; then INSERT INTO the partitioned table SELECT * "
+        f"FROM aside, in the session that made it",
+    )
+
+
+def _copied(target: QualifiedName) -> tuple[str, str]:
+    return (
+        f"the rows are copied into {target}, which is published (",
+        "): subscribers would get each row again, for a table that they don't have; nothing was changed. Publish the "
+        "tables by their names (CREATE PUBLICATION ... FOR TABLE ...) instead of all of them, or drop the publication "
+        "and create it again afterwards",
+    )

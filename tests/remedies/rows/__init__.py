@@ -1,0 +1,6 @@
+"""The table, by subject."""
+
+from tests.remedies.rows.findings import FINDINGS
+from tests.remedies.rows.named import NAMED
+
+ROWS = (*NAMED, *FINDINGS)

@@ -1,0 +1,22 @@
+"""What `check` finds."""
+
+from tests.remedies.row import Box, Row
+from tests.remedies.rows.models import EVENTS
+from tests.support.stamps import stamped
+
+FINDINGS = (
+    Row(
+        "no-current: no partition for now, so inserts of now fail: [2030-06-01, 2030-07-01) -> run: sa-partman run",
+        ("sa-partman run",),
+        EVENTS,
+        (Box.bare,),
+    ),
+    # The remedy is typed in tests/integration/maintenance/test_check_dump.py, where there is such a pg_dump.
+    Row(
+        "dump: PostgreSQL … keeps an option of its own in the columns of this database (…): a pg_dump that does not "
+        "know it, such as 18.6's, writes it down, and pg_restore then makes no table on any other server; pg_upgrade "
+        "passes its checks and fails -> dump with the pg_dump of … itself, and restore that in place of pg_upgrade",
+        models=EVENTS,
+        given=(Box.create, lambda box: stamped(box.engine, "events_p20300801")),
+    ),
+)

@@ -1,0 +1,55 @@
+"""
+Every remedy in every message is typed here: the state that provokes the message, what it says, and the state after.
+
+A message without a row fails the first test. A new one gets a row in the table of its subject, in ``rows``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.remedies.collect import Product
+from tests.remedies.row import Box, Row, Way
+from tests.remedies.rows import ROWS
+
+NOT_YET = frozenset((Path(__file__).parent / "not_yet.txt").read_text().splitlines())
+"""Messages that have no row yet, as `Product.templates()` has them; the list only gets shorter."""
+
+
+def _stories() -> list[object]:
+    return [
+        pytest.param(row, way, id=f"{row.name}-{number}")
+        for row in ROWS
+        for number, way in enumerate(row.ways or (None,))
+    ]
+
+
+def test_every_message_has_a_row() -> None:
+    without = [each for each in Product().templates() if not any(each.says(row.says) for row in ROWS)]
+    lines = {each.line: each for each in without}
+    new = [f"{each.where}: {line}" for line, each in lines.items() if line not in NOT_YET]
+
+    assert [] == new, "write a row for each in tests/remedies/rows: what provokes it, and what its reader types"
+    assert [] == sorted(NOT_YET - lines.keys()), "these have a row, or are no messages any more"
+
+
+def test_no_message_has_two_rows() -> None:
+    says = [row.says for row in ROWS]
+
+    assert [] == [each for each in says if says.count(each) > 1]
+
+
+@pytest.mark.parametrize(("row", "way"), _stories())
+def test_what_it_says_is_typed_and_works(
+    row: Row, way: Way | None, engine: Engine, server_major: int, tmp_path: Path
+) -> None:
+    if server_major < row.since:
+        pytest.skip(f"PostgreSQL {row.since} has it first")
+    box = Box(engine.url.render_as_string(hide_password=False), tmp_path)
+    try:
+        row.play(box, way)
+    finally:
+        box.engine.dispose()
