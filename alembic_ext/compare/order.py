@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeGuard
 
 from alembic.operations.ops import (
     CreateForeignKeyOp,
@@ -24,9 +24,11 @@ from sqlalchemy import ForeignKeyConstraint, Table
 
 from alembic_ext.compare.catalog import Catalog, Key
 from alembic_ext.conversion_ops import PartitionTableOp, UnpartitionTableOp
-from alembic_ext.ops import DetachPartitionOp
+from alembic_ext.ops import DetachPartitionOp, Nothing
 from alembic_ext.table_ops import RepartitionTableOp
 from sa_partman.plan.families import by_reference
+
+_PARTITION_BY = "postgresql_partition_by"
 
 Difference = tuple[Key, MigrateOperation]
 """An operation of ours, behind the table that it is about."""
@@ -90,39 +92,62 @@ class Order:
         plain = [each for each in ours if isinstance(each, UnpartitionTableOp)]
         changed = [each for each in ours if not isinstance(each, UnpartitionTableOp)]
         anew = [each for each in changed if isinstance(each, PartitionTableOp | RepartitionTableOp)]
-        early, theirs = self._taken(upgrade_ops.ops, {self.key(each.schema, each.table) for each in plain}, self._gone)
-        late, theirs = self._taken(theirs, {self.key(each.schema, each.table) for each in anew}, self._new)
+        before = {self.key(each.schema, each.table) for each in plain}
+        # Alembic drops tables in an order by chance.
+        before |= {self.key(each.schema, each.table_name) for each in upgrade_ops.ops if _is_partitioned(each)}
+        early, theirs = self._taken(upgrade_ops.ops, before, leaving=True)
+        late, theirs = self._taken(theirs, {self.key(each.schema, each.table) for each in anew}, leaving=False)
         # What a plain table allows and a partitioned one does not comes while the table is plain.
         upgrade_ops.ops[:] = [*early, *plain, *theirs, *changed, *late]
 
     def _taken(
-        self, operations: Collection[MigrateOperation], tables: set[Key], refers: Callable[[Any], Collection[Key]]
+        self, operations: Collection[MigrateOperation], tables: set[Key], *, leaving: bool
     ) -> tuple[list[MigrateOperation], list[MigrateOperation]]:
-        """Of *operations* those that make, or drop, what refers to *tables*, with all that hangs on it; the rest."""
-        whole: set[Key] = set()
+        """
+        Of *operations* those that make, or if *leaving* drop, what refers to *tables*, with all that hangs on it; and
+        the rest.
+        """
+        refers: Callable[[MigrateOperation], Collection[Key]] = self._gone if leaving else self._new
+        whole: dict[Key, set[Key]] = {}
         while True:
             more = {
-                self.key(each.schema, each.table_name)
+                self.key(each.schema, each.table_name): set(refers(each))
                 for each in operations
                 if isinstance(each, CreateTableOp | DropTableOp) and not tables.union(whole).isdisjoint(refers(each))
             }
-            if more <= whole:
+            if more.keys() <= whole.keys():
                 break
             whole |= more
-        taken: list[MigrateOperation] = []
+        keys: list[MigrateOperation] = []
+        hanging: dict[Key, list[MigrateOperation]] = {key: [] for key in whole}
         rest: list[MigrateOperation] = []
-        for each in operations:
-            name = getattr(each, "table_name", None) or getattr(each, "table", None) or ""
-            if self.key(getattr(each, "schema", None), str(name)) in whole:
-                taken.append(each)
-            elif isinstance(each, ModifyTableOps):
+        for key, unit in self._units(operations):
+            if key in hanging:
+                hanging[key] += unit
+            elif isinstance(unit[0], ModifyTableOps):
+                each = unit[0]
                 parts = [part for part in each.ops if not tables.union(whole).isdisjoint(refers(part))]
                 others = [part for part in each.ops if part not in parts]
-                taken += [ModifyTableOps(each.table_name, parts, schema=each.schema)] if parts else []
+                keys += [ModifyTableOps(each.table_name, parts, schema=each.schema)] if parts else []
                 rest += [ModifyTableOps(each.table_name, others, schema=each.schema)] if others else []
             else:
-                rest.append(each)
-        return taken, rest
+                rest += unit
+        order = by_reference(whole, whole)
+        if leaving:
+            return [*keys, *(each for key in reversed(order) for each in hanging[key])], rest
+        return [*(each for key in order for each in hanging[key]), *keys], rest
+
+    def _units(self, operations: Iterable[MigrateOperation]) -> Iterator[tuple[Key | None, list[MigrateOperation]]]:
+        """Each operation behind its table; partitions that a table takes along stay before its drop."""
+        along: list[MigrateOperation] = []
+        for each in operations:
+            along.append(each)
+            if not isinstance(each, Nothing):
+                name = getattr(each, "table_name", None) or getattr(each, "table", None)
+                yield (None if name is None else self.key(getattr(each, "schema", None), str(name))), along
+                along = []
+        if along:
+            yield None, along
 
     def _new(self, operation: MigrateOperation) -> Collection[Key]:
         """What the keys refer to that *operation* makes."""
@@ -137,3 +162,8 @@ class Order:
         if isinstance(operation, DropTableOp | DropConstraintOp) and operation._reverse is not None:
             return self._new(operation._reverse)
         return ()
+
+
+def _is_partitioned(operation: MigrateOperation) -> TypeGuard[DropTableOp]:
+    """Whether it drops a partitioned table."""
+    return isinstance(operation, DropTableOp) and _PARTITION_BY in operation.table_kw
