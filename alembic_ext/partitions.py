@@ -11,6 +11,7 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 
 from alembic_ext import ops
+from alembic_ext.enums import refuse_unknown_labels
 from alembic_ext.literals import typed
 from alembic_ext.lowest import from_lowest
 from alembic_ext.members import apply_as_members
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # Alembic imports us while it is half imported itself
 def create(operations: Operations, operation: ops.CreatePartitionOp) -> None:
     with _at(operations, operation) as here:
         bound = _bound_of(operation, key_of(here.table))
+        refuse_unknown_labels(here, bound, key_of(here.table), f"op.create_partition({operation.name!r}, ...)")
         apply_as_members(here, creation(here, _name(here, operation), bound, operation))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from alembic.autogenerate import render as alembic_render
 
-from alembic_ext import conversion_ops, index_ops, ops, table_ops
+from alembic_ext import conversion_ops, enums, index_ops, ops, table_ops
 from alembic_ext.literals import given
 from sa_partman.bounds.values import Extreme
 from sa_partman.spec.base import PartitionSpec
@@ -21,6 +21,8 @@ _WIDTH = 100
 def register() -> None:
     renderers: Any = alembic_render.renderers
     renderers.dispatch_for(ops.Nothing)(_nothing)
+    renderers.dispatch_for(enums.AddEnumLabelsOp)(_add_labels)
+    renderers.dispatch_for(enums.LabelsStayOp)(_labels_stay)
     renderers.dispatch_for(ops.CreatePartitionOp)(_create)
     renderers.dispatch_for(ops.DropPartitionOp)(_drop)
     renderers.dispatch_for(ops.AttachPartitionOp)(_attach)
@@ -35,6 +37,17 @@ def register() -> None:
 
 def _nothing(context: Any, operation: ops.Nothing) -> list[str]:
     return []
+
+
+def _add_labels(context: Any, operation: enums.AddEnumLabelsOp) -> list[str]:
+    statements = (enums.escaped(each) for each in operation.statements())
+    # An empty line ends the block.
+    return ["with op.get_context().autocommit_block():", *(f"op.execute({each!r})" for each in statements), ""]
+
+
+def _labels_stay(context: Any, operation: enums.LabelsStayOp) -> str:
+    added = operation.back
+    return f"pass  # {added.name} keeps {', '.join(map(repr, added.added))}: PostgreSQL takes no label away"
 
 
 def _create(context: Any, operation: ops.CreatePartitionOp) -> str:

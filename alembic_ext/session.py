@@ -20,7 +20,7 @@ from sa_partman.ports.clock import appointed
 from sa_partman.postgres.columns import Relation, oid_of, relation_of
 from sa_partman.postgres.residues import pending_around
 from sa_partman.postgres.session import pinned
-from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, first_line, sqlstate
+from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, UNCOMMITTED_LABEL, first_line, sqlstate
 
 LOCK_TIMEOUT = 5.0
 """Seconds, where the session has no lock_timeout of its own: a migration must not queue before the application."""
@@ -137,6 +137,8 @@ def translated(what: str) -> Iterator[None]:
 
 def _words(error: DBAPIError) -> str:
     said = first_line(error).rstrip(".")
+    if sqlstate(error) == UNCOMMITTED_LABEL:
+        return f"{said}; write the ALTER TYPE inside of 'with op.get_context().autocommit_block():', which commits it"
     if sqlstate(error) != LOCK_NOT_AVAILABLE:
         return said
     return f"{said}; another transaction holds the table (see pg_locks). Try later, or set lock_timeout in env.py"

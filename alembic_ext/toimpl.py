@@ -11,6 +11,7 @@ from alembic.util import CommandError
 from alembic_ext import (
     conversion,
     conversion_ops,
+    enums,
     index,
     index_ops,
     offline,
@@ -37,6 +38,8 @@ def register() -> None:
     _register(conversion_ops.UnpartitionTableOp, conversion.unpartition, conversion.not_offline)
     Operations.implementation_for(index_ops.CreatePartitionedIndexOp)(index.create)
     Operations.implementation_for(index_ops.DropPartitionedIndexOp)(index.drop)
+    Operations.implementation_for(enums.AddEnumLabelsOp)(enums.add)
+    Operations.implementation_for(enums.LabelsStayOp)(_nothing)
     Operations.implementation_for(ops.Nothing)(_nothing)
 
 
@@ -56,7 +59,7 @@ def _register(kind: type[MigrateOperation], online: Implementation, offline: Imp
     Operations.implementation_for(kind)(implementation)
 
 
-def _nothing(operations: Operations, operation: ops.Nothing) -> None:
+def _nothing(operations: Operations, operation: MigrateOperation) -> None:
     pass
 
 

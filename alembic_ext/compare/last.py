@@ -1,6 +1,8 @@
 """
-The last pass, after every other comparator, whoever came last: what others would take from tables that autogenerate
-does not see stays. A partition has triggers, policies and grants from its table; they are the maintainer's business.
+The last pass, after every other comparator, whoever came last.
+
+What others would take from tables that autogenerate does not see stays: a partition has triggers, policies and grants
+from its table; they are the maintainer's business. And labels of enums, whoever adds them, come before partitions.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from alembic.operations.ops import DowngradeOps, MigrateOperation, OpContainer, 
 from sqlalchemy import Connection, text
 
 from alembic_ext.compare.catalog import Key
+from alembic_ext.compare.enums import add_labels
 from alembic_ext.filters import NameFilter
 
 log = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ def pass_last(context: AutogenContext, upgrade_ops: UpgradeOps, names: NameFilte
     def reverse(downgrade_ops: DowngradeOps) -> DowngradeOps:
         assert context.connection is not None
         leave_alone(context.connection, upgrade_ops, names)
+        add_labels(context.connection, context.sorted_tables, upgrade_ops)
         return reverse_into(downgrade_ops)
 
     upgrade_ops.reverse_into = reverse  # type: ignore[method-assign]

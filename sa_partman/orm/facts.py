@@ -42,6 +42,12 @@ def key_type(column: Column[object]) -> KeyType:
     return KeyType.of(sql.lower())
 
 
+def enum_of(column: Column[Any]) -> Enum | None:
+    """The enum that PostgreSQL has for *column*, if it has one."""
+    native = _native(column.type)
+    return native if isinstance(native, Enum) and native.native_enum else None
+
+
 def _native(declared: TypeEngine[Any]) -> TypeEngine[Any]:
     """What a variant or a TypeDecorator comes to on PostgreSQL."""
     found = declared.dialect_impl(_DIALECT)

@@ -16,6 +16,8 @@ FOREIGN_KEY_VIOLATION = "23503"
 READ_ONLY = "25006"
 UNDEFINED_TABLE = "42P01"
 WRONG_OBJECT_TYPE = "42809"
+UNCOMMITTED_LABEL = "55P04"
+"""An enum's label that this transaction has added itself."""
 
 _AGAIN = frozenset({LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE})
 # A table, a type's name or a bound that somebody else made since the catalog was read.

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from alembic.util import CommandError
 from sqlalchemy import Engine
 
 from sa_partman import Maintainer
@@ -173,3 +174,71 @@ def test_entities_of_alembic_utils(project: Project, reader: str) -> None:
     assert ["mine"] == project.rows("SELECT policyname FROM pg_policies WHERE tablename = :name", name=partition)
 
     assert (0, "No new upgrade operations detected.\n") == alembic(project, "check")
+
+
+LOGINS = """
+class Platform(enum.Enum):
+    LABELS
+
+class Login(Base):
+    __tablename__ = "logins"
+    __partition__ = PartitionByList("platform", values=VALUES)
+    id = Column(BigInteger, Identity(), primary_key=True)
+    platform = Column(sa.Enum(Platform, name="platform"), primary_key=True)
+"""
+ONE = LOGINS.replace("LABELS", "pc = 1").replace("VALUES", "['pc']")
+TWO = LOGINS.replace("LABELS", "pc = 1; tv = 2").replace("VALUES", "['pc', 'tv']")
+
+
+@pytest.mark.parametrize("where", ["before", "after", "nowhere"])
+def test_a_new_label_and_its_partition_in_one_revision(project: Project, where: str) -> None:
+    """With alembic-postgresql-enum imported before or after us, and without it: added and committed first."""
+    package = "import alembic_postgresql_enum"
+    if where != "nowhere":
+        pytest.importorskip("alembic_postgresql_enum")
+        with_line(project, package if where == "before" else "", package if where == "after" else "")
+    project.models(ONE)
+    assert 0 == alembic(project, "revision", "--autogenerate", "-m", "one")[0]
+    assert 0 == alembic(project, "upgrade", "head")[0]
+    project.models(TWO)
+    ended, said = alembic(project, "revision", "--autogenerate", "-m", "two")
+    upgraded = alembic(project, "upgrade", "head")
+    made = project.partitions("logins")
+
+    assert (0, 0) == (ended, upgraded[0]), upgraded[1]
+    assert "'tv' of public.platform: new, and partitions need it" in said
+    assert ["logins_pc", "logins_tv"] == list(made)
+    assert (0, "No new upgrade operations detected.\n") == alembic(project, "check")
+
+    assert 0 == alembic(project, "downgrade", "-1")[0]
+    assert ["logins_pc"] == list(project.partitions("logins"))
+    assert 0 == alembic(project, "upgrade", "head")[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [("", "the enum public.platform has no label 'tv'"), ("ALTER TYPE platform ADD VALUE 'tv'", "autocommit_block")],
+    ids=["unknown", "uncommitted"],
+)
+def test_a_partition_for_a_label_that_is_not_there_says_how_to_add_it(
+    project: Project, before: str, message: str
+) -> None:
+    project.migrate(ONE)
+    project.written(
+        (f'op.execute("{before}")\n' if before else "") + "op.create_partition('logins_tv', 'logins', values=['tv'])",
+        imports="import alembic_ext.operations  # noqa: F401",
+    )
+
+    with pytest.raises(CommandError, match=message):
+        project.upgrade()
+
+    project.forget()
+    project.written(
+        "with op.get_context().autocommit_block():\n"
+        "    op.execute(\"ALTER TYPE public.platform ADD VALUE 'tv'\")\n"
+        "op.create_partition('logins_tv', 'logins', values=['tv'])",
+        imports="import alembic_ext.operations  # noqa: F401",
+    )
+    project.upgrade()
+
+    assert ["logins_pc", "logins_tv"] == list(project.partitions("logins"))

@@ -1,0 +1,105 @@
+"""
+Labels of enums that a list partition needs: PostgreSQL takes a new one only when the transaction that added it is over.
+
+So they are added in an autocommit block, ahead of everything else. Nothing takes a label away again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from alembic.operations import MigrateOperation, Operations
+from alembic.util import CommandError
+from sqlalchemy import text
+
+from alembic_ext.session import Place
+from sa_partman.bounds.bound import Bound, ListBound
+from sa_partman.key import Family, PartitionKey
+from sa_partman.names import QualifiedName, quote, text_literal
+
+_LABELS = text("SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = CAST(to_regtype(:name) AS oid)")
+
+
+class AddEnumLabelsOp(MigrateOperation):
+    """
+    New labels of an enum; written as the ALTER TYPE statements that add them.
+
+    Args:
+        labels: All that the enum is to have, in order.
+        found: Those that it has.
+    """
+
+    def __init__(self, name: QualifiedName, labels: Sequence[str], found: Sequence[str]) -> None:
+        self.name, self.labels, self.found = name, tuple(labels), tuple(found)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        return tuple(label for label in self.labels if label not in self.found)
+
+    def statements(self) -> tuple[str, ...]:
+        """
+        ALTER TYPE, each label where it stands among the others. It is committed at once, and the revision runs again
+        when a later step fails: so a label may be there.
+        """
+        schema = (self.name.schema,) if self.name.schema else ()
+        kind = ".".join(quote(part) for part in (*schema, self.name.name))
+        return tuple(
+            f"ALTER TYPE {kind} ADD VALUE IF NOT EXISTS {text_literal(label)}{self._where(label)}"
+            for label in self.added
+        )
+
+    def _where(self, label: str) -> str:
+        place = self.labels.index(label)
+        if place:
+            return f" AFTER {text_literal(self.labels[place - 1])}"
+        return f" BEFORE {text_literal(self.found[0])}" if self.found else ""
+
+    def reverse(self) -> MigrateOperation:
+        return LabelsStayOp(self)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("add_enum_labels", self.name.schema, self.name.name, self.added)
+
+
+class LabelsStayOp(MigrateOperation):
+    """The way back: there is none, and a label that no row has does no harm."""
+
+    def __init__(self, back: AddEnumLabelsOp) -> None:
+        self.back = back
+
+    def reverse(self) -> MigrateOperation:
+        return self.back
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("enum_labels_stay", self.back.to_diff_tuple())
+
+
+def add(operations: Operations, operation: AddEnumLabelsOp) -> None:
+    with operations.migration_context.autocommit_block():
+        for statement in operation.statements():
+            operations.execute(escaped(statement))
+
+
+def escaped(statement: str) -> str:
+    """``op.execute()`` takes ``:name`` for a parameter."""
+    return statement.replace(":", r"\:")
+
+
+def refuse_unknown_labels(here: Place, bound: Bound, key: PartitionKey, what: str) -> None:
+    """
+    Raises:
+        CommandError: *bound* has a value that the enum of the key has not.
+    """
+    kind = key.types[0]
+    if not isinstance(bound, ListBound) or kind.family is not Family.ENUM:
+        return
+    known = set(here.connection.execute(_LABELS, {"name": kind.sql}).scalars())
+    unknown = sorted(str(value) for value in bound.values if value is not None and value not in known)
+    if unknown:
+        add = f"ALTER TYPE {kind.sql} ADD VALUE {text_literal(unknown[0])}"
+        raise CommandError(
+            f"{what}: the enum {kind.sql} has no label {unknown[0]!r}; nothing was changed. Add it first, in a block "
+            f"of its own, because a new label can be used only when it is committed: "
+            f"with op.get_context().autocommit_block(): op.execute({add!r})"
+        )
