@@ -1,6 +1,7 @@
 """The table, by subject."""
 
+from tests.remedies.rows.conversions import CONVERSIONS
 from tests.remedies.rows.findings import FINDINGS
 from tests.remedies.rows.named import NAMED
 
-ROWS = (*NAMED, *FINDINGS)
+ROWS = (*NAMED, *FINDINGS, *CONVERSIONS)
