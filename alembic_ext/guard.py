@@ -11,12 +11,20 @@ from collections.abc import Callable
 from typing import Any
 
 from alembic.operations import Operations
-from alembic.operations.ops import AddColumnOp, AddConstraintOp, AlterColumnOp, CreateCheckConstraintOp, DropTableOp
+from alembic.operations.ops import (
+    AddColumnOp,
+    AddConstraintOp,
+    AlterColumnOp,
+    CreateCheckConstraintOp,
+    CreateTableOp,
+    DropTableOp,
+)
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from alembic_ext.session import glance, refuse_pending, translated_name
 from sa_partman.names import QualifiedName
+from sa_partman.orm.registry import PARTITION_BY
 from sa_partman.postgres.columns import oid_of
 from sa_partman.postgres.residues import CAN_T_FINALIZE
 
@@ -38,9 +46,30 @@ def register() -> None:
     registry: dict[Any, Any] = Operations._to_impl._registry
     original = registry[(DropTableOp, "default")]
     registry[(DropTableOp, "default")] = _guarded(original)
+    registry[(CreateTableOp, "default")] = _percents(registry[(CreateTableOp, "default")])
     for kind in _CHANGES:
         base = AddConstraintOp if kind is CreateCheckConstraintOp else kind  # where Alembic registers it
         registry[(kind, "default")] = _careful(registry[(base, "default")])
+
+
+def _percents(original: Callable[[Operations, CreateTableOp], Any]) -> Callable[[Operations, CreateTableOp], Any]:
+    """SQLAlchemy puts postgresql_partition_by into CREATE TABLE as it is, and some drivers take % for a parameter."""
+
+    def create_table(operations: Operations, operation: CreateTableOp) -> Any:
+        written = operation.kw.get(PARTITION_BY)
+        preparer = operations.migration_context.dialect.identifier_preparer
+        if not isinstance(written, str) or not getattr(preparer, "_double_percents", False):
+            return original(operations, operation)
+        columns = {str(getattr(column, "name", "")) for column in operation.columns}
+        by_hand = "%" not in written.replace("%%", "") and not any("%%" in name for name in columns)
+        doubled = written if by_hand else written.replace("%", "%%")
+        operation.kw[PARTITION_BY] = doubled
+        try:
+            return original(operations, operation)
+        finally:
+            operation.kw[PARTITION_BY] = written
+
+    return create_table
 
 
 def _careful(original: Callable[[Operations, Any], Any]) -> Callable[[Operations, Any], Any]:

@@ -85,9 +85,14 @@ def _is_ours(operations: Operations, operation: CreateIndexOp | DropIndexOp, wha
 
 def _tail(index: Index, dialect: Any) -> str:
     """What stands behind the table's name: SQLAlchemy has no word for ON ONLY."""
-    sql = str(CreateIndex(index).compile(dialect=dialect)).replace("%%", "%")
+    sql = str(CreateIndex(index).compile(dialect=dialect))
+    if getattr(dialect.identifier_preparer, "_double_percents", False):
+        sql = sql.replace("%%", "%")
     assert index.table is not None
-    _, found, after = sql.partition(f" ON {dialect.identifier_preparer.format_table(index.table)} ")
+    table = dialect.identifier_preparer.format_table(index.table)
+    if getattr(dialect.identifier_preparer, "_double_percents", False):
+        table = table.replace("%%", "%")
+    _, found, after = sql.partition(f" ON {table} ")
     if not found:
         raise ValueError(f"unexpected CREATE INDEX: {sql}")
     return after

@@ -56,6 +56,8 @@ _LEFT = text("SELECT indisvalid, indrelid FROM pg_index WHERE indexrelid = to_re
 _VALID = text("SELECT indisvalid FROM pg_index WHERE indexrelid = CAST(:oid AS oid)")
 
 
+_OID = text("SELECT CAST(to_regclass(:name) AS oid)")
+
 _ROUNDS = 3
 """Partitions that come while an index is built are looked for again so often."""
 
@@ -185,7 +187,7 @@ def _complete(connection: Connection, node: _Node, policy: LockPolicy) -> None:
         name = table.sibling(join_name(child.name, node.name.name))
         _build(connection, node.head, node.tail, table, name, child.oid, leaf=child.kind == "r", policy=policy)
         if child.kind == "p":
-            oid = connection.exec_driver_sql(f"SELECT {_regclass(name)}").scalar_one()
+            oid = connection.execute(_OID, {"name": name.quoted}).scalar_one()
             _complete(connection, _below(node, oid, name, child.oid), policy)
         _attach(connection, node, name, policy)
     if part is not None and not connection.execute(_VALID, {"oid": node.index}).scalar_one():
@@ -218,7 +220,7 @@ def _build(
     if left is not None and left.indrelid != oid:
         raise ExecutionError(f"{name}: the name is taken by an index of another table; rename that one")
     if left is not None and leaf and not left.indisvalid:
-        connection.exec_driver_sql(_driver(f"DROP INDEX CONCURRENTLY {name.quoted}"))
+        connection.exec_driver_sql(_driver(connection, f"DROP INDEX CONCURRENTLY {name.quoted}"))
         left = None
     if left is not None:
         return
@@ -226,7 +228,7 @@ def _build(
         # Its waits for older transactions are lock waits with nobody behind them.
         connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.budget * 1000)}ms'")
         sql = f"{head} CONCURRENTLY {quote(name.name)} ON {table.quoted} {tail}"
-        connection.exec_driver_sql(_driver(sql))
+        connection.exec_driver_sql(_driver(connection, sql))
     else:
         sql = f"{head} {quote(name.name)} ON ONLY {table.quoted} {tail}"
         patiently(connection, sql, str(table), policy)
@@ -252,7 +254,7 @@ def patiently(connection: Connection, sql: str, table: str, policy: LockPolicy) 
             raise LockNotAcquired(table, lock_timeout=policy.lock_timeout, attempts=attempts)
         time.sleep(pause)
         try:
-            connection.exec_driver_sql(_driver(sql))
+            connection.exec_driver_sql(_driver(connection, sql))
         except DBAPIError as error:
             if not worth_retrying(error):
                 raise
@@ -271,10 +273,7 @@ def drop_partitioned_index(connection: Connection, index: QualifiedName, policy:
     patiently(connection, f"DROP INDEX {index.quoted}", str(index), policy or LockPolicy())
 
 
-def _regclass(name: QualifiedName) -> str:
-    return _driver("CAST(CAST('" + name.quoted.replace("'", "''") + "' AS regclass) AS oid)")
-
-
-def _driver(sql: str) -> str:
-    """psycopg and SQLAlchemy read % as the start of a parameter."""
-    return sql.replace("%", "%%")
+def _driver(connection: Connection, sql: str) -> str:
+    """Some drivers read % as the start of a parameter; to others it is a character like any other."""
+    doubled = getattr(connection.dialect.identifier_preparer, "_double_percents", False)
+    return sql.replace("%", "%%") if doubled else sql
