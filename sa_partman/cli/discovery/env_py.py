@@ -12,7 +12,7 @@ import logging.config
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from inspect import signature
@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 from sqlalchemy import URL
 
+from sa_partman.cli.discovery.flask_migrate import INI, application, flask_config
 from sa_partman.cli.discovery.objects import Found, metadata_of
 from sa_partman.cli.discovery.project import read_tool
 from sa_partman.cli.discovery.url import usable
@@ -52,11 +53,13 @@ class EnvPy:
         config: Alembic's configuration.
         file: Its file, for messages.
         verbose: Let env.py print, on stderr.
+        context: What env.py is run in.
     """
 
     config: Config
     file: str
     verbose: bool
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext
     _heard: dict[bool, Heard] = field(default_factory=dict)
 
     def metadata(self) -> Found | None:
@@ -140,7 +143,7 @@ class EnvPy:
             )
             configure(*arguments, **options)
 
-        with _undisturbed(self.verbose), patch.object(environment, "configure", listening), environment:
+        with _undisturbed(self.verbose), self.context(), patch.object(environment, "configure", listening), environment:
             script.run_env()
 
 
@@ -162,7 +165,10 @@ def env_py(config: str | None, *, verbose: bool) -> EnvPy | None:
     if toml is not None:
         # toml_file= came with Alembic 1.16.
         return EnvPy(Config(ini, toml_file=toml), str(ini or toml), verbose)
-    return None if ini is None else EnvPy(Config(ini), str(ini), verbose)
+    if ini is not None:
+        return EnvPy(Config(ini), str(ini), verbose)
+    flask = flask_config()
+    return None if flask is None else EnvPy(flask, str(INI), verbose, application)
 
 
 def _files(config: str | None) -> tuple[Path | None, Path | None]:

@@ -1,0 +1,59 @@
+"""A Flask-Migrate project is found as other Alembic projects are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+APP = """
+import os
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from flask_migrate import Migrate
+from sa_partman import PartitionByRange
+
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["SHOP_URL"]
+OTHERS
+db = SQLAlchemy(app)
+Migrate(app, db)
+
+class Event(db.Model):
+    __tablename__ = "events"
+    __partition__ = PartitionByRange("at", interval="1 month", premake=1)
+    id = db.Column(db.BigInteger, db.Identity(), primary_key=True)
+    at = db.Column(db.DateTime(timezone=True), primary_key=True)
+"""
+
+
+def run(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SHOP_URL": url, "NO_COLOR": "1"}
+    for name in ("DATABASE_URL", "SA_PARTMAN_DATABASE_URL"):
+        environment.pop(name, None)
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one database", "several"])
+def test_a_flask_migrate_project(tmp_path: Path, database_url: str, several: bool) -> None:
+    pytest.importorskip("flask_migrate")
+    pytest.importorskip("flask_sqlalchemy")
+    others = f'app.config["SQLALCHEMY_BINDS"] = {{"other": "sqlite:///{tmp_path}/other.db"}}' if several else ""
+    (tmp_path / "app.py").write_text(APP.replace("OTHERS", others))
+    assert 0 == run(tmp_path, database_url, "flask", "db", "init", *(["--multidb"] if several else [])).returncode
+    env = tmp_path / "migrations" / "env.py"
+    env.write_text(f"import alembic_ext.autogenerate\n{env.read_text()}")
+    assert 0 == run(tmp_path, database_url, "flask", "db", "migrate").returncode
+    upgraded = run(tmp_path, database_url, "flask", "db", "upgrade")
+    assert 0 == upgraded.returncode, upgraded.stderr
+
+    status = run(tmp_path, database_url, "sa_partman", "status")
+
+    assert 0 == status.returncode, status.stderr
+    assert "events" in status.stdout
