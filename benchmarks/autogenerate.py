@@ -50,7 +50,7 @@ def metadata(*, declared: bool, referenced: bool) -> MetaData:
     Table(
         "days",
         found,
-        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("id", BigInteger, Identity(), primary_key=True, autoincrement=True),
         Column("at", Date, primary_key=True),
         Column("kind", Text, index=True),
         *spec,

@@ -42,7 +42,7 @@ def metadata() -> MetaData:
     Table(
         "events",
         found,
-        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("id", BigInteger, Identity(), primary_key=True, autoincrement=True),
         Column("created_at", DateTime(timezone=True), primary_key=True),
         Column("kind", Text, nullable=False),
         Column("body", Text, nullable=False),

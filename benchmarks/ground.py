@@ -66,7 +66,7 @@ class Ground:
             Table(
                 name,
                 found,
-                Column("id", BigInteger, Identity(), primary_key=True),
+                Column("id", BigInteger, Identity(), primary_key=True, autoincrement=True),
                 Column("at", DateTime(timezone=True), primary_key=True),
                 Column("kind", Text),
                 PartitionByRange("at", interval="1 day", premake=AHEAD),

@@ -28,8 +28,9 @@ class Event(Partitioned, Base):
         "created_at", interval="1 month", premake=3, retention=Retention("14 months", then="drop")
     )
 
-    # The partition key belongs to the primary key; Identity() keeps numbering the rows.
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    # The partition key belongs to the primary key. Identity() keeps numbering the rows, and autoincrement=True tells
+    # the ORM so: in a key of two columns it would send one INSERT for each object otherwise.
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True, server_default=func.now())
     kind: Mapped[str] = mapped_column(index=True)
 

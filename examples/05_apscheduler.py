@@ -27,7 +27,7 @@ class Event(Partitioned, Base):
     __tablename__ = "events"
     __partition__ = PartitionByRange("created_at", interval="1 month", retention=Retention("14 months", then="drop"))
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True, server_default=func.now())
 
 

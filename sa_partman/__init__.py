@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sa_partman.maintenance.converter import Converter
     from sa_partman.maintenance.maintainer import Maintainer
     from sa_partman.maintenance.maintainer_async import AsyncMaintainer
+    from sa_partman.orm.inserts import UnbatchedInserts
     from sa_partman.ports.hook import Hook, after, before
 
 _SERVICES = {
@@ -29,6 +30,7 @@ _SERVICES = {
     "Hook": "sa_partman.ports.hook",
     "Maintainer": "sa_partman.maintenance.maintainer",
     "StepEvent": "sa_partman.events.step",
+    "UnbatchedInserts": "sa_partman.orm.inserts",
     "Veto": "sa_partman.errors",
     "after": "sa_partman.ports.hook",
     "before": "sa_partman.ports.hook",
@@ -55,6 +57,7 @@ __all__ = [
     "Snowflake",
     "StepEvent",
     "UUIDv7",
+    "UnbatchedInserts",
     "Veto",
     "__version__",
     "after",

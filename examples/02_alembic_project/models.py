@@ -18,7 +18,7 @@ class Event(Base):
     __tablename__ = "events"
     __partition__ = PartitionByRange("created_at", interval="1 month", retention=Retention("14 months", then="drop"))
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True, server_default=func.now())
     kind: Mapped[str] = mapped_column(index=True)
 
@@ -34,7 +34,7 @@ class Order(Base):
         subpartition=PartitionByRange("ordered_at", interval="1 month", premake=2),
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     country: Mapped[str] = mapped_column(primary_key=True)
     ordered_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True, server_default=func.now())
     total: Mapped[float] = mapped_column(Numeric(12, 2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 COLUMNS = """\
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     time_hour: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
     origin: Mapped[str] = mapped_column(String(3))
     carrier: Mapped[str] = mapped_column(String(2), index=True)

@@ -24,6 +24,8 @@ from sa_partman.maintenance.looking import Tables, looked, status, undecided
 from sa_partman.maintenance.membership import differing_findings, role_findings
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.skew import skew_finding
+from sa_partman.orm.inserts import is_mapped, unbatched
+from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.actions import AttachPartition, CreatePartition
 from sa_partman.plan.steps import Purpose, Step, TablePlan
 from sa_partman.plan.table import plan_table
@@ -68,6 +70,7 @@ def checked(settings: Settings, tables: Tables, asked: Asked, *, with_status: bo
         found = list(_elsewhere(connection, view, asked))
     for each in view.tables:
         found += _table(settings.engine, each, around, runways[each.declared.name], asked)
+    found += _inserts(settings, tables)
     stale = stale_finding(last, (each.declared for each in view.tables), asked.max_age)
     found += [each for each in (stale, skew_finding(settings, Severity.WARNING)) if each is not None]
     severities = list(Severity)
@@ -93,6 +96,20 @@ def _elsewhere(connection: Connection, view: View, asked: Asked) -> Iterator[Fin
                 raise
             found = [_incomplete(what, error)]
         yield from found
+
+
+def _inserts(settings: Settings, tables: Tables) -> Iterator[Finding]:
+    """What the models of mapped classes cost the application; the database knows nothing of it."""
+    for table, declared in declared_tables(settings.metadata, tables):
+        advice = unbatched(table) if is_mapped(table) else ""
+        if advice:
+            yield Finding(
+                "unbatched-inserts",
+                Severity.INFO,
+                str(declared.name),
+                f"{declared.name}: the ORM sends one INSERT for each new object",
+                advice,
+            )
 
 
 def _dumps(connection: Connection, tables: Iterable[FoundTable]) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from sqlalchemy import MetaData, Table, event, inspect
 from sqlalchemy.orm import Mapper
 
 from sa_partman.errors import DeclarationError
+from sa_partman.orm.inserts import warn_if_unbatched
 from sa_partman.orm.registry import remember, settle, spec_of
 from sa_partman.spec.base import PartitionSpec
 
@@ -34,6 +35,8 @@ def _on_class(mapper: Mapper[Any], class_: type) -> None:
     if spec is None:
         if _ATTRIBUTE not in class_.__dict__:
             _require_another_way(class_, table)
+        if isinstance(table, Table) and spec_of(table) is not None:
+            warn_if_unbatched(table, class_.__name__)
         return
     if not isinstance(table, Table):
         raise DeclarationError(f"{class_.__name__}: __partition__ needs a class mapped to a table, not to {table!r}")
@@ -44,6 +47,7 @@ def _on_class(mapper: Mapper[Any], class_: type) -> None:
         )
     remember(table, spec)
     settle(table)
+    warn_if_unbatched(table, class_.__name__)
 
 
 def _declaration(class_: type) -> PartitionSpec | None:

@@ -10,6 +10,7 @@ from sqlalchemy import MetaData, Table
 from sa_partman.errors import DeclarationError
 from sa_partman.names import QualifiedName
 from sa_partman.orm.facts import facts_of, key_type
+from sa_partman.orm.inserts import warn_if_unbatched
 from sa_partman.plan.naming import check_names
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, DeclaredTable, bind
@@ -145,4 +146,6 @@ def partition_by(target: Any, spec: PartitionSpec) -> Any:
         raise DeclarationError(f"partition_by() takes a Table or a mapped class, not {target!r}")
     remember(table, spec)
     settle(table)
+    if target is not table:
+        warn_if_unbatched(table, target.__name__)
     return target

@@ -286,6 +286,6 @@ def _id_generation_survives(spec: PartitionSpec, table: TableFacts) -> None:
         raise _fail(
             table,
             f"{others[0]!r} would silently lose its id generation, because the primary key "
-            f"({', '.join(table.primary_key)}) has more than one column; add Identity() to the column, "
-            f"or autoincrement=True for a SERIAL (autoincrement=False: the application sets it)",
+            f"({', '.join(table.primary_key)}) has more than one column; add Identity() and autoincrement=True to the "
+            f"column, or autoincrement=True alone for a SERIAL (autoincrement=False: the application sets it)",
         )

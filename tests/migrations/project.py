@@ -37,7 +37,7 @@ EVENTS = """
 class Event(Partitioned, Base):
     __tablename__ = "events"
     __partition__ = PartitionByRange("created_at", interval="1 month", premake=2)
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
     kind: Mapped[str] = mapped_column(index=True)
 """
@@ -46,7 +46,7 @@ COUNTRIES = """
 class Order(Partitioned, Base):
     __tablename__ = "orders"
     __partition__ = PartitionByList("country", values={"eu": ["de", "fr"], "us": ["us"]})
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     country: Mapped[str] = mapped_column(primary_key=True)
 """
 

@@ -10,7 +10,7 @@ from tests.migrations.project import EVENTS, Project
 PLAIN = """
 class Event(Base):
     __tablename__ = "events"
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     kind: Mapped[str] = mapped_column(index=True)
 """

@@ -140,7 +140,7 @@ def test_another_template_below_ranges_holds_for_future_partitions(project: Proj
 class Item(Partitioned, Base):
     __tablename__ = "items"
     __partition__ = PartitionByRange("at", interval="1 month", premake=1{})
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     at: Mapped[date] = mapped_column(primary_key=True)
 """
     project.migrate(models.format(""))
@@ -168,7 +168,7 @@ def test_labels_below_a_hash_are_compared(project: Project) -> None:
 class Item(Partitioned, Base):
     __tablename__ = "items"
     __partition__ = PartitionByHash("id", modulus=2, subpartition=PartitionByList("country", values={}))
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     country: Mapped[str] = mapped_column(primary_key=True)
 """
     project.migrate(models.replace("values={}", "values=['de']"))

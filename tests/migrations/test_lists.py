@@ -312,7 +312,7 @@ class Mood(enum.Enum):
 class Thing(Partitioned, Base):
     __tablename__ = "things"
     __partition__ = PartitionByList("mood", values={{"good": [Mood.happy], "bad": [Mood.{sad}]}})
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True, autoincrement=True)
     mood: Mapped[Mood] = mapped_column(primary_key=True)
 """
         project.migrate(models.format(sad="sad"))

@@ -15,7 +15,7 @@ class Event(Partitioned, Base):
     __partition__ = PartitionByRange(
         "created_at", interval="1 month", premake=1, subpartition=PartitionByHash("id", modulus=2)
     )
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
 """
 GUARDED = (

@@ -58,7 +58,7 @@ def test_several_new_tables_refer_to_each_other(project: Project) -> None:
 class Zebra(Partitioned, Base):
     __tablename__ = "a_comments"
     __partition__ = PartitionByHash("post_id", modulus=2)
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     post_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     at: Mapped[date]
     __table_args__ = (sa.ForeignKeyConstraint(["post_id", "at"], ["z_posts.id", "z_posts.at"]),)
@@ -66,7 +66,7 @@ class Zebra(Partitioned, Base):
 class Post(Partitioned, Base):
     __tablename__ = "z_posts"
     __partition__ = PartitionByRange("at", interval="1 day", premake=1)
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     at: Mapped[date] = mapped_column(primary_key=True)
 
 class Reader(Base):
@@ -95,7 +95,7 @@ class Event(Partitioned, Base):
     __tablename__ = "events"
     __partition__ = PartitionByList("tenant", values=tenants, default=True, subpartition=PartitionByRange(
         "at", interval="1 month", retention=Retention("2 years", then="drop")))
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     tenant: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[date] = mapped_column(primary_key=True)
 """
@@ -181,7 +181,7 @@ class Sample(Partitioned, Base):
     __tablename__ = "samples"
     __partition__ = PartitionByList("pipeline", values=["p1", "p2"], subpartition=PartitionByRange(
         "at", interval="1 day", premake=1, subpartition=PartitionByHash("id", modulus=2, unlogged=True)))
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     pipeline: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[date] = mapped_column(primary_key=True)
 """

@@ -17,7 +17,7 @@ class Sample(Partitioned, Base):
     __tablename__ = "samples"
     __partition__ = PartitionByList("mood", values={"good": ["it's", "100%", "tab\\there", ":x"]},
         subpartition=PartitionByRange("at", interval="1 day", premake=1))
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     mood: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
 """

@@ -45,7 +45,7 @@ LOGS = """
 class Log(Base):
     __tablename__ = "logs"
     __partition__ = PartitionByRange("at", interval="1 month", premake=1)
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
 
 class Mine(Base):

@@ -76,7 +76,7 @@ def test_a_foreign_key_between_partitioned_tables_is_no_migration(project: Proje
         )
         .replace(
             "id: Mapped[int] = mapped_column(primary_key=True)",
-            "id: Mapped[int] = mapped_column(Identity(), primary_key=True)",
+            "id: Mapped[int] = mapped_column(Identity(), primary_key=True, autoincrement=True)",
         )
     )
 
@@ -110,7 +110,7 @@ def test_every_real_change_of_the_parent_is_seen(project: Project) -> None:
 class Event(Partitioned, Base):
     __tablename__ = "events"
     __partition__ = PartitionByRange("created_at", interval="1 month", premake=2)
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
     kind: Mapped[str] = mapped_column(Text, comment="what")
     size: Mapped[int | None] = mapped_column(BigInteger)

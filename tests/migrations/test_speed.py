@@ -19,14 +19,14 @@ MODELS = """
 class Day(Partitioned, Base):
     __tablename__ = "days"
     __partition__ = PartitionByRange("at", interval="1 day", premake=1)
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     at: Mapped[date] = mapped_column(primary_key=True)
 
 class Item(Partitioned, Base):
     __tablename__ = "items"
     __partition__ = PartitionByList("country", values={"eu": ["de"], "us": ["us"]},
         subpartition=PartitionByRange("at", interval="1 day", premake=0))
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     country: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[date] = mapped_column(primary_key=True)
 """

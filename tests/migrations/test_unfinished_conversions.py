@@ -20,14 +20,14 @@ from tests.migrations.test_conversion import PLAIN, ROWS
 LINES = """
 class Line(Base):
     __tablename__ = "lines"
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     event_id: Mapped[int] = mapped_column(ForeignKey("events.id"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 """
 COMPOSITE = """
 class Line(Base):
     __tablename__ = "lines"
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     event_id: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     __table_args__ = (sa.ForeignKeyConstraint(["event_id", "created_at"], ["events.id", "events.created_at"]),)

@@ -40,7 +40,7 @@ def declared(*columns: Column[Any], spec: Any = MONTHLY, name: str = "events", *
     """A model of ``events``: the columns of its keys are enough for a conversion; *columns* instead of the usual."""
     metadata = MetaData()
     usual: tuple[Column[Any], ...] = (
-        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("id", BigInteger, Identity(), primary_key=True, autoincrement=True),
         Column("created_at", DateTime(timezone=True), primary_key=True),
     )
     items: list[Any] = [*(columns or usual), spec]

@@ -38,7 +38,7 @@ class Event(Base):
     __partition__ = PartitionByRange(
         "created_at", interval="1 month", premake=2, retention=Retention("2 months", then="drop")
     )
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
 """
 

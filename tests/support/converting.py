@@ -76,7 +76,7 @@ def metadata() -> MetaData:
     Table(
         TABLE,
         found,
-        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("id", BigInteger, Identity(), primary_key=True, autoincrement=True),
         Column("created_at", DateTime(timezone=True), primary_key=True),
         Column("org_id", Integer, ForeignKey("orgs.id"), nullable=False),
         Column("note", Text, nullable=False, server_default=""),

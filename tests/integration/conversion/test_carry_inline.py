@@ -173,4 +173,7 @@ def test_a_plain_table_is_no_partitioned_one(engine: Engine) -> None:
 
 
 def _columns() -> tuple[Column[int], Column[str]]:
-    return (Column("id", BigInteger, Identity(), primary_key=True), Column("kind", Text, primary_key=True))
+    return (
+        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("kind", Text, primary_key=True),
+    )

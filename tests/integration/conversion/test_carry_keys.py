@@ -12,7 +12,7 @@ from sa_partman.codecs import ULID
 from sa_partman.spec.base import PartitionSpec
 from tests.support.carrying import EVENTS, Case, declared, refused, rows, run, value
 
-ID = Column("id", BigInteger, Identity(), primary_key=True)
+ID = Column("id", BigInteger, Identity(), primary_key=True, autoincrement=True)
 HISTORY = "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'events_history'"
 
 

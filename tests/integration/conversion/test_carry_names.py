@@ -95,7 +95,7 @@ def test_long_names_that_differ_at_their_end_do_not_collide(engine: Engine) -> N
 def test_a_column_called_otherwise_in_the_model_is_the_column(engine: Engine) -> None:
     """The declaration speaks of the attribute, and the database of the column."""
     metadata = declared(
-        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("id", BigInteger, Identity(), primary_key=True, autoincrement=True),
         Column("Created %s", DateTime(timezone=True), key="created_at", primary_key=True),
     )
     case = Case(engine, EVENTS + 'ALTER TABLE events RENAME created_at TO "Created %s"', metadata)

@@ -180,7 +180,7 @@ def test_null_in_the_second_column_of_a_key_is_found(engine: Engine) -> None:
     """A range takes it in no column."""
     spec = PartitionByRange("created_at", "amount", interval="1 month", premake=1)
     columns = (
-        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("id", BigInteger, Identity(), primary_key=True, autoincrement=True),
         Column("created_at", DateTime(timezone=True), primary_key=True),
         Column("amount", Integer, primary_key=True, autoincrement=False),
     )
@@ -213,7 +213,7 @@ def test_uuids_of_the_future_move_the_bound(engine: Engine) -> None:
 def test_the_values_of_a_list_are_read_once(engine: Engine) -> None:
     """All of them are known then, and NULL with them."""
     columns = (
-        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("id", BigInteger, Identity(), primary_key=True, autoincrement=True),
         Column("amount", Integer, primary_key=True, autoincrement=False),
     )
     metadata = declared(*columns, spec=PartitionByList("amount", values={"all": list(range(301)), "more": [999]}))

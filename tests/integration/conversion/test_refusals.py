@@ -50,7 +50,10 @@ def test_all_reasons_are_named_at_once(engine: Engine) -> None:
 
 def test_hash_waits_for_the_strategy_that_copies(engine: Engine) -> None:
     """Its rows would have to be moved."""
-    metadata = declared(Column("id", BigInteger, Identity(), primary_key=True), spec=PartitionByHash("id", modulus=4))
+    metadata = declared(
+        Column("id", BigInteger, Identity(), primary_key=True),
+        spec=PartitionByHash("id", modulus=4),
+    )
 
     assert "HASH spreads the rows over all partitions" in refused(engine, EVENTS, metadata)
 

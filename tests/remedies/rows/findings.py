@@ -1,6 +1,6 @@
 """What `check` finds."""
 
-from tests.remedies.row import Box, Row
+from tests.remedies.row import Box, Models, Row
 from tests.remedies.rows.models import EVENTS
 from tests.support.stamps import stamped
 
@@ -10,6 +10,13 @@ FINDINGS = (
         ("sa-partman run",),
         EVENTS,
         (Box.bare,),
+    ),
+    Row(
+        "unbatched-inserts: events: the ORM sends one INSERT for each new object -> add autoincrement=True to 'id', "
+        "beside what generates it; the DDL stays the same",
+        (Models(EVENTS),),
+        EVENTS.replace(", autoincrement=True", ""),
+        (Box.create,),
     ),
     # The remedy is typed in tests/integration/maintenance/test_check_dump.py, where there is such a pg_dump.
     Row(

@@ -4,7 +4,7 @@ EVENTS = """
 class Event(Partitioned, Base):
     __tablename__ = "events"
     __partition__ = PartitionByRange("created_at", interval="1 month", premake=2)
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
 """
 
