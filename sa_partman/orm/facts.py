@@ -77,11 +77,17 @@ def _loses_generation(column: Column[object]) -> bool:
 
 def _uniques(table: Table) -> Iterator[tuple[str, tuple[str, ...]]]:
     for constraint in sorted(table.constraints, key=lambda each: str(each.name)):
-        if isinstance(constraint, UniqueConstraint):
+        if isinstance(constraint, UniqueConstraint) and _on_postgresql(constraint):
             yield _called("unique constraint", constraint.name), tuple(each.key for each in constraint.columns)
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
-        if index.unique:
+        if index.unique and _on_postgresql(index):
             yield _called("unique index", index.name), tuple(each.key for each in index.columns)
+
+
+def _on_postgresql(item: Any) -> bool:
+    """Whether ``ddl_if(dialect=...)`` lets PostgreSQL have it; only at run time ``callable_=`` says more."""
+    named = getattr(getattr(item, "_ddl_if", None), "dialect", None)
+    return named is None or _DIALECT.name in ((named,) if isinstance(named, str) else tuple(named))
 
 
 def _called(what: str, name: object) -> str:

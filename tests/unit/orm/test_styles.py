@@ -14,10 +14,12 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Identity,
+    Index,
     Integer,
     MetaData,
     String,
     Table,
+    UniqueConstraint,
     func,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -589,3 +591,21 @@ def test_a_declaration_needs_info_that_can_hold_it() -> None:
 
     with pytest.raises(DeclarationError, match=r"events: its info is 'text'.*make it a dictionary"):
         partition_by(table, SPEC)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", ("mysql", "mariadb")])
+def test_what_never_exists_on_postgresql_is_not_held_against_it(dialect: Any) -> None:
+    """``ddl_if()`` of another dialect: a unique constraint, or index, without the key."""
+    unique = UniqueConstraint("id").ddl_if(dialect=dialect)
+    index = Index("by_id", "id", unique=True).ddl_if(dialect=dialect)
+    table = Table("events", MetaData(), *columns(), unique, index, SPEC)
+
+    assert SPEC == spec_of(table)
+
+
+def test_what_exists_on_postgresql_too_is() -> None:
+    both: Any = ("sqlite", "postgresql")
+    unique = UniqueConstraint("id").ddl_if(dialect=both)
+
+    with pytest.raises(DeclarationError, match="unique constraint"):
+        Table("events", MetaData(), *columns(), unique, SPEC)
