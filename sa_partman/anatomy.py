@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sa_partman.names import QualifiedName
+from sa_partman.names import QualifiedName, quote
 
 HERE = "\x01"
 """Stands for the quoted table in a definition. No catalog text holds this character."""
@@ -246,6 +246,30 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class Cover:
+    """
+    A publication that has the table without naming it, or that all tables but this one are in.
+
+    Args:
+        scope: As CREATE PUBLICATION says it: ``FOR ALL TABLES``, ``FOR TABLES IN SCHEMA public``.
+        excepted: The table is in its EXCEPT clause; then *others* are quoted, the other tables in it.
+        ours: The connected role may change the publication.
+    """
+
+    name: str
+    scope: str
+    via_root: bool = False
+    excepted: bool = False
+    others: tuple[str, ...] = ()
+    ours: bool = True
+
+    def excepting(self, *tables: QualifiedName) -> str:
+        """The statement that leaves *tables* out of it, too."""
+        listed = ", ".join(f"TABLE {each}" for each in (*(table.quoted for table in tables), *self.others))
+        return f"ALTER PUBLICATION {quote(self.name)} SET ALL TABLES EXCEPT ({listed})"
+
+
+@dataclass(frozen=True, slots=True)
 class Anatomy:
     """
     One table, whole.
@@ -279,6 +303,7 @@ class Anatomy:
     triggers: tuple[Trigger, ...] = ()
     dependents: tuple[Dependent, ...] = ()
     publications: tuple[Publication, ...] = ()
+    covers: tuple[Cover, ...] = ()
     privileges: Privileges = Privileges()
     policies: tuple[Policy, ...] = ()
     row_security: bool = False

@@ -34,6 +34,14 @@ from sa_partman.postgres.conversion.run import (
 )
 from sa_partman.postgres.conversion.state import Conversion, NewConversion
 from sa_partman.postgres.conversion.undo import draw_undo
+from sa_partman.postgres.conversion.whereabouts import (
+    finished_of,
+    history_of,
+    require_in_place,
+    taken_back,
+    unfinished_of,
+    whereabouts,
+)
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sources import tenants_of
@@ -145,11 +153,16 @@ class Converter:
         """
         name = self._name(table)
         with only_converter(self.engine, name):
-            return self._run(self._unfinished(name), report, progress)
+            conversion = self._unfinished(name)
+            with connected(self.engine) as connection:
+                pin(connection, CATALOG_LOCK_TIMEOUT)
+                require_in_place(connection, conversion)
+            return self._run(conversion, report, progress)
 
     def abort(self, table: str, *, report: Report = _silent) -> Conversion:
         """
-        Takes back every step of an unfinished conversion or undo: the table is what it was.
+        Takes back every step of an unfinished conversion or undo: the table is what it was, whatever it is called
+        now. Where it was dropped, what was built beside it goes, and the conversion is over.
 
         Raises:
             Refused: There is none, or it is cut over already: then `undo`.
@@ -157,10 +170,13 @@ class Converter:
         name = self._name(table)
         with only_converter(self.engine, name):
             conversion = self._unfinished(name)
-            if conversion.cut_over:
+            with connected(self.engine) as connection:
+                pin(connection, CATALOG_LOCK_TIMEOUT)
+                place = whereabouts(connection, conversion)
+            if conversion.cut_over and place.now is not None:
                 way = "--undo" if conversion.kind == "convert" else "convert it again"
                 raise Refused(f"{name} is cut over already; nothing was changed. Finish with --resume, then {way}.")
-            take_back(self.engine, conversion, Manner(self.lock, report=report))
+            take_back(self.engine, taken_back(place), Manner(self.lock, report=report))
             return self._stored(conversion)
 
     def undo(
@@ -197,26 +213,29 @@ class Converter:
         name = self._name(table)
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            return state.last(connection, name)
+            return unfinished_of(connection, name) or state.last(connection, name)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _require_none_running(self, name: QualifiedName) -> None:
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            running = state.last(connection, name, statuses=("running",))
+            running = unfinished_of(connection, name)
             forgotten = lost(connection, name) if running is None else None
+            place = None if running is None else whereabouts(connection, running)
         if forgotten is not None:
             raise Refused(f"{forgotten.message}; nothing was changed: {forgotten.remedy}")
-        if running is None:
+        if running is None or place is None:
             return
+        if not place.in_place:
+            raise Refused(place.elsewhere)
         found = running.unfinished
         raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
 
     def _unfinished(self, name: QualifiedName) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            conversion = state.last(connection, name, statuses=("running",))
+            conversion = unfinished_of(connection, name)
             if conversion is None:
                 raise nothing_in_progress(connection, name)
         return conversion
@@ -266,10 +285,11 @@ class Converter:
             schema, _, name = table.rpartition(".")
             with connected(self.engine) as connection:
                 session = pin(connection, CATALOG_LOCK_TIMEOUT)
-                found = state.last(connection, QualifiedName(schema or session.default_schema, name))
-            if found is None:
-                raise
-            return found.table
+                asked = QualifiedName(schema or session.default_schema, name)
+                known = unfinished_of(connection, asked) or finished_of(connection, asked)
+                if known is None and state.last(connection, asked) is None:
+                    raise
+            return asked
         return declared.name
 
     def _declared(self, table: str) -> tuple[Table, DeclaredTable]:
@@ -294,11 +314,12 @@ class Converter:
             return draw(connection, declared, primary_key, situation, choices, lead=lead, boundary=boundary)
 
 
-def _require_few_rows(connection: Connection, conversion: Conversion, limit: int) -> None:
-    began = state.last(connection, conversion.table, statuses=("done",), kind="convert")
-    if began is not None and rows_elsewhere(connection, conversion.oid, began.oid, limit) > limit:
+def _require_few_rows(connection: Connection, undo: Conversion, limit: int) -> None:
+    began = finished_of(connection, undo.table, ("done",), "convert")
+    found = None if began is None else history_of(connection, began, undo.table)
+    if found is not None and rows_elsewhere(connection, found.parent, found.oid, limit) > limit:
         raise ExecutionError(
-            f"{conversion.table}: more than {limit} rows came into other partitions meanwhile; the swap was rolled "
+            f"{undo.table}: more than {limit} rows came into other partitions meanwhile; the swap was rolled "
             f"back. Take the undo back with --abort, and begin it again with a higher --max-rows."
         )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, TextClause, text
 from sa_partman.checks.data import LastRuns
 from sa_partman.errors import ConfigurationError
 from sa_partman.names import quote
+from sa_partman.postgres.queries import is_before_15
 
 RUNS, STEPS = "sa_partman_runs", "sa_partman_steps"
 TABLES = frozenset({RUNS, STEPS})
@@ -96,6 +97,7 @@ _WHERE = text(f"""
 SELECT n.nspname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relname = '{RUNS}' AND c.relkind = 'r'
+    AND (c.relpersistence = 'p' OR NOT pg_catalog.pg_is_in_recovery())
     AND (CAST(:schema AS text) IS NULL OR n.nspname = CAST(:schema AS text))
     AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
     AND pg_catalog.obj_description(c.oid, 'pg_class') LIKE 'sa_partman: audit%'
@@ -116,6 +118,19 @@ WHERE n.nspname = :schema AND c.relname IN ('{RUNS}', '{STEPS}')
     AND NOT o.rolsuper AND o.oid NOT IN (me.oid, n.nspowner, d.datdba)
     AND (me.rolsuper OR NOT pg_catalog.pg_has_role(o.oid, 'USAGE'))
 LIMIT 1
+""")
+_COVERING = """
+SELECT p.pubname FROM pg_catalog.pg_publication p WHERE p.puballtables{schemas} ORDER BY 1 LIMIT 1
+"""
+_OF_SCHEMA = """ OR EXISTS (
+    SELECT FROM pg_catalog.pg_publication_namespace w JOIN pg_catalog.pg_namespace n ON n.oid = w.pnnspid
+    WHERE w.pnpubid = p.oid AND n.nspname = :schema)"""
+_COVERING_14, _COVERING_15 = text(_COVERING.format(schemas="")), text(_COVERING.format(schemas=_OF_SCHEMA))
+# In a publication by their own names they are because somebody wants it.
+_LOGGED = text(f"""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = :schema AND c.relname IN ('{RUNS}', '{STEPS}') AND c.relpersistence = 'p'
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prrelid = c.oid))
 """)
 _LAST = """
 SELECT CAST(extract(epoch FROM t.now - max(r.finished) FILTER (WHERE r.ok)) AS double precision),
@@ -158,10 +173,11 @@ class AuditTables:
 
     def make(self, connection: Connection) -> None:
         """
-        Creates them, unless they are there.
+        Creates them, unless they are there; UNLOGGED where a publication of all tables, or of all in the schema, would
+        send them to its subscribers.
 
         Raises:
-            ConfigurationError: Somebody whom we have no reason to trust has made one of that name.
+            ConfigurationError: Somebody whom we have no reason to trust has made one of that name, or it is published.
         """
         stranger = connection.execute(_STRANGER, {"schema": self.schema}).first()
         if stranger is not None:
@@ -172,9 +188,17 @@ class AuditTables:
         there = connection.execute(
             text("SELECT pg_catalog.to_regclass(CAST(:name AS text)) IS NOT NULL"), {"name": self._name(STEPS)}
         ).scalar_one()
+        covering = connection.execute(_covering(connection), {"schema": self.schema}).scalar()
         if not there:
             for statement in _MAKE:
-                connection.execute(self._sql(statement))
+                made = statement.replace("CREATE TABLE", "CREATE UNLOGGED TABLE") if covering else statement
+                connection.execute(self._sql(made))
+        elif covering and connection.execute(_LOGGED, {"schema": self.schema}).scalar():
+            alter = [f"ALTER TABLE {self._name(table)} SET UNLOGGED" for table in (STEPS, RUNS)]
+            raise ConfigurationError(
+                f"the publication {covering} would send the audit tables of schema {self.schema} to subscribers, which "
+                f"have no such tables and would stop; nothing was written into them. Run: {'; '.join(alter)}"
+            )
 
     def begin(self, connection: Connection, run: str, planned: int, version: str, host: str, pid: int) -> int:
         """A run begins; its id."""
@@ -209,6 +233,11 @@ class AuditTables:
 
     def _name(self, table: str) -> str:
         return f"{quote(self.schema)}.{quote(table)}"
+
+
+def _covering(connection: Connection) -> TextClause:
+    """Which publication has every table of the schema; its parameter is unknown to PostgreSQL 14."""
+    return _COVERING_14 if is_before_15(connection) else _COVERING_15
 
 
 def last_runs(connection: Connection, schema: str | None, preferred: str | None) -> LastRuns | None:

@@ -236,7 +236,7 @@ class Ends:
         if os.environ.get(CAMPAIGN):
             return list(range(1, len(sent) + 1))
         sharp = [i for i, what in enumerate(sent, 1) if what == "COMMIT" or "CONCURRENTLY" in what]
-        first = next(i for i, what in enumerate(sent, 1) if "INSERT INTO sa_partman" in what)
+        first = next(i for i, what in enumerate(sent, 1) if "COMMENT ON COLUMN sa_partman" in what)
         sharp = [i for i in sharp if i > first]
         after = [i + 1 for i in sharp if i < len(sent)]
         return sorted({*sharp, *after, *chance.sample(range(first, len(sent)), count)})

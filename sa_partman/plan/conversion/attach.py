@@ -74,7 +74,8 @@ def _notes(request: ConversionRequest, anatomy: Anatomy) -> Iterator[str]:
         if trigger.row:
             yield f"the trigger {trigger.name} finds the partition's name in TG_TABLE_NAME"
     for publication in anatomy.publications:
-        yield f"subscribers of {publication.name} need ALTER SUBSCRIPTION ... REFRESH PUBLICATION"
+        if not publication.via_root:
+            yield f"subscribers of {publication.name} need ALTER SUBSCRIPTION ... REFRESH PUBLICATION"
     for inbound in anatomy.inbound:
         found = again(inbound, request, anatomy)
         if found is None:

@@ -40,6 +40,9 @@ class Cutover(Parts):
         yield f"ALTER TABLE {self.table.quoted} RENAME TO {quote(self.old.name)}"
         yield f"ALTER TABLE {self.new.quoted} RENAME TO {quote(self.table.name)}"
         yield from self._new_names()
+        for cover in self.anatomy.covers:
+            if cover.excepted:  # no partition may be in such a clause
+                yield cover.excepting(self.table)
         bound = for_values(self.request.history, self.key.types)
         yield f"ALTER TABLE {self.table.quoted} ATTACH PARTITION {self.old.quoted} {bound}"
         # Who converts the table hands it over.

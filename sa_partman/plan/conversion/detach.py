@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sa_partman.anatomy import Anatomy, Constraint, InboundKey, Index
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion import carry, settings
-from sa_partman.plan.conversion.refusals import dependent_refusals, table_refusals
+from sa_partman.plan.conversion.refusals import cover_refusals, dependent_refusals, table_refusals
 from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep, Refusal
 from sa_partman.plan.moving import copying
 
@@ -32,6 +32,7 @@ class UndoRequest:
         inbound: Foreign keys of other tables, by table and name, and the statements that give each its old form back,
             the first of which drops it.
         users: What refers to partitions that are dropped.
+        followers: Logical replication slots of which changes are being read.
         concurrently: Build the index of the primary key without blocking writers.
     """
 
@@ -45,6 +46,7 @@ class UndoRequest:
     afterwards: tuple[str, ...] = ()
     inbound: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     users: tuple[str, ...] = ()
+    followers: tuple[str, ...] = ()
     concurrently: bool = True
 
 
@@ -78,6 +80,20 @@ def _refusals(request: UndoRequest) -> Iterator[Refusal]:
         if inbound_id(inbound) not in request.inbound:
             yield Refusal(f"{inbound.table} refers to it by {inbound.name}", "drop that foreign key before")
     yield from dependent_refusals(request.anatomy)
+    yield from cover_refusals(request.anatomy)
+    yield from _followed(request)
+
+
+def _followed(request: UndoRequest) -> Iterator[Refusal]:
+    """PostgreSQL 14 keeps how a partition's rows are sent, and uses it, freed, for the table that it becomes."""
+    by_root = any(each.via_root for each in request.anatomy.publications)
+    by_root = by_root or any(each.via_root for each in request.anatomy.covers)
+    if request.anatomy.server < 15 and request.followers and by_root:
+        yield Refusal(
+            f"PostgreSQL 14 crashes when a table that was a partition is written into while its changes are sent to "
+            f"a subscriber by the name of the root (slots: {', '.join(request.followers)})",
+            "ALTER SUBSCRIPTION ... DISABLE until the undo is done, or upgrade to PostgreSQL 15",
+        )
 
 
 def inbound_id(key: InboundKey) -> str:
@@ -172,6 +188,9 @@ class _Detach:
         for trigger in self.anatomy.triggers:
             yield f"DROP TRIGGER {quote(trigger.name)} ON {self.table.quoted}"
         yield f"ALTER TABLE {self.table.quoted} DETACH PARTITION {self.history.quoted}"
+        for cover in self.anatomy.covers:
+            if cover.excepted:
+                yield cover.excepting(self.table, self.history)
         yield copying(self.table, self.history)
         yield f"ALTER TABLE {self.table.quoted} RENAME TO {quote(self.parts.name)}"
         yield f"ALTER TABLE {self.history.quoted} RENAME TO {quote(self.table.name)}"

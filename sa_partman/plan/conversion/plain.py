@@ -11,7 +11,7 @@ from sa_partman.anatomy import Anatomy, InboundKey
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion import carry, settings
 from sa_partman.plan.conversion.attach import statistics_of
-from sa_partman.plan.conversion.refusals import dependent_refusals, table_refusals
+from sa_partman.plan.conversion.refusals import cover_refusals, dependent_refusals, table_refusals
 from sa_partman.plan.conversion.request import new_table
 from sa_partman.plan.conversion.steps import Refusal
 from sa_partman.plan.moving import copying
@@ -61,6 +61,7 @@ def plain_refusals(request: PlainRequest) -> Iterator[Refusal]:
                 "drop that foreign key before",
             )
     yield from dependent_refusals(request.anatomy)
+    yield from cover_refusals(request.anatomy)
 
 
 def _goes_on(key: InboundKey, request: PlainRequest) -> bool:
@@ -92,6 +93,9 @@ def make_plain(request: PlainRequest) -> Iterator[str]:
     yield from carry.create_like(anatomy, new, None)
     for name in request.nullable:
         yield f"ALTER TABLE {new.quoted} ALTER COLUMN {quote(name)} DROP NOT NULL"
+    for cover in anatomy.covers:
+        if cover.excepted:
+            yield cover.excepting(table, new)
     yield copying(table, new)
     yield from carry.keys(anatomy, new, request.primary_key, frozenset())
     yield from carry.index_targets(anatomy, new, frozenset())

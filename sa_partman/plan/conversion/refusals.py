@@ -23,7 +23,8 @@ def refusals_of(request: ConversionRequest, anatomy: Anatomy, profile: Profile) 
     yield from _triggers(anatomy)
     yield from dependent_refusals(anatomy)
     yield from _constraints(anatomy)
-    yield from _publications(anatomy)
+    yield from _publications(anatomy, profile)
+    yield from cover_refusals(anatomy)
     if anatomy.replica_identity == "i":
         yield Refusal(
             f"the replica identity is the index {anatomy.replica_index}, which each new partition would need anew",
@@ -183,7 +184,29 @@ def _alter(anatomy: Anatomy) -> str:
     return f"ALTER TABLE {anatomy.name.quoted}"
 
 
-def _publications(anatomy: Anatomy) -> Iterator[Refusal]:
+def cover_refusals(anatomy: Anatomy) -> Iterator[Refusal]:
+    """The new table must be in the EXCEPT clause that the old one is in."""
+    for cover in anatomy.covers:
+        if cover.excepted and not cover.ours:
+            yield Refusal(
+                f"it is in the EXCEPT clause of the publication {cover.name}, where the new table has to be too, and "
+                f"only a superuser may change that clause",
+                f"let a superuser run this conversion, or drop the publication and create it again afterwards, "
+                f"EXCEPT (TABLE {anatomy.name.quoted})",
+            )
+
+
+def _publications(anatomy: Anatomy, profile: Profile) -> Iterator[Refusal]:
+    by_leaf = [(each.name, "") for each in anatomy.publications if not each.via_root and not each.tail]
+    by_leaf += [(each.name, f" ({each.scope})") for each in anatomy.covers if not each.via_root and not each.excepted]
+    for name, scope in by_leaf if profile.slots else ():
+        yield Refusal(
+            f"the publication {name}{scope} publishes partitions under their own names: subscribers (slots: "
+            f"{', '.join(profile.slots)}) have no such tables, and would stop at the first row",
+            f"ALTER PUBLICATION {quote(name)} SET (publish_via_partition_root = true), and they go on with the name "
+            f"of this table; where it publishes other partitioned tables, ALTER SUBSCRIPTION ... REFRESH PUBLICATION "
+            f"after that",
+        )
     for publication in anatomy.publications:
         if publication.tail and not publication.via_root:
             yield Refusal(

@@ -38,6 +38,7 @@ class Profile:
         outside: Rows that the history's bound does not take.
         sample: Some of those keys, as text.
         unmatched: By referencing table and foreign key: how many of its rows refer to no row by the composite form.
+        slots: Logical replication slots of the database: somebody is sent what is published.
         analyzed: The planner's statistics cover every column, and are as fresh as autovacuum would have them.
     """
 
@@ -46,6 +47,7 @@ class Profile:
     sample: tuple[str, ...] = ()
     unmatched: Mapping[tuple[QualifiedName, str], int] = field(default_factory=dict)
     analyzed: bool = False
+    slots: tuple[str, ...] = ()
 
 
 def new_table(table: QualifiedName) -> QualifiedName:

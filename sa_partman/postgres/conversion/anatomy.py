@@ -12,6 +12,7 @@ from sa_partman.anatomy import (
     Anatomy,
     Column,
     Constraint,
+    Cover,
     Dependent,
     ExtendedStatistics,
     Grant,
@@ -60,6 +61,7 @@ def read_anatomy(connection: Connection, name: QualifiedName) -> Anatomy | None:
         triggers=tuple(_trigger(row, head.printed) for row in connection.execute(sql.TRIGGERS, oid)),
         dependents=tuple(_dependents(connection, oid)),
         publications=tuple(_publications(connection, oid)),
+        covers=tuple(_covers(connection, oid)),
         privileges=_privileges(connection, head.oid),
         policies=tuple(_policy(row, head.bare) for row in connection.execute(sql.POLICIES, oid)),
         row_security=head.row_security,
@@ -207,11 +209,19 @@ def _privileges(connection: Connection, oid: int) -> Privileges:
 
 
 def _publications(connection: Connection, oid: dict[str, int]) -> Iterator[Publication]:
-    query = sql.PUBLICATIONS_15 if _server(connection) >= 15 else sql.PUBLICATIONS_14
+    server = _server(connection)
+    query = sql.PUBLICATIONS_19 if server >= 19 else sql.PUBLICATIONS_15 if server >= 15 else sql.PUBLICATIONS_14
     for row in connection.execute(query, oid):
         columns = "" if row.columns is None else f" ({', '.join(quote(each) for each in row.columns)})"
         where = "" if row.condition is None else f" WHERE ({row.condition})"
         yield Publication(row.name, columns + where, row.via_root)
+
+
+def _covers(connection: Connection, oid: dict[str, int]) -> Iterator[Cover]:
+    server = _server(connection)
+    query = sql.COVERS_19 if server >= 19 else sql.COVERS_15 if server >= 15 else sql.COVERS_14
+    for row in connection.execute(query, oid):
+        yield Cover(row.name, row.scope, row.via_root, row.excepted, tuple(row.others), row.ours)
 
 
 def _dependents(connection: Connection, oid: dict[str, int]) -> Iterator[Dependent]:

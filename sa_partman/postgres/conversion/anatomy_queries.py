@@ -208,6 +208,30 @@ SELECT p.pubname AS name, p.pubviaroot AS via_root, pg_get_expr(r.prqual, r.prre
 FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = :oid ORDER BY 1
 """)
 
+# An EXCEPT clause is stored as if it named tables of the publication.
+PUBLICATIONS_19 = text(str(PUBLICATIONS_15).replace("ORDER BY", "AND NOT r.prexcept ORDER BY"))
+
+_ALL_TABLES = """
+SELECT p.pubname AS name, 'FOR ALL TABLES' AS scope, p.pubviaroot AS via_root, {excepted} AS excepted,
+    {others} AS others, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS ours
+FROM pg_publication p WHERE p.puballtables"""
+_ALL_TABLES_14 = _ALL_TABLES.format(excepted="false", others="CAST('{}' AS text[])")
+_ALL_TABLES_19 = _ALL_TABLES.format(
+    excepted="EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prexcept AND r.prrelid = :oid)",
+    others="""ARRAY(SELECT format('%I.%I', n.nspname, c.relname) FROM pg_publication_rel r
+        JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE r.prpubid = p.oid AND r.prexcept AND r.prrelid <> :oid ORDER BY 1)""",
+)
+_IN_SCHEMA = """
+UNION ALL
+SELECT p.pubname, format('FOR TABLES IN SCHEMA %I', n.nspname), p.pubviaroot, false, CAST('{}' AS text[]),
+    pg_has_role(p.pubowner, 'USAGE')
+FROM pg_publication_namespace w JOIN pg_publication p ON p.oid = w.pnpubid
+JOIN pg_class c ON c.relnamespace = w.pnnspid JOIN pg_namespace n ON n.oid = w.pnnspid WHERE c.oid = :oid"""
+COVERS_14 = text(f"{_ALL_TABLES_14} ORDER BY 1")
+COVERS_15 = text(f"{_ALL_TABLES_14}{_IN_SCHEMA} ORDER BY 1")
+COVERS_19 = text(f"{_ALL_TABLES_19}{_IN_SCHEMA} ORDER BY 1")
+
 VIEWS = text("""
 SELECT DISTINCT CAST(v.relkind AS text) AS kind, format('%I.%I', n.nspname, v.relname) AS printed,
     CASE v.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' ELSE format('rule %I on ', w.rulename) END

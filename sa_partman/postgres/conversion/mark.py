@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +53,7 @@ def marks(connection: Connection, table: QualifiedName, steps: tuple[ConversionS
         return None
     ours, seen = _made_not_null(steps), mark_of(anatomy)
     columns = [_column(row, ours) for row in connection.execute(_COLUMNS, {"oid": anatomy.oid})]
-    return Marks(seen, hashlib.sha256(f"{seen} {columns}".encode()).hexdigest())
+    return Marks(seen, mark_of(anatomy, columns))
 
 
 def full_mark(connection: Connection, table: QualifiedName, steps: tuple[ConversionStep, ...]) -> str | None:

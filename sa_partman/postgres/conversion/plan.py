@@ -24,7 +24,7 @@ from sa_partman.plan.conversion.types import retyped, type_refusals
 from sa_partman.postgres.columns import columns_of
 from sa_partman.postgres.conversion.anatomy import read_anatomy
 from sa_partman.postgres.conversion.names import name_refusals
-from sa_partman.postgres.conversion.profile import analyzed, without_match
+from sa_partman.postgres.conversion.profile import analyzed, slots, without_match
 from sa_partman.postgres.conversion.reach import reach
 from sa_partman.spec.declared import DeclaredTable
 
@@ -82,7 +82,7 @@ def draw(
         return Drawn(declared.name, declaration, ConversionPlan((), (history,)))
     request = ConversionRequest(declared, primary_key, history, situation, choices, concurrently)
     unmatched = dict(_unmatched(connection, request, anatomy))
-    found = replace(found, unmatched=unmatched, analyzed=analyzed(connection, declared.name))
+    found = replace(found, unmatched=unmatched, analyzed=analyzed(connection, declared.name), slots=slots(connection))
     plan = attach_in_place(request, anatomy, found)
     if not plan.refusals:
         statistics = statistics_of(anatomy) | leaf_statistics_of(request, anatomy)
@@ -108,10 +108,10 @@ def _at_once(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None
     return None
 
 
-def mark_of(anatomy: Anatomy) -> str:
-    """The fingerprint of a table, but for what its own conversion adds before the cut-over."""
+def mark_of(anatomy: Anatomy, more: Any = None) -> str:
+    """The fingerprint of a table and *more* of it, but for what its own conversion adds before the cut-over."""
     own = frozenset({proof(anatomy.name), key_index(anatomy.name)})
-    return fingerprint(anatomy, own, tuple(column.name for column in anatomy.columns))
+    return fingerprint(anatomy, own, tuple(column.name for column in anatomy.columns), more)
 
 
 def key_columns(anatomy: Anatomy) -> tuple[str, ...]:

@@ -29,6 +29,10 @@ SELECT pg_catalog.pg_stat_get_mod_since_analyze(c.oid)
             WHERE s.schemaname = :schema AND s.tablename = :name AND s.attname = a.attname AND NOT s.inherited))
 FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(:quoted)
 """)
+_SLOTS = text("""
+SELECT slot_name, active FROM pg_catalog.pg_replication_slots
+WHERE slot_type = 'logical' AND database = pg_catalog.current_database() ORDER BY 1
+""")
 _WITH_MAX = ("date", "timestamp with time zone", "timestamp without time zone", "smallint", "integer", "bigint")
 
 
@@ -135,6 +139,11 @@ def analyzed(connection: Connection, table: QualifiedName) -> bool:
     """See `Profile.analyzed`."""
     names = {"schema": table.schema, "name": table.name, "quoted": table.quoted}
     return bool(connection.execute(_ANALYZED, names).scalar())
+
+
+def slots(connection: Connection, *, active: bool = False) -> tuple[str, ...]:
+    """See `Profile.slots`; only those in use, if *active*."""
+    return tuple(name for name, used in connection.execute(_SLOTS) if used or not active)
 
 
 def without_match(connection: Connection, table: QualifiedName, form: Again) -> int:

@@ -1,4 +1,10 @@
-"""The state of conversions, in the schema ``sa_partman``: written in the transaction of the step that it tells of."""
+"""
+The state of conversions, in the schema ``sa_partman``: written in the transaction of the step that it tells of.
+
+It is a comment, for what is in the catalog is never published. A row of a table would be sent to every subscriber
+of a ``FOR ALL TABLES`` publication; none of them has that table, and each would stop at it. The table that bears the
+comment is empty, and UNLOGGED: so it is no part of such a publication either.
+"""
 
 from __future__ import annotations
 
@@ -6,82 +12,52 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
 from sa_partman.catalog import UnfinishedConversion
 from sa_partman.errors import MissingPrivilege
-from sa_partman.names import QualifiedName
+from sa_partman.names import QualifiedName, text_literal
 from sa_partman.plan.conversion.request import new_table
 from sa_partman.plan.conversion.steps import ConversionStep
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 
 SCHEMA = "sa_partman"
 
-_EXISTS = text("SELECT to_regclass('sa_partman.conversion') IS NOT NULL")
+_Row = dict[str, Any]
 
-_READABLE = text(f"""
-SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = '{SCHEMA}' AND c.relname = 'conversion'
-        AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))
+# Version 0.1.0 wrote rows: what has changed since is in the comment, under the same id.
+_STORED = text(f"""
+SELECT pg_catalog.col_description(c.oid, a.attnum),
+    c.relpersistence = 'p' AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+        AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AS written
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'steps'
+WHERE n.nspname = '{SCHEMA}' AND c.relname = 'conversion' AND c.relkind = 'r'
+""")
+_WRITTEN = text("SELECT pg_catalog.to_jsonb(c) FROM sa_partman.conversion c")
+
+# As version 0.1.0 made it. What it has is in the comment then.
+_PUBLISHED = text("""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
+    WHERE c.oid = pg_catalog.to_regclass('sa_partman.conversion') AND c.relpersistence = 'p'
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prrelid = c.oid))
 """)
 
 # IF NOT EXISTS looks before it locks: two that begin at once would collide.
-_ONE_AT_A_TIME = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'sapcmake')})"
+_ONE_AT_A_TIME = f"SELECT pg_catalog.pg_advisory_xact_lock({int.from_bytes(b'sapcmake')})"
 
 _CREATE = (
     _ONE_AT_A_TIME,
     "CREATE SCHEMA IF NOT EXISTS sa_partman",
-    """CREATE TABLE IF NOT EXISTS sa_partman.conversion (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    table_schema text NOT NULL,
-    table_name text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('convert', 'undo')),
-    status text NOT NULL CHECK (status IN ('running', 'done', 'aborted')),
-    declaration text NOT NULL,
-    fingerprint text NOT NULL,
-    table_oid oid NOT NULL,
-    primary_key text[] NOT NULL,
-    max_rows bigint,
-    steps jsonb NOT NULL,
-    steps_done int NOT NULL DEFAULT 0,
-    error text,
-    version text NOT NULL,
-    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    updated_at timestamptz NOT NULL DEFAULT clock_timestamp())""",
-    """CREATE UNIQUE INDEX IF NOT EXISTS conversion_running
-    ON sa_partman.conversion (table_schema, table_name) WHERE status = 'running'""",
+    "CREATE UNLOGGED TABLE IF NOT EXISTS sa_partman.conversion (steps jsonb)",
+    "COMMENT ON TABLE sa_partman.conversion IS "
+    "'sa_partman: conversions. The comment of its column tells of them, because rows would be published'",
 )
 
-_INSERT = text("""
-INSERT INTO sa_partman.conversion (table_schema, table_name, kind, status, declaration, fingerprint,
-    table_oid, primary_key, max_rows, steps, version)
-VALUES (:schema, :name, :kind, 'running', :declaration, :fingerprint, :oid, :primary_key, :max_rows,
-    CAST(:steps AS jsonb), :version) RETURNING id
-""")
-
-_SELECT = """
-SELECT id, table_schema, table_name, kind, status, declaration, fingerprint, table_oid AS oid, primary_key, max_rows,
-    steps, steps_done AS done, error, version
-FROM sa_partman.conversion
-"""
-_GET = text(f"{_SELECT} WHERE id = :id")
-_LAST = text(f"""{_SELECT}
-WHERE table_schema = :schema AND table_name = :name AND status = ANY (CAST(:statuses AS text[]))
-    AND (CAST(:kind AS text) IS NULL OR kind = :kind)
-ORDER BY id DESC LIMIT 1
-""")
-
-_RUNNING = text(f"{_SELECT} WHERE status = 'running' ORDER BY id")
-
-_LOCK = text("SELECT steps_done, status FROM sa_partman.conversion WHERE id = :id FOR UPDATE")
-
-_MOVE = text("""
-UPDATE sa_partman.conversion SET steps_done = :done, status = :status, error = NULL, updated_at = clock_timestamp()
-WHERE id = :id AND status = 'running' AND steps_done = :before
-""")
-
-_FAIL = text("UPDATE sa_partman.conversion SET error = :error, updated_at = clock_timestamp() WHERE id = :id")
+_LOCK = "LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE"
+_CLAIM = text(f"SELECT pg_catalog.pg_advisory_xact_lock({int.from_bytes(b'sapd')}, CAST(:id AS int))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,32 +135,31 @@ def begin(connection: Connection, new: NewConversion) -> Conversion:
         MissingPrivilege: The role may not make it, or not write there.
     """
     try:
-        if not connection.execute(_EXISTS).scalar():
+        if connection.execute(_STORED).first() is None:
             for statement in _CREATE:
                 connection.exec_driver_sql(statement)
+        rows = _locked(connection)
         given = {field.name: getattr(new, field.name) for field in fields(NewConversion)}
-        stored = {
-            **given,
-            "schema": new.table.schema,
-            "name": new.table.name,
-            "primary_key": list(new.primary_key),
-            "steps": json.dumps([step.to_dict() for step in new.steps]),
-        }
-        del stored["table"]
-        key = connection.execute(_INSERT, stored).scalar_one()
+        begun = Conversion(**given, id=max(rows, default=0) + 1)
+        # An undo or a conversion that was taken back is told of until the next one begins.
+        kept = {key: row for key, row in rows.items() if row["status"] != "aborted" or _table(row) != new.table}
+        _write(connection, {**kept, begun.id: _to_row(begun)})
+        if connection.execute(_PUBLISHED).scalar():
+            connection.exec_driver_sql(f"ALTER TABLE {SCHEMA}.conversion SET UNLOGGED")
     except ProgrammingError as error:
         if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
             raise
         raise MissingPrivilege(
             f"the state of a conversion is kept in the schema {SCHEMA!r}: {first_line(error)}; nothing was changed. "
-            f"Let a superuser run: CREATE SCHEMA {SCHEMA} AUTHORIZATION <the role that converts>"
+            f"Let a superuser run: CREATE SCHEMA {SCHEMA} AUTHORIZATION <the role that converts>; where it exists: "
+            f"ALTER TABLE {SCHEMA}.conversion OWNER TO <that role>"
         ) from error
-    return Conversion(**given, id=key)
+    return begun
 
 
 def get(connection: Connection, key: int) -> Conversion:
     """The stored conversion of this id."""
-    return _read(connection.execute(_GET, {"id": key}).one())
+    return _read(_rows(connection)[key])
 
 
 def last(
@@ -201,33 +176,30 @@ def last(
         statuses: Only among these.
         kind: Only of this kind.
     """
-    if not connection.execute(_EXISTS).scalar():
-        return None
-    wanted = {"schema": table.schema, "name": table.name, "statuses": list(statuses), "kind": kind}
-    row = connection.execute(_LAST, wanted).one_or_none()
-    return None if row is None else _read(row)
+    found = [
+        row
+        for row in _rows(connection).values()
+        if _table(row) == table and row["status"] in statuses and kind in (None, row["kind"])
+    ]
+    return _read(found[-1]) if found else None
 
 
 def running(connection: Connection) -> tuple[Conversion, ...]:
-    """Every conversion and undo that has begun and not ended; none for a role that may not read the state."""
-    if not connection.execute(_READABLE).scalar():
-        return ()
-    return tuple(map(_read, connection.execute(_RUNNING)))
+    """Every conversion and undo that has begun and not ended."""
+    return all_of(connection, None, "running")
 
 
-def _read(row: Row[Any]) -> Conversion:
-    stored = dict(row._mapping)
-    table = QualifiedName(stored.pop("table_schema"), stored.pop("table_name"))
-    steps = stored["steps"] if isinstance(stored["steps"], list) else json.loads(stored["steps"])
-    stored["steps"] = tuple(ConversionStep.from_dict(each) for each in steps)
-    stored["primary_key"] = tuple(stored["primary_key"])
-    return Conversion(table=table, **stored)
+def all_of(connection: Connection, kind: str | None, status: str) -> tuple[Conversion, ...]:
+    """Every conversion of that kind (None: and every undo) and status, the oldest first."""
+    rows = _rows(connection).values()
+    return tuple(_read(row) for row in rows if row["status"] == status and kind in (None, row["kind"]))
 
 
 def stands_at(connection: Connection, conversion: Conversion, done: int) -> bool:
     """Whether it is under way with just *done* steps done; nobody else moves it until the transaction ends."""
-    row = connection.execute(_LOCK, {"id": conversion.id}).one_or_none()
-    return row is not None and tuple(row) == (done, "running")
+    connection.execute(_CLAIM, {"id": conversion.id})
+    row = _rows(connection).get(conversion.id)
+    return row is not None and (row["steps_done"], row["status"]) == (done, "running")
 
 
 def move(connection: Connection, conversion: Conversion, before: int, done: int) -> bool:
@@ -238,16 +210,81 @@ def move(connection: Connection, conversion: Conversion, before: int, done: int)
         False when somebody else has moved the conversion meanwhile: the caller must roll back.
     """
     status = "done" if done == len(conversion.steps) else "running"
-    changed = {"id": conversion.id, "before": before, "done": done, "status": status}
-    return bool(connection.execute(_MOVE, changed).rowcount == 1)
+    return _change(connection, conversion, before, steps_done=done, status=status, error=None)
 
 
-def abort(connection: Connection, conversion: Conversion) -> bool:
-    """Notes that no step is left; see `move`."""
-    changed = {"id": conversion.id, "before": 0, "done": 0, "status": "aborted"}
-    return bool(connection.execute(_MOVE, changed).rowcount == 1)
+def abort(connection: Connection, conversion: Conversion, before: int = 0) -> bool:
+    """Notes that no step is left, but for *before* whose table is gone; see `move`."""
+    return _change(connection, conversion, before, steps_done=0, status="aborted", error=None)
 
 
 def fail(connection: Connection, conversion: Conversion, error: str) -> None:
     """Notes why it stopped."""
-    connection.execute(_FAIL, {"id": conversion.id, "error": error})
+    rows = _locked(connection)
+    if conversion.id in rows:
+        _write(connection, {**rows, conversion.id: {**rows[conversion.id], "error": error}})
+
+
+def _change(connection: Connection, conversion: Conversion, before: int, **changes: Any) -> bool:
+    connection.execute(_CLAIM, {"id": conversion.id})
+    rows = _locked(connection)
+    row = rows.get(conversion.id)
+    if row is None or (row["steps_done"], row["status"]) != (before, "running"):
+        return False
+    changed = {**row, **changes}
+    if changed["status"] == "done":  # only how to take it back is asked for from now on, and each look reads it all
+        changed["steps"] = [{**step, "statements": ()} for step in changed["steps"]]
+    _write(connection, {**rows, conversion.id: changed})
+    return True
+
+
+def _locked(connection: Connection) -> dict[int, _Row]:
+    """As `_rows`; nobody else writes until the transaction ends."""
+    connection.exec_driver_sql(_LOCK)
+    return _rows(connection)
+
+
+def _rows(connection: Connection) -> dict[int, _Row]:
+    """All that is stored, by id, in its order."""
+    found = connection.execute(_STORED).first()
+    if found is None:
+        return {}
+    stored, readable = found
+    written = connection.execute(_WRITTEN).scalars().all() if readable else ()
+    by_id = {row["id"]: row for row in (*written, *(json.loads(stored) if stored else ()))}
+    return {key: by_id[key] for key in sorted(by_id)}
+
+
+def _write(connection: Connection, rows: dict[int, _Row]) -> None:
+    said = text_literal(json.dumps(list(rows.values())))
+    connection.exec_driver_sql(f"COMMENT ON COLUMN {SCHEMA}.conversion.steps IS {said}".replace("%", "%%"))
+
+
+def _table(row: _Row) -> QualifiedName:
+    return QualifiedName(row["table_schema"], row["table_name"])
+
+
+_SAME = ("kind", "declaration", "fingerprint", "max_rows", "version", "id", "status", "error")
+
+
+def _to_row(conversion: Conversion) -> _Row:
+    return {
+        **{name: getattr(conversion, name) for name in _SAME},
+        "table_schema": conversion.table.schema,
+        "table_name": conversion.table.name,
+        "table_oid": conversion.oid,
+        "primary_key": list(conversion.primary_key),
+        "steps": [step.to_dict() for step in conversion.steps],
+        "steps_done": conversion.done,
+    }
+
+
+def _read(row: _Row) -> Conversion:
+    return Conversion(
+        **{name: row[name] for name in _SAME},
+        table=_table(row),
+        oid=int(row["table_oid"]),
+        primary_key=tuple(row["primary_key"]),
+        steps=tuple(ConversionStep.from_dict(each) for each in row["steps"]),
+        done=row["steps_done"],
+    )

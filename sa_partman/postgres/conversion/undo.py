@@ -11,21 +11,15 @@ from sa_partman.plan.conversion.attach import INBOUND, statistics_of
 from sa_partman.plan.conversion.detach import UndoRequest, detach_in_place, undo_names
 from sa_partman.plan.conversion.parts import history_name
 from sa_partman.plan.conversion.steps import ConversionPlan
-from sa_partman.postgres.conversion import state
 from sa_partman.postgres.conversion.anatomy import read_anatomy
 from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
 from sa_partman.postgres.conversion.lost import nothing_in_progress
 from sa_partman.postgres.conversion.names import name_refusals
 from sa_partman.postgres.conversion.partitions import users
 from sa_partman.postgres.conversion.plan import Drawn, key_columns, mark_of
+from sa_partman.postgres.conversion.profile import slots
 from sa_partman.postgres.conversion.state import Conversion
-
-_HISTORY = text("""
-SELECT n.nspname AS schema, c.relname AS name FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = CAST(:parent AS oid)
-WHERE c.oid = CAST(:oid AS oid)
-""")
+from sa_partman.postgres.conversion.whereabouts import finished_of, history_of
 
 _INDEXES = text("""
 SELECT p.relname, h.relname FROM pg_inherits i
@@ -45,14 +39,14 @@ def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn
     Raises:
         Refused: *table* was not converted in place, or its history is no partition of it any more.
     """
-    conversion = state.last(connection, table, statuses=("running", "done"))  # an aborted undo changed nothing
+    conversion = finished_of(connection, table)  # an aborted undo changed nothing
     if conversion is None or conversion.kind != "convert" or conversion.status != "done":
         raise nothing_in_progress(connection, table, "finished conversion to take back")
     anatomy = read_anatomy(connection, table)
     if anatomy is None:
         raise Refused(f"{table} does not exist; nothing was changed")
-    found = connection.execute(_HISTORY, {"parent": anatomy.oid, "oid": conversion.oid}).one_or_none()
-    history = None if found is None else read_anatomy(connection, QualifiedName(found.schema, found.name))
+    found = history_of(connection, conversion, table)
+    history = None if found is None else read_anatomy(connection, found.name)
     if history is None:
         raise Refused(
             f"{table}: the partition with the rows from before the conversion is gone (dropped or detached); "
@@ -82,6 +76,7 @@ def _request(
         next((step.undo for step in conversion.steps if step.id == "not_null"), ()),
         {step.id.removeprefix(INBOUND): step.undo for step in conversion.steps if step.id.startswith(INBOUND)},
         users(connection, anatomy.oid, history.oid),
+        slots(connection, active=True),
     )
 
 
