@@ -56,8 +56,11 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 def bare(text: str) -> str:
-    """Identifiers without their quotes, which a reader need not type and a row need not repeat."""
-    return text.replace('"', "")
+    """
+    Identifiers without their quotes, which a reader need not type and a row need not repeat; and one way to put a
+    remedy behind a message.
+    """
+    return re.sub(r"\s*->\s+", "; ", text.replace('"', ""))
 
 
 class Source:
@@ -164,6 +167,7 @@ class Product:
     def _named(self, source: Source, name: str, scope: Scope, seen: tuple[ast.AST, ...]) -> list[str]:
         if scope is not None:
             local = [text for value in _assigned(scope, name) for text in self._forms(source, value, scope, seen)]
+            local += self._unpacked(source, scope, name, seen)
             if local:
                 return local
             if name in (parameters := [each.arg for each in (*scope.args.posonlyargs, *scope.args.args)]):
@@ -173,6 +177,19 @@ class Product:
         for other in self._constants[name]:
             return self._forms(source, other, None, seen)
         return []
+
+    def _unpacked(self, source: Source, function: Function, name: str, seen: tuple[ast.AST, ...]) -> list[str]:
+        """What it is when it is one of the values that another function of the file returns together."""
+        found: list[str] = []
+        for node in ast.walk(function):
+            match node:
+                case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Call(func=ast.Name(id=called))):
+                    inner, places = source.functions.get(called), [_name(each) for each in targets]
+                    if inner is not None and name in places:
+                        for each in _returns(inner):
+                            if isinstance(each.value, ast.Tuple):
+                                found += self._forms(source, each.value.elts[places.index(name)], inner, seen)
+        return found
 
     def _given(
         self,

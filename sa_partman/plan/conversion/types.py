@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sa_partman.anatomy import Anatomy
 from sa_partman.key import KeyPart, PartitionKey
+from sa_partman.names import quote
 from sa_partman.plan.conversion.steps import Refusal
 from sa_partman.spec.declared import ColumnType, DeclaredTable, Level
 
@@ -25,7 +26,13 @@ def type_refusals(declared: DeclaredTable, columns: Mapping[str, ColumnType], an
                 f"{name} is {found.type.sql} in the table and {part.type.sql} in the model", "migrate that first"
             )
         elif anatomy.column(name).generated:
-            yield Refusal(f"{name} is a generated column, which PostgreSQL takes in no partition key", "store it")
+            # PostgreSQL 18 can't make a virtual column an ordinary one.
+            stored = f"ALTER TABLE {anatomy.name.quoted} ALTER COLUMN {quote(name)} DROP EXPRESSION"
+            ordinary = stored if anatomy.column(name).generated == "s" else "make it an ordinary column"
+            yield Refusal(
+                f"{name} is a generated column, which PostgreSQL takes in no partition key",
+                f"{ordinary}, and fill it by a trigger or in the application",
+            )
 
 
 def retyped(declared: DeclaredTable, columns: Mapping[str, ColumnType]) -> DeclaredTable:
