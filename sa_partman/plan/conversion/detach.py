@@ -85,13 +85,13 @@ def _refusals(request: UndoRequest) -> Iterator[Refusal]:
 
 
 def _followed(request: UndoRequest) -> Iterator[Refusal]:
-    """PostgreSQL 14 keeps how a partition's rows are sent, and uses it, freed, for the table that it becomes."""
+    """PostgreSQL 14 has a fault in sending what was a partition, which ends its server; later ones don't."""
     by_root = any(each.via_root for each in request.anatomy.publications)
     by_root = by_root or any(each.via_root for each in request.anatomy.covers)
     if request.anatomy.server < 15 and request.followers and by_root:
         yield Refusal(
-            f"PostgreSQL 14 crashes when a table that was a partition is written into while its changes are sent to "
-            f"a subscriber by the name of the root (slots: {', '.join(request.followers)})",
+            f"on PostgreSQL 14 a table is not made plain again while its changes are sent to a subscriber by the name "
+            f"of the root, which can end that server (slots: {', '.join(request.followers)})",
             "ALTER SUBSCRIPTION ... DISABLE until the undo is done, or upgrade to PostgreSQL 15",
         )
 
