@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from shlex import quote as in_shell
 
-from sa_partman.catalog import FoundTable, LostConversion, UnfinishedConversion
+from sa_partman.catalog import FoundTable, LostConversion, Parent, UnfinishedConversion
+from sa_partman.compare.descend import divides
 from sa_partman.finding import Finding, Severity
-from sa_partman.spec.declared import DeclaredTable
+from sa_partman.key import Family, KeyPart
+from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, RangeLevel
 
 MISSING_TABLE = (
     "run the migrations: alembic upgrade head; if the table is in another schema, connect with a search_path that has "
@@ -39,7 +42,45 @@ def shape_finding(declared: DeclaredTable, found: FoundTable | None) -> Finding 
             "PostgreSQL can't change a partition key: declare what is there; or take the declaration off the model and "
             "migrate, which makes the table plain, then declare it and migrate again",
         )
-    return None
+    return next(_other_types(name, declared.level, found), None)
+
+
+_ALIKE = (
+    frozenset({Family.INTEGER, Family.NUMERIC}),
+    frozenset({Family.TEXT, Family.ENUM, Family.OTHER}),
+)
+"""Families whose values are read and written alike, each of a type that has them."""
+
+
+def _other_types(table: str, level: Level, parent: Parent) -> Iterator[Finding]:
+    """
+    Key columns whose bounds would be read as something else than what is declared: nothing can be compared then.
+
+    Lower levels are seen by the partitions that are divided; a table has one type for a column at all levels.
+    """
+    assert parent.key is not None
+    for mine, theirs in zip(_compared(level), parent.key.parts, strict=False):
+        one, other = mine.type.family, theirs.type.family
+        if mine.column is not None and one != other and not any({one, other} <= alike for alike in _ALIKE):
+            yield _shape(
+                "other-key-type",
+                table,
+                f"{table}: the key column {mine.column} is {theirs.type.sql} in the database and {mine.type.sql} in "
+                f"the model, so its partition bounds can't be compared; nothing was changed",
+                f"give the model's column the type that is there, {theirs.type.sql}; PostgreSQL can't change the type "
+                f"of a partition key",
+            )
+    divided = (each for each in parent.partitions if level.below is not None and divides(level.below, each))
+    first = next(divided, None)
+    if first is not None and level.below is not None:
+        yield from _other_types(table, level.below, first)
+
+
+def _compared(level: Level) -> tuple[KeyPart, ...]:
+    """The parts of the key whose values are compared: none of a hash, and none behind what an interval cuts."""
+    if isinstance(level, HashLevel):
+        return ()
+    return level.key.parts[: level.place + 1] if isinstance(level, RangeLevel) else level.key.parts
 
 
 def conversion_finding(conversion: UnfinishedConversion | LostConversion) -> Finding:

@@ -18,6 +18,7 @@ from sa_partman.checks.staleness import stale_finding
 from sa_partman.checks.status import TableStatus
 from sa_partman.checks.suite import Known, findings_of
 from sa_partman.compare.shape import shape_finding
+from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.healing import left_behind
 from sa_partman.maintenance.looking import Tables, looked, status, undecided
@@ -140,14 +141,18 @@ def _table(
     except Exception as error:  # as a run would find it
         yield undecided(view.declared, error)
         return
-    rows = _rows(engine, view)
+    misfit = shape_finding(view.declared, view.found)
+    rows = _rows(engine, view) if misfit is None else DataFacts()
     if isinstance(rows, Finding):
         yield rows
         rows = DataFacts()
     facts = None if view.found is None else around.tables.get(view.found.oid)
     known = Known(rows, facts or TableFacts(), around.lock_table, runways)
-    yield from findings_of(view.declared, view.found, view.situation, due_of(plan), known, asked)
-    yield from (each for each in plan.findings if each != shape_finding(view.declared, view.found))
+    try:
+        yield from tuple(findings_of(view.declared, view.found, view.situation, due_of(plan), known, asked))
+    except Exception as error:
+        yield undecided(view.declared, error)
+    yield from (each for each in plan.findings if each != misfit)
 
 
 def _rows(engine: Engine, view: TableView) -> DataFacts | Finding:
@@ -159,15 +164,23 @@ def _rows(engine: Engine, view: TableView) -> DataFacts | Finding:
             pin(connection, CATALOG_LOCK_TIMEOUT)
             return data_facts(connection, view.declared, view.found, view.situation)
     except DBAPIError as error:
-        if sqlstate(error) not in _TELLING:
+        if error.connection_invalidated:
             raise
-        return Finding(
-            "rows-unread",
-            Severity.WARNING,
-            str(view.found.name),
-            f"the rows of {view.found.name} can't be looked at: {first_line(error)}",
-            f"GRANT SELECT on {view.found.name} and its partitions, or try again when nobody holds them",
-        )
+        return _unread_rows(view.found, first_line(error))
+    except PartmanError:
+        raise
+    except Exception as error:  # in a codec of the user's
+        return _unread_rows(view.found, str(error) or type(error).__name__)
+
+
+def _unread_rows(table: FoundTable, reason: str) -> Finding:
+    return Finding(
+        "rows-unread",
+        Severity.WARNING,
+        str(table.name),
+        f"the rows of {table.name} can't be looked at: {reason}",
+        f"GRANT SELECT on {table.name} and its partitions, or try again when nobody holds them",
+    )
 
 
 def _existing(view: View) -> Sequence[FoundTable]:

@@ -27,7 +27,6 @@ from sa_partman.postgres.steps.execute import (
     execute_together,
     name_taken,
 )
-from sa_partman.postgres.steps.in_step import NotAtOnce
 from sa_partman.postgres.steps.perform import worker_of
 from sa_partman.postgres.steps.running import Running
 from sa_partman.spec.declared import DeclaredTable
@@ -97,7 +96,7 @@ class Executor:
             attempted = execute_at_once(self.running, batch)
         except ExclusionLost:
             raise
-        except (NotAtOnce, ExecutionError, ServerUnavailable):
+        except Exception:  # NotAtOnce, or what each step by itself will say
             for group in groups(batch):
                 for part in self._batches(group):
                     yield from self._together(part)
@@ -114,7 +113,7 @@ class Executor:
             except LockNotAcquired as error:
                 yield from (_deferred(step, error, 0.0) for step in batch)
                 return
-            except (ExecutionError, ServerUnavailable):
+            except Exception:  # each step by itself says what
                 pass
             else:
                 yield from _shared(batch, attempted)
@@ -137,6 +136,9 @@ class Executor:
             return StepResult(step, Outcome.FAILED, time.monotonic() - began, str(error))
         except ExecutionError as error:
             return StepResult(step, Outcome.FAILED, time.monotonic() - began, str(error))
+        except Exception as error:  # a value that can't be written, whatever: it costs this step, and no other
+            said = f"{step.partition}: {str(error) or type(error).__name__}; the step was rolled back"
+            return StepResult(step, Outcome.FAILED, time.monotonic() - began, said)
         return StepResult(step, Outcome.DONE, attempted.seconds, rows=attempted.rows, note=attempted.note)
 
     def _reach(self, error: ServerUnavailable) -> None:

@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from sa_partman.checks.status import TableStatus
-from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding
 from sa_partman.maintenance.looking import Tables
 from sa_partman.maintenance.maintainer import Maintainer
@@ -31,7 +28,7 @@ class Answer(Generic[T]):
 
     database: str
     value: T | None
-    error: PartmanError | SQLAlchemyError | None = None
+    error: Exception | None = None
 
     @property
     def ok(self) -> bool:
@@ -71,5 +68,5 @@ class Fleet:
             database = maintainer.engine.url.render_as_string(hide_password=True)
             try:
                 yield Answer(database, call(maintainer))
-            except (PartmanError, SQLAlchemyError) as error:
+            except Exception as error:  # also in a select(), a callable or a codec of the user's
                 yield Answer(database, None, error)

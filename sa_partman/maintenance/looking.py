@@ -61,7 +61,11 @@ def planned(view: TableView, *, adopt: bool = False) -> TablePlan:
 
 
 def status(view: TableView) -> TableStatus:
-    found = status_of(view.declared, view.found, view.situation)
+    try:
+        found = status_of(view.declared, view.found, view.situation)
+    except Exception as error:  # in a codec or a callable of the user's
+        problem = undecided(view.declared, error).message
+        found = replace(status_of(view.declared, None, view.situation), problem=problem)
     return found if view.unread is None else replace(found, problem=view.unread.message)
 
 

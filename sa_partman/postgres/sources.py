@@ -26,6 +26,11 @@ def asks(declared: DeclaredTable) -> bool:
     return any(not source.literal for level in declared.levels() if (source := _source(level)) is not None)
 
 
+def counts(declared: DeclaredTable) -> bool:
+    """Whether a level of *declared* is cut by number, so that `highest_of` has something to look for."""
+    return any(isinstance(level, RangeLevel) and isinstance(level.axis, IntegerAxis) for level in declared.levels())
+
+
 def tenants_of(connection: Connection, declared: DeclaredTable) -> dict[int, Labelled]:
     """
     The values of each level that asks for them at every run, by depth.

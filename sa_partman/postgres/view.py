@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sa_partman.catalog import FoundTable, LostConversion, UnfinishedConversion
+from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Path, Situation
-from sa_partman.errors import CatalogError, UnreadableBound
+from sa_partman.errors import CatalogError, PartmanError, UnreadableBound
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.connect import connected
@@ -19,7 +20,7 @@ from sa_partman.postgres.conversion.lost import lost
 from sa_partman.postgres.conversion.state import running
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import Session, pin
-from sa_partman.postgres.sources import asks, highest_of, tenants_of
+from sa_partman.postgres.sources import asks, counts, highest_of, tenants_of
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.spec.declared import DeclaredTable
 from sa_partman.spec.tenants import Labelled
@@ -85,6 +86,10 @@ def look(
     except DBAPIError as error:
         if sqlstate(error) not in _ONE_TABLES:
             raise
+    except (PartmanError, SQLAlchemyError):
+        raise
+    except Exception:
+        pass  # raised again below where it is not one table's
     # One of the tables can't be read: look at each by itself, so that the others are maintained all the same.
     views = [looking.at_one(table) for table in tables]
     return View(views[0].session, views[0].now, tuple(each for view in views for each in view.tables))
@@ -111,7 +116,10 @@ class _Looking:
                     views.append(TableView(table, None, Situation(instant), tenants))
                     continue
                 there = found.get(table.name)
-                highest = {} if there is None else highest_of(connection, table, there)
+                highest = {} if shape_finding(table, there) or there is None else _highest(connection, table, there)
+                if isinstance(highest, Finding):
+                    views.append(TableView(table, None, Situation(instant), highest))
+                    continue
                 situation = Situation(instant, tenants, highest, self.paths.get(name, ()))
                 views.append(TableView(table, there, situation))
         return View(session, instant, tuple(views))
@@ -125,6 +133,10 @@ class _Looking:
             if sqlstate(error) not in _ONE_TABLES:
                 raise
             finding = _locked(table) if sqlstate(error) == LOCK_NOT_AVAILABLE else _forbidden(table, error)
+        except (PartmanError, SQLAlchemyError):
+            raise
+        except Exception as error:
+            finding = _failed(table, str(error) or type(error).__name__)
         view = self.at(())
         unread = TableView(_resolved(table, view.session), None, Situation(view.now), finding)
         return View(view.session, view.now, (unread,))
@@ -170,6 +182,30 @@ def _forbidden(table: DeclaredTable, error: DBAPIError) -> Finding:
         f"{table.name} can't be looked at: {first_line(error)}; nothing was changed",
         f"connect as the owner of {table.name}, or GRANT SELECT on it; the other tables were not affected",
     )
+
+
+def _failed(table: DeclaredTable, reason: str) -> Finding:
+    return _unread(
+        table,
+        "unreadable",
+        f"{table.name} can't be looked at: {reason}; nothing was changed",
+        "see the message; the other tables were not affected",
+    )
+
+
+def _highest(connection: Connection, table: DeclaredTable, found: FoundTable) -> dict[int, int] | Finding:
+    """The highest integer keys; whatever goes wrong in reading them concerns this table alone."""
+    if not counts(table):
+        return {}
+    try:
+        with connection.begin_nested():
+            return highest_of(connection, table, found)
+    except DBAPIError as error:
+        if error.connection_invalidated or sqlstate(error) in _ONE_TABLES:
+            raise
+        return _failed(table, first_line(error))
+    except Exception as error:
+        return _failed(table, str(error) or type(error).__name__)
 
 
 def _unread(table: DeclaredTable, code: str, message: str, remedy: str) -> Finding:
