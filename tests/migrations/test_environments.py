@@ -10,7 +10,10 @@ from sqlalchemy import create_engine
 from tests.migrations.project import COUNTRIES, EVENTS, Project, body
 
 PLAIN_EVENTS, PLAIN_COUNTRIES = (
-    models.replace("BigInteger, Identity(), ", "Integer, autoincrement=False, ") for models in (EVENTS, COUNTRIES)
+    models.replace(
+        "BigInteger, Identity(), primary_key=True, autoincrement=True", "Integer, autoincrement=False, primary_key=True"
+    )
+    for models in (EVENTS, COUNTRIES)
 )
 CHANGED = EVENTS + "    size: Mapped[int | None] = mapped_column(BigInteger)\n"
 

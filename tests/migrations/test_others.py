@@ -183,7 +183,7 @@ class Platform(enum.Enum):
 class Login(Base):
     __tablename__ = "logins"
     __partition__ = PartitionByList("platform", values=VALUES)
-    id = Column(BigInteger, Identity(), primary_key=True)
+    id = Column(BigInteger, Identity(), primary_key=True, autoincrement=True)
     platform = Column(sa.Enum(Platform, name="platform"), primary_key=True)
 """
 ONE = LOGINS.replace("LABELS", "pc = 1").replace("VALUES", "['pc']")

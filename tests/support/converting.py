@@ -235,7 +235,11 @@ class Ends:
         sent = self.sent[verb]
         if os.environ.get(CAMPAIGN):
             return list(range(1, len(sent) + 1))
-        sharp = [i for i, what in enumerate(sent, 1) if what == "COMMIT" or "CONCURRENTLY" in what]
+        sharp = [
+            i
+            for i, what in enumerate(sent, 1)
+            if what == "COMMIT" or ("CONCURRENTLY" in what and "COMMENT" not in what)
+        ]
         first = next(i for i, what in enumerate(sent, 1) if "COMMENT ON COLUMN sa_partman" in what)
         sharp = [i for i in sharp if i > first]
         after = [i + 1 for i in sharp if i < len(sent)]

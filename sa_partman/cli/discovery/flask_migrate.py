@@ -33,4 +33,5 @@ def application() -> AbstractContextManager[Any]:
 
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    return ScriptInfo().load_app().app_context()
+    context: AbstractContextManager[Any] = ScriptInfo().load_app().app_context()
+    return context

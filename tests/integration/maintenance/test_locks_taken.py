@@ -25,6 +25,7 @@ from sa_partman.plan.actions import (
     DropPartition,
     DropTable,
     FinalizeDetach,
+    MarkAdopted,
     MarkDetached,
     MoveRows,
     UnmarkDetached,
@@ -50,7 +51,7 @@ from sa_partman.plan.member_actions import (
 from sa_partman.postgres.locks.step_locks import look_around
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.steps.execute import apply_actions
-from tests.support.builders import declare, span
+from tests.support.builders import at, declare, span
 from tests.support.database import holding, sql
 
 NAME = QualifiedName("public", "events")
@@ -114,6 +115,7 @@ STEPS: dict[str, tuple[Action, ...]] = {
     "finalize": (FinalizeDetach(NAME, OLD),),
     "drop detached": (DropTable(APART, NAME),),
     "drop": (DropPartition(NAME, OLD, OF_OLD, KEY),),
+    "adopt": (MarkAdopted(OLD, NAME, at("2030-06-15"), bound=OF_OLD, key=KEY),),
     "mark": (MarkDetached(OLD, NAME), UnmarkDetached(OLD, NAME)),
     "storage": (SetStorage(OLD, ("fillfactor=70",)),),
     "column": (SetColumn(OLD, ColumnSetting("org", "statistics", "5")),),
