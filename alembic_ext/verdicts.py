@@ -28,7 +28,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from alembic_ext.offline import is_partition_in_script, is_partitioned_in_script
 from alembic_ext.session import glance, is_offline, on_postgresql, translated_name
-from sa_partman.marks import PREFIX, mark_line
+from sa_partman.marks import PREFIX, mark_lines
 from sa_partman.names import QualifiedName, do, text_literal
 from sa_partman.orm.registry import spec_of
 
@@ -197,7 +197,7 @@ END""")
 
 def _commented(operations: Operations, operation: CreateTableCommentOp, original: Callable[..., Any]) -> Any:
     found = _found(operations, operation.table_name, operation.schema)
-    mark = None if found is None else mark_line(found.comment)
+    mark = None if found is None else mark_lines(found.comment)
     if mark is not None:
         said = f"{mark}\n{operation.comment}" if operation.comment else mark
         operation = CreateTableCommentOp(operation.table_name, said, schema=operation.schema)
@@ -206,7 +206,7 @@ def _commented(operations: Operations, operation: CreateTableCommentOp, original
 
 def _uncommented(operations: Operations, operation: DropTableCommentOp, original: Callable[..., Any]) -> Any:
     found = _found(operations, operation.table_name, operation.schema)
-    mark = None if found is None else mark_line(found.comment)
+    mark = None if found is None else mark_lines(found.comment)
     if mark is None:
         return original(operations, operation)
     return operations.invoke(CreateTableCommentOp(operation.table_name, None, schema=operation.schema))
@@ -231,7 +231,7 @@ def _made_anew(batch: BatchOperationsImpl) -> str | None:
         return None
     if found.kind == "p" or found.parent is not None:
         raise CommandError(_anew(name, "partitioned" if found.kind == "p" else f"a partition of {found.parent}"))
-    return found.comment if mark_line(found.comment) is not None else None
+    return found.comment if mark_lines(found.comment) is not None else None
 
 
 def _comment_again(batch: BatchOperationsImpl, comment: str | None) -> None:

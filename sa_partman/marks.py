@@ -15,12 +15,12 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from sa_partman.names import QualifiedName
 
 PREFIX = "sa_partman: detached from "
 RESTORED = "sa_partman: restored from "
-_OURS = "sa_partman: "
 CREATED = "sa_partman: created"
 ADOPTED = "sa_partman: adopted"
 
@@ -72,10 +72,10 @@ def is_marked(comment: str | None) -> bool:
     return comment is not None and comment.startswith(PREFIX)
 
 
-def mark_line(comment: str | None) -> str | None:
-    """The line of *comment* that is ours, whatever it says; None when there is none."""
-    line = (comment or "").partition("\n")[0]
-    return line if line.startswith(_OURS) else None
+def mark_lines(comment: str | None) -> str | None:
+    """The lines of *comment* that are ours, whatever they say; None when there are none."""
+    ours = list(takewhile(lambda line: line.startswith(_OURS), (comment or "").split("\n")))
+    return "\n".join(ours) or None
 
 
 def unmarked(comment: str | None) -> str | None:
@@ -138,10 +138,10 @@ def is_foreign(comment: str | None) -> bool:
 
     What 0.1.0 made bears no mark; what it detached bears one, and that is enough.
     """
-    if comment is None or not comment.startswith(_KINDS):
+    if comment is None or not comment.startswith(_OURS):
         return True
     mark = mark_of(comment)
     return mark is not None and mark.foreign
 
 
-_KINDS = (CREATED, ADOPTED, RESTORED, PREFIX)
+_OURS = (CREATED, ADOPTED, RESTORED, PREFIX)
