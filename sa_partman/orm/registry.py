@@ -146,6 +146,6 @@ def partition_by(target: Any, spec: PartitionSpec) -> Any:
         raise DeclarationError(f"partition_by() takes a Table or a mapped class, not {target!r}")
     remember(table, spec)
     settle(table)
-    if target is not table:
+    if isinstance(target, type):
         warn_if_unbatched(table, target.__name__)
     return target
