@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from alembic.util import CommandError
 
 from tests.migrations.project import COUNTRIES, EVENTS, Project
+
+OLD = sqlalchemy.__version__.startswith("2.0")
 
 ROOT = Path(__file__).parents[2]
 
@@ -133,6 +136,7 @@ def test_a_script_is_whole_where_nothing_is_refused(project: Project) -> None:
     assert script.rstrip().endswith("COMMIT;")
 
 
+@pytest.mark.skipif(OLD, reason="not so with SQLAlchemy 2.0 and old Alembic: a known fault, see CHANGELOG")
 def test_without_the_line_in_env_py_half_a_script_rolls_itself_back(tmp_path: Path, database_url: str) -> None:
     """The first operation of ours is the first thing that it hears of us: the lines before it are written."""
     code = f"""
