@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, Table
 
-from alembic_ext.compare.catalog import Catalog, Key
+from alembic_ext.compare.catalog import Catalog, Key, referred_table
 from sa_partman.postgres.audit import TABLES
 from sa_partman.postgres.conversion.state import SCHEMA
 
@@ -54,13 +54,5 @@ class ObjectFilter:
         if isinstance(item, Table):
             return (item.schema, item.name) not in self.catalog.converting
         if isinstance(item, ForeignKeyConstraint) and item.elements:
-            # The text: a reflected key refers to a Table that was never read.
-            return _table_of(item.elements[0].target_fullname) not in self.catalog.converting
+            return referred_table(item) not in self.catalog.converting
         return True
-
-
-def _table_of(column: str) -> Key:
-    """``schema.table.column`` -> its table."""
-    table, _, _ = column.rpartition(".")
-    schema, dot, name = table.rpartition(".")
-    return (schema if dot else None, name)

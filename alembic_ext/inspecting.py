@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from sqlalchemy import Connection, Inspector, text
+from sqlalchemy import Connection, Inspector, Table, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from alembic_ext.compare.catalog import Catalog
+from alembic_ext.compare.catalog import Catalog, referred_table
 
 _MULTI = (
     "get_multi_columns",
@@ -195,3 +195,20 @@ def hide_ghosts(inspector: Inspector, catalog: Catalog) -> None:
 
     inspector.get_multi_foreign_keys = get_multi_foreign_keys  # type: ignore[method-assign]
     inspector.get_foreign_keys = get_foreign_keys  # type: ignore[method-assign]
+    inspector.reflect_table = _with_referred_tables(inspector.reflect_table)  # type: ignore[method-assign]
+
+
+def _with_referred_tables(read: Callable[..., None]) -> Callable[..., None]:
+    """
+    Alembic before 1.18 reads the tables that keys refer to as well, and SQLAlchemy does that with another inspector,
+    which sees the ghosts of these.
+    """
+
+    def reflect_table(table: Table, *arguments: Any, resolve_fks: bool = True, **keywords: Any) -> None:
+        read(table, *arguments, resolve_fks=False, **keywords)
+        for key in table.foreign_key_constraints if resolve_fks else ():
+            schema, name = referred_table(key)
+            if (name if schema is None else f"{schema}.{name}") not in table.metadata.tables:
+                reflect_table(Table(name, table.metadata, schema=schema), None)
+
+    return reflect_table

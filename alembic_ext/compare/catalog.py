@@ -6,7 +6,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, ForeignKeyConstraint, text
 
 from alembic_ext.compare.ghosts import RealKey, real_keys_of
 from sa_partman.catalog import UnfinishedConversion
@@ -141,6 +141,13 @@ def _by_schema(keys: Iterable[Key]) -> dict[str | None, tuple[str, ...]]:
     for schema, name in keys:
         found.setdefault(schema, []).append(name)
     return {schema: tuple(names) for schema, names in found.items()}
+
+
+def referred_table(key: ForeignKeyConstraint) -> Key:
+    """The table that *key* refers to, by its text: what was reflected may refer to a table that was never read."""
+    table, _, _ = key.elements[0].target_fullname.rpartition(".")
+    schema, dot, name = table.rpartition(".")
+    return (schema if dot else None, name)
 
 
 def _keys(schema: str, name: str, visible: bool) -> tuple[Key, ...]:

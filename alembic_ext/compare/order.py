@@ -22,7 +22,7 @@ from alembic.operations.ops import (
 )
 from sqlalchemy import ForeignKeyConstraint, Table
 
-from alembic_ext.compare.catalog import Catalog, Key
+from alembic_ext.compare.catalog import Catalog, Key, referred_table
 from alembic_ext.conversion_ops import PartitionTableOp, UnpartitionTableOp
 from alembic_ext.ops import DetachPartitionOp, Nothing
 from alembic_ext.table_ops import RepartitionTableOp
@@ -64,10 +64,7 @@ class Order:
         """What the foreign keys among *items* refer to."""
         for each in items:
             if isinstance(each, ForeignKeyConstraint) and each.elements:
-                # The text: a reflected key refers to a Table that was never read.
-                table, _, _ = each.elements[0].target_fullname.rpartition(".")
-                schema, dot, name = table.rpartition(".")
-                yield self.key(schema if dot else None, name)
+                yield self.key(*referred_table(each))
 
     def ours(self, differences: Collection[Difference]) -> Iterator[MigrateOperation]:
         """

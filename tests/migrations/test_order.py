@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import alembic
 import pytest
-import sqlalchemy
 
 from tests.migrations.project import Project, body
 
-OLD = sqlalchemy.__version__.startswith("2.0")
+UNRESOLVED = tuple(map(int, alembic.__version__.split(".")[:3])) in ((1, 18, 0), (1, 18, 1), (1, 18, 2))
 
 KEY = "id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)"
 REFERS = 'sa.ForeignKeyConstraint(["order_id", "country"], ["{}.id", "{}.country"], name="belongs")'
@@ -141,9 +141,6 @@ def chained(*names: str, partitioned: bool) -> str:
 
 
 @pytest.mark.parametrize("partitioned", [False, True], ids=["the-last", "all"])
-@pytest.mark.skipif(
-    OLD, reason="the downgrade makes a foreign key twice on SQLAlchemy 2.0: a known fault, see CHANGELOG"
-)
 def test_tables_go_and_come_again(project: Project, partitioned: bool) -> None:
     """Alembic lists tables that go by chance; six of them in a chain are hardly in order. With their partitions."""
     names = ("c", "a", "e", "b", "f", "d")
@@ -160,6 +157,9 @@ def test_tables_go_and_come_again(project: Project, partitioned: bool) -> None:
     assert 2 == len(project.partitions("d"))
 
 
+@pytest.mark.skipif(
+    UNRESOLVED, reason="Alembic 1.18.0 to 1.18.2 can't compare a key to a table that is not mapped (alembic#1787)"
+)
 def test_a_key_goes_before_the_table_that_it_refers_to(project: Project) -> None:
     """The table that referred stays."""
     models = chained("a", "b", partitioned=True)

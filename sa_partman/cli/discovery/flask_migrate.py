@@ -29,7 +29,7 @@ def flask_config() -> Config | None:
 
 def application() -> AbstractContextManager[Any]:
     """The context of the application that ``flask`` finds too: FLASK_APP, or app.py or wsgi.py here."""
-    from flask.cli import ScriptInfo
+    from flask.cli import ScriptInfo  # pyright: ignore[reportMissingImports]
 
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
