@@ -176,6 +176,33 @@ def test_entities_of_alembic_utils(project: Project, reader: str) -> None:
     assert (0, "No new upgrade operations detected.\n") == alembic(project, "check")
 
 
+TRIGGERS = """
+import alembic_pg_autogen
+FUNCTIONS = ["CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"]
+TRIGGERS = [
+    "CREATE TRIGGER touched BEFORE UPDATE ON public.logs FOR EACH ROW EXECUTE FUNCTION public.touch()",
+    "CREATE TRIGGER told AFTER INSERT ON public.logs FOR EACH STATEMENT EXECUTE FUNCTION public.touch()",
+]
+"""
+DECLARED = "pg_functions=FUNCTIONS, pg_triggers=TRIGGERS"
+PLUGINS = "autogenerate_plugins=['alembic.autogenerate.*', 'alembic_pg_autogen.*']"
+
+
+def test_triggers_of_alembic_pg_autogen(project: Project) -> None:
+    """It drops every trigger that is not declared, and each partition has a clone; its plugins are named, ours is not."""
+    pytest.importorskip("alembic_pg_autogen")
+    project.migrate(LOGS)
+    project.configured(f"{PLUGINS}, {DECLARED}")
+    with_line(project, "", TRIGGERS)
+    ended, said = alembic(project, "revision", "--autogenerate", "-m", "triggers")
+    assert 0 == ended, said
+    assert 0 == alembic(project, "upgrade", "head")[0]
+    clones = "SELECT count(*) FROM pg_trigger WHERE tgname = 'touched' AND tgparentid <> 0"
+    assert len(project.partitions("logs")) == project.scalar(clones) > 0
+
+    assert (0, "No new upgrade operations detected.\n") == alembic(project, "check")
+
+
 LOGINS = """
 class Platform(enum.Enum):
     LABELS
