@@ -189,7 +189,7 @@ PLUGINS = "autogenerate_plugins=['alembic.autogenerate.*', 'alembic_pg_autogen.*
 
 
 def test_triggers_of_alembic_pg_autogen(project: Project) -> None:
-    """It drops every trigger that is not declared, and each partition has a clone; its plugins are named, ours is not."""
+    """It drops triggers that are not declared, and each partition has a clone; its plugins are named, ours is not."""
     pytest.importorskip("alembic_pg_autogen")
     project.migrate(LOGS)
     project.configured(f"{PLUGINS}, {DECLARED}")
