@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import click
 
 from sa_partman.finding import Finding, Severity
-from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, sentence
-from sa_partman.plan.steps import Purpose, Step
+from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, counts, sentence
+from sa_partman.plan.steps import Step
 
 _COLORS = {"+": "green", "-": "red", "~": "yellow"}
 _SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
-_PAST = {
-    Purpose.HEAL: "healed",
-    Purpose.REPAIR: "repaired",
-    Purpose.ADOPT: "adopted",
-    Purpose.PROVISION: "created",
-    Purpose.DETACH: "detached",
-    Purpose.ARCHIVE: "archived",
-    Purpose.DROP: "dropped",
-}
 
 
 def lines_of(plan: MaintenancePlan) -> Iterator[str]:
@@ -30,7 +21,7 @@ def lines_of(plan: MaintenancePlan) -> Iterator[str]:
 
 def counted(plan: MaintenancePlan) -> str:
     """``3 partitions will be created, 1 dropped``; ``Nothing to do`` when nothing stands in its way."""
-    return _counted(plan.steps, "will be ") or ("Nothing is planned" if plan.findings else "Nothing to do")
+    return _counted(counts(plan.steps), "will be ") or ("Nothing is planned" if plan.findings else "Nothing to do")
 
 
 def result_lines(result: RunResult) -> Iterator[str]:
@@ -48,10 +39,14 @@ def failure_lines(result: RunResult) -> Iterator[str]:
 
 def counted_result(result: RunResult) -> str:
     """``3 partitions created, 1 dropped``, and how many steps failed."""
-    done = _counted((each.step for each in result.steps if each.outcome is Outcome.DONE), "")
+    done = _counted(result.counts, "")
     failed = sum(1 for each in result.steps if each.failed)
     if failed:
-        return f"{done or 'Nothing was changed'}; {failed} {'step' if failed == 1 else 'steps'} failed"
+        if not done:
+            # Rows of other tables may have gone before the partition stayed.
+            changed = any(each.outcome is Outcome.DONE for each in result.steps)
+            done = "No partition was changed" if changed else "Nothing was changed"
+        return f"{done}; {failed} {'step' if failed == 1 else 'steps'} failed"
     return done or ("Nothing was changed" if result.findings else "Nothing to do")
 
 
@@ -69,11 +64,8 @@ def _colored(step: Step) -> str:
     return click.style(line, fg=_COLORS.get(line[0]))
 
 
-def _counted(steps: Iterable[Step], before: str) -> str:
-    """Partitions, each under the last thing that happens to it: a detached one that is then dropped is dropped."""
-    fates = {step.partition: step.purpose for step in steps}
-    numbers = {purpose: sum(1 for fate in fates.values() if fate is purpose) for purpose in Purpose}
-    parts = [f"{number} {_PAST[purpose]}" for purpose, number in numbers.items() if number]
+def _counted(numbers: Mapping[str, int], before: str) -> str:
+    parts = [f"{number} {past}" for past, number in numbers.items()]
     if not parts:
         return ""
     number, _, verb = parts[0].partition(" ")

@@ -13,7 +13,6 @@ from sa_partman.errors import Veto
 from sa_partman.events.step import StepEvent, When
 from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.maintenance.settings import Settings
-from sa_partman.plan.actions import DetachPartition, MarkDetached
 from sa_partman.plan.steps import Step
 from sa_partman.ports.hook import Hook, Only
 
@@ -27,7 +26,7 @@ class Hooks:
 
     def before(self, step: Step) -> StepResult | None:
         """Why the step must not be done; None when every hook agrees. The first that does not is the last asked."""
-        if not self.settings.hooks or _is_second_half(step):
+        if not self.settings.hooks:
             return None
         began, event = time.monotonic(), self._event(When.BEFORE, step)
         for hook in self._asked(event):
@@ -43,7 +42,7 @@ class Hooks:
 
     def after(self, result: StepResult) -> StepResult:
         """*result*, with what went wrong in a hook noted in it."""
-        if not self.settings.hooks or result.outcome is not Outcome.DONE or _is_first_half(result.step):
+        if not self.settings.hooks or result.outcome is not Outcome.DONE:
             return result
         event, troubles = self._event(When.AFTER, result.step), [result.error] if result.error else []
         for hook in self._asked(event):
@@ -62,17 +61,6 @@ class Hooks:
     def _call(self, hook: Hook, event: StepEvent) -> Any:
         function = hook.function if isinstance(hook, Only) else hook
         return self.settings.waiting.call(function, event, self.settings.hook_timeout)
-
-
-# A partition that is detached concurrently is marked by a step of its own before. Hooks hear of the two as of one.
-
-
-def _is_first_half(step: Step) -> bool:
-    return all(isinstance(action, MarkDetached) for action in step.actions)
-
-
-def _is_second_half(step: Step) -> bool:
-    return any(isinstance(action, DetachPartition) and action.concurrently for action in step.actions)
 
 
 def _not_done(step: Step, outcome: Outcome, began: float, error: str) -> StepResult:

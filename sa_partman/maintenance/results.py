@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,8 @@ from typing import Any
 from sa_partman.bounds.text import describe
 from sa_partman.ddl.render import script_of, step_sql
 from sa_partman.finding import Finding, Severity
-from sa_partman.plan.steps import Plan, Step
+from sa_partman.plan.actions import DeleteReferring
+from sa_partman.plan.steps import Plan, Purpose, Step
 
 
 class MaintenancePlan(Plan):
@@ -28,6 +30,7 @@ class MaintenancePlan(Plan):
     def to_dict(self) -> dict[str, Any]:
         return {
             "now": self.now.isoformat(),
+            "partitions": counts(self.steps),
             "steps": [step_dict(step) for step in self.steps],
             "findings": [finding.to_dict() for finding in self.findings],
         }
@@ -37,7 +40,34 @@ def sentence(step: Step) -> str:
     """``+ events_p20240101 [2024-01-01, 2024-02-01)`` and the like: one line."""
     sign = "-" if step.purpose.removes else "+" if step.purpose == "provision" else "~"
     bound = "" if step.bound is None else f"  {describe(step.bound)}"
-    return f"{sign} {step.purpose.value:<9} {step.partition}{bound}"
+    if step.prepares:
+        tables = ", ".join(str(action.table) for action in step.actions if isinstance(action, DeleteReferring))
+        return f"- {'delete':<9} rows of {tables} that refer to {step.partition}{bound}"
+    below = f"  with {step.partitions - 1} below it" if step.partitions > 1 else ""
+    return f"{sign} {step.purpose.value:<9} {step.partition}{bound}{below}"
+
+
+_PAST = {
+    Purpose.HEAL: "healed",
+    Purpose.REPAIR: "repaired",
+    Purpose.ADOPT: "adopted",
+    Purpose.PROVISION: "created",
+    Purpose.DETACH: "detached",
+    Purpose.ARCHIVE: "archived",
+    Purpose.DROP: "dropped",
+}
+
+
+def counts(steps: Iterable[Step]) -> dict[str, int]:
+    """
+    ``{"created": 3, "dropped": 1}``: partitions of all levels, each under the last thing that happens to it. A detached
+    one that is then dropped is dropped.
+    """
+    fates = {step.partition: step for step in steps if not step.prepares}
+    numbers = (
+        (past, sum(each.partitions for each in fates.values() if each.purpose is of)) for of, past in _PAST.items()
+    )
+    return {past: number for past, number in numbers if number}
 
 
 def step_dict(step: Step) -> dict[str, Any]:
@@ -126,6 +156,11 @@ class RunResult:
         errors = any(finding.severity is Severity.ERROR for finding in self.findings)
         return not errors and not any(step.failed for step in self.steps)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Partitions by what was done to them: ``{"created": 3, "dropped": 1}``."""
+        return counts(each.step for each in self.steps if each.outcome is Outcome.DONE)
+
     def __str__(self) -> str:
         lines = [_result_line(result) for result in self.steps]
         lines += [f"! {finding.table}: {finding.message}; {finding.remedy}" for finding in self.findings]
@@ -135,6 +170,7 @@ class RunResult:
         return {
             "now": self.now.isoformat(),
             "ok": self.ok,
+            "partitions": self.counts,
             "steps": [step.to_dict() for step in self.steps],
             "findings": [finding.to_dict() for finding in self.findings],
         }

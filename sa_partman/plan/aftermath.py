@@ -81,16 +81,21 @@ def end(
     bound: Bound | None,
     key: PartitionKey,
     expired: Bound | None = None,
+    *,
+    below: int = 0,
 ) -> Iterator[Step]:
     """
     Archive, if asked for, and drop the detached *table*: two steps, so that hooks are asked about each.
 
     Args:
         expired: See `DropDetached`.
+        below: See `Step`.
     """
     if archive is not None:
-        yield Step(Purpose.ARCHIVE, root, table, bound, (ArchiveTable(table, parent, archive, bound, key),))
-    yield Step(Purpose.DROP, root, table, bound, (DropDetached(table, parent, archive, expired, key),))
+        yield Step(
+            Purpose.ARCHIVE, root, table, bound, (ArchiveTable(table, parent, archive, bound, key),), below=below
+        )
+    yield Step(Purpose.DROP, root, table, bound, (DropDetached(table, parent, archive, expired, key),), below=below)
 
 
 def after(moment: datetime, duration: Duration) -> datetime:

@@ -7,7 +7,7 @@ from sa_partman.bounds.values import KeyValue
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.situation import Path
 from sa_partman.errors import DeclarationError
-from sa_partman.plan.prune import dropped
+from sa_partman.plan.prune import below_of, dropped
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.declared import DeclaredTable, Level
 
@@ -23,7 +23,7 @@ def branch_steps(declared: DeclaredTable, found: FoundTable | None, path: Path) 
         raise DeclarationError(f"{declared.name} does not exist; nothing was changed")
     level, parent, partitions = _follow(declared, found, path)
     return tuple(
-        Step(Purpose.DROP, found.name, each.name, each.bound, dropped(found, level, parent, each))
+        Step(Purpose.DROP, found.name, each.name, each.bound, dropped(found, level, parent, each), below=below_of(each))
         for each in partitions
     )
 

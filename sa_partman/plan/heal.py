@@ -12,7 +12,7 @@ from sa_partman.compare.residues import InvalidIndex
 from sa_partman.compare.situation import Situation
 from sa_partman.marks import is_marked
 from sa_partman.plan.actions import DropInvalidIndex, FinalizeDetach
-from sa_partman.plan.prune import dropped
+from sa_partman.plan.prune import below_of, dropped
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.declared import DeclaredTable, Level
 
@@ -65,7 +65,7 @@ def _due(found: FoundTable, level: Level, parent: Parent, situation: Situation) 
         # A partition of a referenced table can't be dropped while it is attached, and pending it still is.
         if retention is not None and not retention.detaches and not found.referenced:
             actions = dropped(found, level, parent, partition)
-            yield Step(Purpose.DROP, found.name, partition.name, partition.bound, actions)
+            yield Step(Purpose.DROP, found.name, partition.name, partition.bound, actions, below=below_of(partition))
         elif (
             level.below is not None and divides(level.below, partition) and is_active(level, partition.bound, situation)
         ):

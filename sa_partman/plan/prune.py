@@ -77,8 +77,10 @@ def removal(
     table: FoundTable, level: Level, parent: Parent, partition: Partition, retention: Retention, situation: Situation
 ) -> Iterator[Step]:
     """Detach or drop *partition*; without a grace, what follows a detach is done in the same run."""
+    below = below_of(partition)
     if not retention.detaches:
-        yield Step(Purpose.DROP, table.name, partition.name, partition.bound, dropped(table, level, parent, partition))
+        gone = dropped(table, level, parent, partition)
+        yield Step(Purpose.DROP, table.name, partition.name, partition.bound, gone, below=below)
         return
     mark = MarkDetached(
         partition.name, parent.name, unmarked(partition.comment), situation.now, partition.bound, level.key
@@ -86,14 +88,18 @@ def removal(
     detach = DetachPartition(
         parent.name, partition.name, partition.bound, level.key, concurrently=bool(retention.concurrently)
     )
-    if not detach.concurrently:
-        yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (detach, mark))
-    else:
-        # The mark comes first, so that a detach which is cut off leaves a table that is known to be ours.
-        yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (mark,))
-        yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, (detach,))
+    # Where they can't share a transaction the mark comes first: a detach that is cut off leaves a table known as ours.
+    actions: tuple[Action, ...] = (mark, detach) if detach.concurrently else (detach, mark)
+    yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, actions, below=below)
     if retention.archive is not None and retention.grace is None:
-        yield from end(table.name, parent.name, partition.name, retention.archive, partition.bound, level.key)
+        yield from end(
+            table.name, parent.name, partition.name, retention.archive, partition.bound, level.key, below=below
+        )
+
+
+def below_of(partition: Partition) -> int:
+    """How many partitions, of all levels, go with *partition*."""
+    return sum(1 for _ in partition.walk()) - 1
 
 
 def dropped(table: FoundTable, level: Level, parent: Parent, partition: Partition) -> tuple[Action, ...]:

@@ -11,7 +11,7 @@ from typing import Self
 from sa_partman.bounds.bound import Bound
 from sa_partman.finding import Finding
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import Action
+from sa_partman.plan.actions import Action, CreatePartition, CreateTable, DeleteReferring
 
 
 class Purpose(StrEnum):
@@ -43,6 +43,7 @@ class Step:
         bound: That partition's bound; None when it does not matter.
         actions: In order; at least one.
         role: Who does it, by SET ROLE: the owner of the table. None: whoever connected.
+        below: Partitions, of all levels, that go with *partition*.
     """
 
     purpose: Purpose
@@ -51,10 +52,23 @@ class Step:
     bound: Bound | None
     actions: tuple[Action, ...]
     role: str | None = None
+    below: int = 0
 
     @property
     def in_transaction(self) -> bool:
         return all(action.in_transaction for action in self.actions)
+
+    @property
+    def prepares(self) -> bool:
+        """Whether it only clears the way: rows of other tables go, and the partition stays as it is."""
+        return all(isinstance(action, DeleteReferring) for action in self.actions)
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions it makes or removes, of all levels."""
+        if self.purpose.removes:
+            return 1 + self.below
+        return max(1, sum(isinstance(action, CreateTable | CreatePartition) for action in self.actions))
 
 
 @dataclass(frozen=True, slots=True)

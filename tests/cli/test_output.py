@@ -14,11 +14,11 @@ LATER = "2030-07-01"
 @pytest.mark.parametrize(
     ("arguments", "keys"),
     [
-        (["plan"], {"now", "steps", "findings"}),
-        (["run"], {"now", "ok", "steps", "findings"}),
-        (["run", "--dry-run"], {"now", "steps", "findings"}),
-        (["provision"], {"now", "ok", "steps", "findings"}),
-        (["prune"], {"now", "ok", "steps", "findings"}),
+        (["plan"], {"now", "partitions", "steps", "findings"}),
+        (["run"], {"now", "ok", "partitions", "steps", "findings"}),
+        (["run", "--dry-run"], {"now", "partitions", "steps", "findings"}),
+        (["provision"], {"now", "ok", "partitions", "steps", "findings"}),
+        (["prune"], {"now", "ok", "partitions", "steps", "findings"}),
         (["check"], {"problems", "findings"}),
         (["status"], {"tables"}),
     ],

@@ -54,7 +54,8 @@ def plain_instead(running: Running, step: Step, action: DetachPartition) -> tupl
     Raises:
         LockNotAcquired: Somebody was to the end of the budget; nothing was changed.
     """
-    plain = replace(step, actions=(replace(action, concurrently=False),))
+    others = tuple(each for each in step.actions if each is not action)
+    plain = replace(step, actions=(replace(action, concurrently=False), *others))
     if running.exclusion.pooled:
         return plain, POOLED
     # It would wait for whoever has used the parent at all.

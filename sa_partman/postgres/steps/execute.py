@@ -142,12 +142,14 @@ def _in_batches(running: Running, steps: tuple[Step, ...], error: TooMany) -> At
 
 
 def _alone(running: Running, step: Step) -> Attempted:
-    action = step.actions[0]
+    *before, action = step.actions
     if not isinstance(action, DetachPartition):
         raise NotImplementedError(type(action))
     plain, why = plain_instead(running, step, action)
     if plain is not None:
         return replace(_transaction(running, (plain,)), note=why)
+    if before:
+        _transaction(running, (replace(step, actions=tuple(before)),))
     detach_concurrently(running, step, action)
     return Attempted(0.0, 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine
@@ -128,11 +129,12 @@ def test_what_is_detached_concurrently_is_known_by_its_bound(events: Engine) -> 
 def test_a_detach_concurrently_of_what_is_none_any_more(events: Engine) -> None:
     """That the server refused is not taken for done, and what the name stands for now keeps its rows."""
     plan = upkeep(events, new_table(SPEC.with_(retention=BY_AND_BY)), "2030-03-15").plan()
-    mark, detach = (step for step in plan.steps if step.purpose.removes)
-    _execute(events, mark)
+    (step,) = (step for step in plan.steps if step.purpose.removes)
+    mark, detach = step.actions
+    _execute(events, replace(step, actions=(mark,)))
     sql(events, f"ALTER TABLE events DETACH PARTITION {OLD}")
     with pytest.raises(Overtaken, match="not a partition of"):
-        _execute(events, detach)
+        _execute(events, replace(step, actions=(detach,)))
 
 
 @pytest.mark.parametrize("how", ["mark", "repair"])

@@ -8,12 +8,25 @@ import pytest
 from sqlalchemy import Engine, MetaData, Table
 from sqlalchemy.schema import CreateTable
 
-from sa_partman import Maintainer, PartitionByRange, Retention
+from sa_partman import LockPolicy, Maintainer, PartitionByRange, Retention
+from sa_partman.cli.words import counted_result, result_lines
 from sa_partman.maintenance import skew
 from sa_partman.marks import CREATED, created, marked
 from sa_partman.names import QualifiedName
 from tests.support.archives import JANUARY, MARCH, OLD, comment, count, is_there, january, kept, monthly
-from tests.support.database import codes, leaves, made, new_table, outcomes, partitions, put, scalar, sql, upkeep
+from tests.support.database import (
+    codes,
+    holding,
+    leaves,
+    made,
+    new_table,
+    outcomes,
+    partitions,
+    put,
+    scalar,
+    sql,
+    upkeep,
+)
 
 EVENTS = QualifiedName("public", "events")
 LATER = "2026-04-15"
@@ -49,10 +62,23 @@ def test_a_concurrent_detach_with_a_grace(engine: Engine) -> None:
     table = monthly("drop", grace="10 days", concurrently=True)
     january(engine, table)
 
-    assert ["done", "done"] == outcomes(upkeep(engine, table, MARCH).prune())
+    assert ["done"] == outcomes(upkeep(engine, table, MARCH).prune())
     assert not upkeep(engine, table, MARCH).prune()
     assert ["done"] == outcomes(upkeep(engine, table, "2026-03-25").prune())
     assert not is_there(engine)
+
+
+def test_a_concurrent_detach_that_fails_has_detached_nothing(engine: Engine) -> None:
+    """Though it had marked the partition already; the next run detaches it. One line each."""
+    table = monthly("detach", concurrently=True)
+    january(engine, table)
+    with holding(engine, "SELECT 1 FROM events"):
+        failed = upkeep(engine, table, MARCH, lock=LockPolicy(lock_timeout=0.1, budget=0.3)).prune()
+    again = upkeep(engine, table, MARCH).prune()
+
+    assert ("Nothing was changed; 1 step failed", {}) == (counted_result(failed), failed.to_dict()["partitions"])
+    assert ("1 partition detached", {"detached": 1}) == (counted_result(again), again.to_dict()["partitions"])
+    assert 1 == len(again.steps) == len(list(result_lines(again)))
 
 
 @pytest.mark.parametrize("then", ["detach", "drop"])

@@ -3,18 +3,23 @@
 from datetime import UTC, datetime
 
 import pytest
+from click import unstyle
 
+from sa_partman import PartitionByRange
 from sa_partman.bounds.bound import RangeBound
-from sa_partman.cli.words import counted, counted_result, failure_lines, finding_lines, result_lines
+from sa_partman.cli.words import counted, counted_result, failure_lines, finding_lines, lines_of, result_lines
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import DropTable
+from sa_partman.plan.actions import Action, CreatePartition, CreateTable, DeleteReferring, DropTable
 from sa_partman.plan.steps import Purpose, Step, TablePlan
+from tests.support.builders import declare
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 TABLE = QualifiedName("public", "events")
 BOUND = RangeBound((NOW,), (datetime(2030, 2, 1, tzinfo=UTC),))
+
+KEY = declare(PartitionByRange("created_at", interval="1 month")).level.key
 
 
 def step(purpose: Purpose, number: int) -> Step:
@@ -42,6 +47,37 @@ DROP = step(Purpose.DROP, 9)
 )
 def test_a_plan_is_counted_by_what_becomes_of_each_partition(steps: list[Step], words: str) -> None:
     assert words == counted(plan(*steps))
+
+
+def test_partitions_of_all_levels_are_counted() -> None:
+    """A tenant's partition with three below it is four; so it is when it goes."""
+    tenant = QualifiedName("public", "events_acme")
+    below = (QualifiedName("public", f"events_acme_{number}") for number in range(3))
+    made: tuple[Action, ...] = (
+        CreateTable(tenant, TABLE, "RANGE (at)"),
+        *(CreatePartition(tenant, each, BOUND, KEY) for each in below),
+    )
+    creation = Step(Purpose.PROVISION, TABLE, tenant, None, made)
+    drop = Step(Purpose.DROP, TABLE, tenant, None, (DropTable(tenant, TABLE),), below=3)
+
+    assert "4 partitions will be created" == counted(plan(creation))
+    assert "4 partitions will be dropped" == counted(plan(drop))
+    assert ["+ provision public.events_acme  with 3 below it"] == [unstyle(each) for each in lines_of(plan(creation))]
+
+
+def test_rows_that_clear_the_way_are_no_partition() -> None:
+    """The rows that refer to it have gone, and it stays."""
+    stays = QualifiedName("public", "events_9")
+    delete = DeleteReferring(QualifiedName("public", "notes"), stays, ("event",), ("id",))
+    deleted = StepResult(Step(Purpose.DROP, TABLE, stays, BOUND, (delete,)), Outcome.DONE, 0.1, rows=5)
+    failed = StepResult(DROP, Outcome.FAILED, 0.1, "no lock")
+    result = RunResult(NOW, (deleted, failed), ())
+
+    assert "No partition was changed; 1 step failed" == counted_result(result)
+    assert ["- delete    rows of public.notes that refer to public.events_9  [2030-01-01, 2030-02-01)"] == [
+        unstyle(each) for each in result_lines(result)
+    ]
+    assert {} == result.counts
 
 
 def test_nothing_to_do_is_said_only_when_nothing_is_in_the_way() -> None:

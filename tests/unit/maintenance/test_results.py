@@ -59,6 +59,7 @@ def test_a_plan_is_json() -> None:
     assert ["provision", "detach"] == [step["purpose"] for step in shown["steps"]]
     assert shown["steps"][0]["sql"][0].startswith("CREATE TABLE public.events_p20260101")
     assert shown["steps"][0]["transaction"]
+    assert {"created": 1, "detached": 1} == shown["partitions"]
 
 
 def test_a_plan_narrowed_to_a_purpose() -> None:
@@ -96,4 +97,5 @@ def test_a_result_is_json() -> None:
     shown = json.loads(json.dumps(RunResult(NOW.now, (StepResult(step, Outcome.FAILED, 1.5, "why"),), ()).to_dict()))
 
     assert not shown["ok"]
+    assert {} == shown["partitions"]
     assert ("failed", 1.5, "why") == tuple(shown["steps"][0][key] for key in ("outcome", "seconds", "error"))
