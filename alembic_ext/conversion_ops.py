@@ -19,6 +19,9 @@ from sa_partman.spec.base import PartitionSpec
 class ConversionOp(DeclarationOp):
     """What both directions share; see `PartitionTableOp.partition_table`."""
 
+    notes: tuple[str, ...] = ()
+    """What autogenerate writes above it, as comments."""
+
     def __init__(
         self,
         table: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from textwrap import wrap
 from typing import Any
 
 from alembic.autogenerate import render as alembic_render
@@ -81,8 +82,13 @@ def _repartition(context: Any, operation: table_ops.RepartitionTableOp) -> str:
     return _call(context, operation.verb, (operation.table, operation.declaration), keywords)
 
 
-def _conversion(context: Any, operation: conversion_ops.ConversionOp) -> str:
-    return _call(context, operation.verb, (operation.table, operation.declaration), operation.keywords)
+def _conversion(context: Any, operation: conversion_ops.ConversionOp) -> list[str]:
+    call = _call(context, operation.verb, (operation.table, operation.declaration), operation.keywords)
+    return [*(line for note in operation.notes for line in _comment(note)), call]
+
+
+def _comment(text: str) -> list[str]:
+    return wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
 def _create_index(context: Any, operation: index_ops.CreatePartitionedIndexOp) -> str:

@@ -123,6 +123,11 @@ class Index:
     options: tuple[str, ...] = ()
     targets: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def searched(self) -> bool:
+        """Whether every row can be looked up in it by one value of its columns."""
+        return not self.partial and self.tail.startswith(("USING btree ", "USING hash "))
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Sequence
+
 from alembic.util import CommandError
 from sqlalchemy import Connection, Table
 
 from alembic_ext.compare.found import partitions_of
 from alembic_ext.compare.guess import guessed
-from alembic_ext.compare.keys import primary_keys
 from alembic_ext.compare.spec import in_file
 from alembic_ext.conversion_ops import PartitionTableOp, UnpartitionTableOp
+from sa_partman.orm.keys import lost_by, primary_key_of
+from sa_partman.postgres.unique_keys import UniqueKey, primary_key, unique_keys
 from sa_partman.spec.declared import DeclaredTable
 
+log = logging.getLogger(__name__)
 
-def partitioned(table: Table, declared: DeclaredTable, present: tuple[str, ...]) -> PartitionTableOp:
-    """A plain table, which has the primary key *present*, has gained a declaration."""
-    return PartitionTableOp(
+
+def partitioned(table: Table, declared: DeclaredTable, keys: Sequence[UniqueKey]) -> PartitionTableOp:
+    """A plain table, which has the unique *keys*, has gained a declaration."""
+    present = primary_key(keys)
+    operation = PartitionTableOp(
         table.name,
         in_file(declared.spec, table),
-        primary_key=_wanted(table),
+        primary_key=primary_key_of(table, present),
         existing_primary_key=present,
         schema=table.schema,
     )
+    operation.notes = tuple(_notes(table, keys))
+    for note in operation.notes:
+        log.warning("%s: %s", table.fullname, note)
+    return operation
+
+
+def _notes(table: Table, keys: Sequence[UniqueKey]) -> Iterator[str]:
+    """What the conversion costs, and whoever reads the migration should know."""
+    for lost in lost_by(table, primary_key(keys), ((each.name, each.columns) for each in keys)):
+        yield f"{lost.message}: {lost.remedy}"
 
 
 def unpartitioned(connection: Connection, table: Table) -> UnpartitionTableOp:
@@ -40,14 +57,11 @@ def unpartitioned(connection: Connection, table: Table) -> UnpartitionTableOp:
             f"Declare it with __partition__, or with __table_args__ = {{'postgresql_partition_by': ...}} if its "
             f"partitions are somebody else's business."
         )
+    present = primary_key(unique_keys(connection, [found.oid]).get(found.oid, ()))
     return UnpartitionTableOp(
         table.name,
         declaration,
-        primary_key=_wanted(table),
-        existing_primary_key=primary_keys(connection, [found.oid]).get(found.oid, ()),
+        primary_key=primary_key_of(table, present),
+        existing_primary_key=present,
         schema=table.schema,
     )
-
-
-def _wanted(table: Table) -> tuple[str, ...]:
-    return tuple(str(column.name) for column in table.primary_key.columns)

@@ -10,13 +10,14 @@ from sqlalchemy import Table
 from alembic_ext.compare.catalog import Catalog
 from alembic_ext.compare.conversion import partitioned, unpartitioned
 from alembic_ext.compare.found import found_tables
-from alembic_ext.compare.keys import compare_primary_key, primary_keys
+from alembic_ext.compare.keys import compare_primary_key
 from alembic_ext.compare.order import Difference
 from alembic_ext.compare.partitions import compare_partitions
 from alembic_ext.compare.scheme import compare_scheme
 from alembic_ext.session import translated
 from sa_partman.orm.facts import facts_of
 from sa_partman.orm.registry import declared, spec_of
+from sa_partman.postgres.unique_keys import primary_key, unique_keys
 from sa_partman.spec.validate import validate
 
 _PARTITION_BY = "partition_by"
@@ -42,14 +43,14 @@ def compare_existing(
                 validate(spec, facts_of(table))
                 pairs.append((table, declared(table)))
         tables = found_tables(context.connection, pairs)
-        keys = primary_keys(context.connection, [found.oid for _, _, found in tables])
+        keys = unique_keys(context.connection, [found.oid for _, _, found in tables])
         for table, wanted, found in tables:
             key, present = (_schema(context, table), table.name), keys.get(found.oid, ())
             if found.strategy is None:
                 yield key, partitioned(table, wanted, present)
                 continue
             compare_scheme(wanted, found)
-            compare_primary_key(table, found, present)
+            compare_primary_key(table, found, primary_key(present))
             yield from ((key, each) for each in compare_partitions(table, wanted, found))
 
 

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from alembic.util import CommandError
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Table
 
 from sa_partman.catalog import FoundTable
-
-_KEYS = text("""
-SELECT k.conrelid, ARRAY(
-    SELECT CAST(a.attname AS text) FROM unnest(k.conkey) WITH ORDINALITY AS u(attnum, place)
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place)
-FROM pg_catalog.pg_constraint k WHERE k.contype = 'p' AND k.conrelid = ANY (CAST(:oids AS oid[]))
-""")
-
-
-def primary_keys(connection: Connection, oids: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """The primary key's columns of each table that has one; one query for all of them."""
-    if not oids:
-        return {}
-    return {row[0]: tuple(row[1]) for row in connection.execute(_KEYS, {"oids": list(oids)})}
 
 
 def compare_primary_key(table: Table, found: FoundTable, present: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.catalog import FoundTable, Partition
@@ -22,6 +22,7 @@ from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.healing import left_behind
 from sa_partman.maintenance.looking import Tables, looked, status, undecided
+from sa_partman.maintenance.lost_indexes import lost_findings
 from sa_partman.maintenance.membership import differing_findings, role_findings
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.skew import skew_finding
@@ -68,7 +69,8 @@ def checked(settings: Settings, tables: Tables, asked: Asked, *, with_status: bo
         session = pin(connection, CATALOG_LOCK_TIMEOUT)
         around = surroundings(connection, _existing(view), _ends(runways.values()))
         last = last_runs(connection, schema, session.default_schema)
-        found = list(_elsewhere(connection, view, asked))
+        models = [table for table, _ in declared_tables(settings.metadata, tables)]
+        found = list(_elsewhere(connection, view, asked, models))
     for each in view.tables:
         found += _table(settings.engine, each, around, runways[each.declared.name], asked)
     found += _inserts(settings, tables)
@@ -80,13 +82,14 @@ def checked(settings: Settings, tables: Tables, asked: Asked, *, with_status: bo
     return Checked(tuple(found), statuses, last)
 
 
-def _elsewhere(connection: Connection, view: View, asked: Asked) -> Iterator[Finding]:
+def _elsewhere(connection: Connection, view: View, asked: Asked, models: Sequence[Table]) -> Iterator[Finding]:
     """What rooms of their own read of the server; what one of them can't read costs the others nothing."""
     rooms: dict[str, Callable[[], Iterator[Finding]]] = {
         "how the partitions differ from their tables": lambda: differing_findings(connection, view.tables),
         "what the role lacks": lambda: role_findings(connection, _existing(view), asked.as_role),
         "what interrupted work left behind": lambda: left_behind(connection, view),
         "what the server keeps in columns": lambda: _dumps(connection, _existing(view)),
+        "what a conversion would cost": lambda: lost_findings(connection, _existing(view), models),
     }
     for what, read in rooms.items():
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, Table
@@ -12,6 +13,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
 from sa_partman.maintenance.clock import Clock, clock
 from sa_partman.names import QualifiedName
+from sa_partman.orm.keys import primary_key_of
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.conversion.steps import ConversionPlan
@@ -310,8 +312,8 @@ class Converter:
             session = pin(connection, CATALOG_LOCK_TIMEOUT)
             lead = max(lead, estimate(connection, declared.name).lead)
             situation = Situation(session.now if self._now is None else self._now(), tenants)
-            primary_key = tuple(column.name for column in model.primary_key.columns)
-            return draw(connection, declared, primary_key, situation, choices, lead=lead, boundary=boundary)
+            wanted = partial(primary_key_of, model)
+            return draw(connection, declared, wanted, situation, choices, lead=lead, boundary=boundary)
 
 
 def _require_few_rows(connection: Connection, undo: Conversion, limit: int) -> None:

@@ -51,6 +51,53 @@ def test_a_model_that_becomes_partitioned_is_converted_with_its_rows(project: Pr
     assert (100, "r") == (rows(project), kind(project))
 
 
+MIXED = """
+class Stamped:
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
+
+class Numbered(Base):
+    __abstract__ = True
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
+
+class Event(Stamped, Numbered):
+    __tablename__ = "events"
+    __partition__ = PartitionByRange("created_at", interval="1 month", premake=2)
+    kind: Mapped[str] = mapped_column(index=True)
+"""
+WRITTEN = MIXED.replace(
+    "__partition__", '__table_args__ = (sa.PrimaryKeyConstraint("created_at", "id"),)\n    __partition__'
+)
+
+
+def test_columns_of_a_mixin_do_not_take_the_index_of_the_old_key_away(project: Project) -> None:
+    """The new key begins as the old one did, though the class has the mixin's column first."""
+    project.migrate(PLAIN)
+    project.execute(ROWS)
+    project.models(MIXED)
+
+    written = project.revision()
+    project.upgrade()
+    project.check()
+
+    assert "primary_key=['id', 'created_at']" in written
+    assert "no other index begins with" not in written
+    assert "PRIMARY KEY (id, created_at)" == project.scalar(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'events'::regclass AND contype = 'p'"
+    )
+
+
+def test_an_order_of_the_key_that_costs_an_index_is_taken_and_said(project: Project) -> None:
+    project.migrate(PLAIN)
+    project.execute(ROWS)
+    project.models(WRITTEN)
+
+    written = project.revision()
+    project.upgrade()
+
+    assert "primary_key=['created_at', 'id']" in written
+    assert "# events_pkey goes, and no other index begins with (id): a lookup by id reads all partitions" in written
+
+
 def test_an_insert_after_the_conversion_goes_on_with_the_ids(project: Project) -> None:
     project.migrate(PLAIN)
     project.execute(ROWS)

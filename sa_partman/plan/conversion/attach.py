@@ -13,6 +13,7 @@ from itertools import groupby
 from sa_partman.anatomy import Anatomy
 from sa_partman.bounds.bound import DefaultBound, RangeBound
 from sa_partman.bounds.text import describe
+from sa_partman.compare.lookups import LostIndex, lost_indexes
 from sa_partman.marks import CREATED
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion import carry, estimates, settings
@@ -87,6 +88,15 @@ def _notes(request: ConversionRequest, anatomy: Anatomy) -> Iterator[str]:
             )
     for name, policy in request.choices.unique.items():
         yield f"the unique index {name} is {'kept on the history only' if policy == 'local' else 'dropped'}"
+    for lost in _lost(request, anatomy):
+        yield f"{lost.message}: {lost.remedy}"
+
+
+def _lost(request: ConversionRequest, anatomy: Anatomy) -> tuple[LostIndex, ...]:
+    parts, present = Parts(request, anatomy), anatomy.primary_key
+    gone = (each for each in anatomy.indexes if each.name in parts.local or (each is present and parts.swaps_key))
+    kept = (each.columns for each in carry.carried(anatomy, parts.local) if each.searched)
+    return lost_indexes(((each.name, each.columns) for each in gone), (request.primary_key, *kept))
 
 
 class _Attach(Parts):

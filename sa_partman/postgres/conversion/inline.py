@@ -59,7 +59,7 @@ def convert_inline(
         drawn = draw(
             connection,
             declared,
-            tuple(primary_key),
+            lambda _: tuple(primary_key),
             situation,
             choices or Choices(),
             lead=timedelta(0),

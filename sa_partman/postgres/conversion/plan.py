@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -28,6 +28,9 @@ from sa_partman.postgres.conversion.profile import analyzed, slots, without_matc
 from sa_partman.postgres.conversion.reach import reach
 from sa_partman.spec.declared import DeclaredTable
 
+PrimaryKey = Callable[[tuple[str, ...]], tuple[str, ...]]
+"""The columns of the primary key that the table is to have, of those that it has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -52,7 +55,7 @@ class Drawn:
 def draw(
     connection: Connection,
     declared: DeclaredTable,
-    primary_key: tuple[str, ...],
+    primary_key: PrimaryKey,
     situation: Situation,
     choices: Choices,
     *,
@@ -65,7 +68,7 @@ def draw(
 
     Args:
         declared: Its name carries the schema.
-        primary_key: Column names that the partitioned table's primary key is to have.
+        primary_key: That of the partitioned table.
     """
     anatomy = read_anatomy(connection, declared.name)
     declaration = repr(declared.spec)
@@ -80,7 +83,8 @@ def draw(
     history, found = reach(connection, declared, anatomy, situation, lead, boundary)
     if isinstance(history, Refusal):
         return Drawn(declared.name, declaration, ConversionPlan((), (history,)))
-    request = ConversionRequest(declared, primary_key, history, situation, choices, concurrently)
+    wanted = primary_key(key_columns(anatomy))
+    request = ConversionRequest(declared, wanted, history, situation, choices, concurrently)
     unmatched = dict(_unmatched(connection, request, anatomy))
     found = replace(found, unmatched=unmatched, analyzed=analyzed(connection, declared.name), slots=slots(connection))
     plan = attach_in_place(request, anatomy, found)

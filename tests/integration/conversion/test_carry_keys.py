@@ -189,6 +189,14 @@ def test_rows_beyond_the_bound_are_counted_and_shown(engine: Engine, far: str) -
     assert "2 rows lie outside the bound of the history partition" in refused(engine, setup, boundary="2024-07-01")
 
 
+def test_the_new_key_begins_as_the_old_one_does(engine: Engine) -> None:
+    """Though the model's columns come in another order, as those of a mixin do."""
+    case = Case(engine, EVENTS, declared(_created(), ID._copy()))
+
+    assert case.has("constraint events_pkey on public.events: PRIMARY KEY (id, created_at)")
+    assert "" == case.back()
+
+
 def test_a_nullable_key_without_nulls_gets_not_null_and_loses_it(engine: Engine) -> None:
     """The primary key needs it; the undo knows that it was not there."""
     case = Case(engine, EVENTS + "ALTER TABLE events ALTER created_at DROP NOT NULL")

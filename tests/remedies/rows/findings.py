@@ -1,8 +1,10 @@
 """What `check` finds."""
 
 from tests.remedies.row import Box, Models, Row
-from tests.remedies.rows.models import EVENTS
+from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.support.stamps import stamped
+
+LATE = "    __table_args__ = (sa.PrimaryKeyConstraint('created_at', 'id'),)\n"
 
 FINDINGS = (
     Row(
@@ -17,6 +19,13 @@ FINDINGS = (
         (Models(EVENTS),),
         EVENTS.replace(", autoincrement=True", ""),
         (Box.create,),
+    ),
+    Row(
+        "lost-index: public.events: events_pkey goes, and no other index begins with (id): a lookup by id reads all "
+        "partitions -> let the new primary key begin with (id), or declare an Index over 'id' as well",
+        (Models(EVENTS), Models(EVENTS + LATE + "sa.Index('by_id', Event.id)\n")),
+        EVENTS + LATE,
+        (PLAIN,),
     ),
     # The remedy is typed in tests/integration/maintenance/test_check_dump.py, where there is such a pg_dump.
     Row(

@@ -115,6 +115,30 @@ def test_everything_before_the_cut_over_can_be_taken_back() -> None:
     assert ["validate"] == [each.id for each in before if not each.undo]
 
 
+@pytest.mark.parametrize(
+    ("indexes", "unique", "lost"),
+    [
+        ((ID,), {}, ["events_pkey"]),
+        ((ID, Index("by_id", ("id",), "USING btree (id)", False, True)), {}, []),
+        ((ID, Index("by_id", ("id",), "USING brin (id)", False, True)), {}, ["events_pkey"]),
+        (
+            (ID, Index("by_id", ("id",), "USING btree (id) WHERE id > 0", False, True, partial=True)),
+            {},
+            ["events_pkey"],
+        ),
+        ((ID, Index("u", ("id",), "USING btree (id)", True, True)), {"u": "local"}, ["events_pkey", "u"]),
+    ],
+)
+def test_an_index_whose_columns_no_other_one_begins_with_is_named(
+    indexes: tuple[Index, ...], unique: dict[str, Any], lost: list[str]
+) -> None:
+    wanted = replace(request(unique=unique), primary_key=("at", "id"))
+    notes = attach_in_place(wanted, anatomy(indexes=indexes), Profile()).notes
+
+    assert lost == [note.split()[0] for note in notes if "no other index begins with (id)" in note]
+    assert not any("no other index" in note for note in plan(anatomy(indexes=indexes[:1])).notes)
+
+
 def test_one_check_proves_not_null_and_the_bound() -> None:
     """In the key's own type."""
     (statement,) = step(plan(), "check").statements
