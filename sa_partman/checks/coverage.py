@@ -56,7 +56,8 @@ def coverage_findings(
     by_parent = {place.parent.name: place for place in places}
     sorted_out: dict[str, list[str]] = {"no-current": [], "gap": [], "horizon": [], "missing": []}
     for missing in due.missing:
-        sorted_out[_kind(by_parent.get(missing.parent), missing.bound)].append(describe(missing.bound))
+        place = by_parent.get(missing.parent)
+        sorted_out[_kind(place, missing.bound)].append(_said(place, missing.bound))
     fails = Severity.WARNING if default_of(found) is not None else Severity.ERROR
     goes = "fall into the default partition" if fails is Severity.WARNING else "fail"
     yield from _listed("no-current", fails, table, f"no partition for now, so inserts of now {goes}", sorted_out)
@@ -99,6 +100,12 @@ def _kind(place: Place | None, bound: Bound) -> str:
     if upper <= current.lower:
         return "gap"
     return "horizon" if lower >= current.upper else "no-current"
+
+
+def _said(place: Place | None, bound: Bound) -> str:
+    if place is not None and isinstance(place.level, RangeLevel) and isinstance(bound, RangeBound):
+        return describe(place.level.readable(bound))
+    return describe(bound)
 
 
 def _listed(code: str, severity: Severity, table: str, message: str, found: dict[str, list[str]]) -> Iterator[Finding]:

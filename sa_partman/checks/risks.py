@@ -26,7 +26,7 @@ def risk_findings(
                 "rows-near-end",
                 Severity.WARNING,
                 str(found.name),
-                f"{runway.last.name}, the last partition before {runway.horizon}, has been written to already; "
+                f"{runway.last.name}, the last partition before {runway.until}, has been written to already; "
                 f"what comes behind it {_fate(found)}",
                 "raise premake= in the declaration, or find out who writes keys of the future",
             )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.grid import Position, UtcGrid, WallGrid
 from sa_partman.bounds.interval import Duration
-from sa_partman.bounds.text import to_json
+from sa_partman.bounds.text import shown, to_json
 from sa_partman.bounds.values import MINVALUE, OrderKey, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.checks.places import Place, places_of
@@ -51,6 +51,11 @@ class Runway:
         return None if self.last is None else str(to_json(self.level.axis.encode(self.reached)))
 
     @property
+    def until(self) -> str | None:
+        """The horizon for people: the instant, also where a codec hides it in the key."""
+        return None if self.last is None else shown(self.reached)
+
+    @property
     def left(self) -> timedelta | int:
         """Time until the horizon is reached; for integers keys, from the current interval's beginning on."""
         left: timedelta | int = self.reached - self.here
@@ -82,8 +87,8 @@ class Runway:
         if self.last is None:
             return "0 intervals: there is no partition for now"
         if isinstance(self.left, timedelta):
-            return f"{intervals} and {days(self.left)} from now, up to {self.horizon}"
-        return f"{intervals}, {self.left:,} keys from the current interval's beginning, up to {self.horizon}"
+            return f"{intervals} and {days(self.left)} from now, up to {self.until}"
+        return f"{intervals}, {self.left:,} keys from the current interval's beginning, up to {self.until}"
 
 
 def days(length: timedelta) -> str:

@@ -10,14 +10,14 @@ from typing import Any
 
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
 from sa_partman.bounds.grid import Position
-from sa_partman.bounds.text import describe, to_json
+from sa_partman.bounds.text import describe, shown, to_json
 from sa_partman.bounds.values import row_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.runway import Runway, runways_of, shortest
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import Judge, expiry_of
-from sa_partman.compare.ranges import current_cell
-from sa_partman.compare.shape import shape_finding
+from sa_partman.compare.ranges import current_cell, line_of
+from sa_partman.compare.shape import conversion_finding, shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
 from sa_partman.spec.axis import TimeAxis
@@ -45,8 +45,12 @@ class PartitionStatus:
     """
     Args:
         depth: 1 for a partition of the table, 2 for one of its sub-partitions.
+        shown: The bound for people, with the instants that a codec hides in its values.
         rows: The planner's estimate; None when the partition was never analyzed.
-        bytes: Estimated from pages as of the last analyze, without indexes.
+        bytes: Without indexes: as of the last analyze, or measured before the first one; None when nobody knows.
+        tenant: Whose line of ranges it lies in, as text; empty where there are none.
+        begins: Where it begins on its axis: an instant, a wall-clock time or a number; None when it does not.
+        ends: Where it ends, likewise.
     """
 
     name: str
@@ -56,7 +60,11 @@ class PartitionStatus:
     state: State
     depth: int
     rows: int | None
-    bytes: int
+    bytes: int | None
+    shown: str = ""
+    tenant: str = ""
+    begins: Position | None = None
+    ends: Position | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -82,6 +90,7 @@ class TableStatus:
             without a range, or without an end.
         partitions: In key order, sub-partitions behind their parent; then detached tables.
         runway: Seconds from now to the horizon; None without a range of time, or without an end.
+        until: The horizon for people: as an instant, also where a codec hides it in the key.
         spills: Rows for which there is no partition fall into a default partition.
     """
 
@@ -96,6 +105,7 @@ class TableStatus:
     partitions: tuple[PartitionStatus, ...]
     runway: float | None = None
     spills: bool = False
+    until: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -117,11 +127,11 @@ def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situ
     """The status of one table, whether it fits its declaration or not."""
     misfit = shape_finding(declared, found)
     partitions: tuple[PartitionStatus, ...] = ()
-    horizon, ahead, runway, spills = None, None, None, False
+    horizon, until, ahead, runway, spills = None, None, None, None, False
     if found is not None and misfit is None:
-        partitions = (*_level(declared.level, found, situation, 1), *_detached(found))
+        partitions = (*_level(declared.level, found, situation, 1), *_detached(found, situation))
         runway = shortest(runways_of(declared, found, situation))
-        horizon, ahead = _shown(declared, runway)
+        horizon, until, ahead = _horizon(declared, runway)
         spills = _spills(found, runway)
     return TableStatus(
         str(declared.name if found is None else found.name),
@@ -135,6 +145,7 @@ def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situ
         partitions,
         None if runway is None else runway.seconds,
         spills,
+        until,
     )
 
 
@@ -145,11 +156,11 @@ def _spills(found: FoundTable, runway: Runway | None) -> bool:
 
 
 def _problem(found: FoundTable | None, misfit: Finding | None) -> str:
-    if misfit is None:
-        return ""
+    if found is None or found.conversion is None:
+        return "" if misfit is None else misfit.message
     # Nothing is wrong with the table: what there is to say is how it goes on.
-    going_on = found is not None and found.conversion is not None
-    return f"{misfit.message}; {misfit.remedy}" if going_on else misfit.message
+    going_on = misfit or conversion_finding(found.conversion)
+    return f"{going_on.message}; {going_on.remedy}"
 
 
 def _retention(spec: Any) -> str:
@@ -160,7 +171,8 @@ def _retention(spec: Any) -> str:
 def _level(level: Level, parent: Parent, situation: Situation, depth: int) -> Iterator[PartitionStatus]:
     expiry = expiry_of(level, parent, situation)
     for partition in sorted(parent.partitions, key=_place):
-        yield _one(partition, _state(level, parent, partition, situation, expiry), depth)
+        state = _state(level, parent, partition, situation, expiry)
+        yield _one(level, partition, state, situation, depth)
         if level.below is not None and divides(level.below, partition):
             yield from _level(level.below, partition, descend(level, partition.bound, situation), depth + 1)
 
@@ -175,18 +187,40 @@ def _place(partition: Partition) -> Any:
     return (1 if isinstance(bound, ListBound) else 2, (), partition.name.name)
 
 
-def _one(partition: Partition, state: State, depth: int) -> PartitionStatus:
-    lower, upper = _ends(partition.bound)
+def _one(level: Level, partition: Partition, state: State, situation: Situation, depth: int) -> PartitionStatus:
+    bound = partition.bound
+    rows = None if partition.rows < 0 else int(partition.rows)
+    if not isinstance(bound, RangeBound):
+        size = _bytes(partition, situation)
+        return PartitionStatus(
+            str(partition.name), describe(bound), None, None, state, depth, rows, size, describe(bound)
+        )
+    lower, upper = _ends(bound)
+    read = level if isinstance(level, RangeLevel) else None
+    line = None if read is None else line_of(read, bound)
     return PartitionStatus(
         str(partition.name),
-        describe(partition.bound),
+        describe(bound),
         lower,
         upper,
         state,
         depth,
-        None if partition.rows < 0 else int(partition.rows),
-        partition.pages * BLOCK,
+        rows,
+        _bytes(partition, situation),
+        describe(bound if read is None else read.readable(bound)),
+        "" if line is None or not line.prefix else shown(line.prefix[0]),
+        None if read is None else read.axis.decode(bound.lower[read.place]),
+        None if read is None else read.axis.decode(bound.upper[read.place]),
     )
+
+
+def _bytes(partition: Partition, situation: Situation) -> int | None:
+    """A divided one has none of its own; 0 pages before the first analyze mean nothing."""
+    if partition.kind == "p":
+        return 0
+    if partition.rows >= 0 or partition.pages > 0:
+        return partition.pages * BLOCK
+    return situation.sizes.get(partition.oid)
 
 
 def _ends(bound: Bound) -> tuple[Any, Any]:
@@ -224,15 +258,16 @@ def _range_state(level: RangeLevel, parent: Parent, bound: RangeBound, situation
     return State.CURRENT
 
 
-def _detached(found: FoundTable) -> Iterator[PartitionStatus]:
+def _detached(found: FoundTable, situation: Situation) -> Iterator[PartitionStatus]:
     for table in sorted(found.detached, key=lambda each: each.name):
-        yield PartitionStatus(str(table.name), "", None, None, State.DETACHED, 1, None, 0)
+        size = situation.sizes.get(table.oid)
+        yield PartitionStatus(str(table.name), "", None, None, State.DETACHED, 1, None, size)
 
 
-def _shown(declared: DeclaredTable, runway: Runway | None) -> tuple[str | None, int | None]:
-    """The horizon and the intervals ahead; of several tenants or branches, of the one that ends first."""
+def _horizon(declared: DeclaredTable, runway: Runway | None) -> tuple[str | None, str | None, int | None]:
+    """The horizon, also for people, and the intervals ahead; of several tenants or branches, of the first to end."""
     if runway is not None:
-        return runway.horizon, runway.ahead
+        return runway.horizon, runway.until, runway.ahead
     level = declared.level
-    endless = isinstance(level, RangeLevel) and level.spec.tenants is None
-    return ("infinity" if endless else None), None
+    endless = "infinity" if isinstance(level, RangeLevel) and level.spec.tenants is None else None
+    return endless, endless, None

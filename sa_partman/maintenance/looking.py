@@ -27,10 +27,11 @@ def declared(settings: Settings, tables: Tables) -> tuple[DeclaredTable, ...]:
     return tuple(table for _, table in declared_tables(settings.metadata, tables))
 
 
-def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = ()) -> View:
+def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = (), *, measured: bool = False) -> View:
     """
     Args:
         paths: Branches asked for at run time.
+        measured: With the sizes of tables that the catalog has no estimate for.
     """
     settings.require_postgresql()
     engine = dependable(settings.engine)
@@ -40,7 +41,7 @@ def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = ()) -> 
     if paths and not branches:
         raise DeclarationError("tenants= were given, and none of the tables has a level of tenants or list values")
     schemas = {each.declared.name: each.schemas for each in placed if each.schemas}
-    return look(engine, wanted, settings.now, branches, schemas)
+    return look(engine, wanted, settings.now, branches, schemas, measured=measured)
 
 
 def planned(view: TableView, *, adopt: bool = False) -> TablePlan:

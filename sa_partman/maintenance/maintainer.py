@@ -148,7 +148,7 @@ class Maintainer:
 
     def status(self, tables: Tables = None) -> tuple[TableStatus, ...]:
         """Each table with its partitions, in key order; nothing is changed."""
-        return tuple(status(each) for each in looked(self.settings, tables).tables)
+        return tuple(status(each) for each in looked(self.settings, tables, measured=True).tables)
 
     # -- acting --------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import ceil
-from typing import Any
 
-from sa_partman.checks.status import State, TableStatus
-from sa_partman.observe.totals import bytes_below
+from sa_partman.bounds.grid import Position
+from sa_partman.checks.status import PartitionStatus, State, TableStatus
+from sa_partman.observe.totals import bytes_below, gap_between
 
 GAP = "gap"
 FIRST_SEEN = (GAP, State.CURRENT, State.PENDING, State.EXPIRED, State.AHEAD, State.KEPT)
@@ -41,7 +41,7 @@ class Line:
     Siblings.
 
     Args:
-        label: The partition that they divide; empty for the table's own.
+        label: The partition that they divide, or the tenant whose they are; empty for the table's own.
         cells: In key order.
         per_cell: How many partitions a cell stands for, at most.
     """
@@ -53,39 +53,39 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    lower: Any
+    begins: Position | None
     state: str
     bytes: int
 
 
 def lines_of(table: TableStatus, most: int) -> tuple[Line, ...]:
     """
-    A line for each group of siblings with ranges, the table's own first.
+    A line for each group of siblings with ranges, and for each tenant, the table's own first.
 
     Args:
         most: Cells on a line; more partitions than that share cells.
     """
     groups: dict[str, list[_Piece]] = {}
-    ends: dict[str, Any] = {}
+    last: dict[str, PartitionStatus] = {}
     path: list[str] = [""]
     for index, each in enumerate(table.partitions):
         del path[each.depth :]
-        parent = path[-1]
+        parent = path[-1] if not each.tenant else f"{path[-1]} {each.tenant}".strip()
         path.append(each.name)
         if each.lower is None or each.upper is None:
             continue
         pieces = groups.setdefault(parent, [])
-        if parent in ends and ends[parent] != each.lower:
-            pieces.append(_Piece(ends[parent], GAP, 0))
-        pieces.append(_Piece(each.lower, each.state.value, bytes_below(table.partitions, index)))
-        ends[parent] = each.upper
+        if parent in last and gap_between(last[parent], each):
+            pieces.append(_Piece(last[parent].ends, GAP, 0))
+        pieces.append(_Piece(each.begins, each.state.value, bytes_below(table.partitions, index)))
+        last[parent] = each
     return tuple(_line(parent, pieces, most) for parent, pieces in groups.items())
 
 
 def _line(label: str, pieces: Sequence[_Piece], most: int) -> Line:
     per_cell = ceil(len(pieces) / most)
     buckets = [pieces[start : start + per_cell] for start in range(0, len(pieces), per_cell)]
-    starts = [_time(bucket[0].lower) for bucket in buckets]
+    starts = [_time(bucket[0].begins) for bucket in buckets]
     labels = _labels(starts)
     cells = (_cell(bucket, *label) for bucket, label in zip(buckets, labels, strict=True))
     return Line(label, tuple(cells), per_cell)
@@ -122,13 +122,8 @@ def _label(start: datetime, before: datetime | None, days: float) -> tuple[str, 
     return f"{start:%H}", False
 
 
-def _time(lower: Any) -> datetime | None:
-    """A bound in JSON's types as an instant, if it is one."""
-    first = lower[0] if isinstance(lower, list) and lower else lower
-    if not isinstance(first, str):
+def _time(position: Position | None) -> datetime | None:
+    """In UTC, if it is a time."""
+    if not isinstance(position, datetime):
         return None
-    try:
-        found = datetime.fromisoformat(first)
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found
+    return position.astimezone(UTC) if position.tzinfo else position

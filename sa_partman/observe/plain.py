@@ -4,74 +4,88 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sa_partman.checks.status import TableStatus
+from sa_partman.checks.status import State, TableStatus
+from sa_partman.observe.fold import ALL, Folded, shown
 from sa_partman.observe.totals import about, leaves, rows_below, size_below, size_of, total_rows
 
 COLUMNS = ("partition", "bound", "rows", "size", "state")
 _RIGHT = (2, 3)
 
 
-def plain(tables: Iterable[TableStatus]) -> str:
-    """Every table, an empty line between two."""
-    return "\n\n".join("\n".join(_table(table)) for table in tables)
+def plain(tables: Iterable[TableStatus], *, everything: bool = False) -> str:
+    """
+    Every table, an empty line between two.
+
+    Args:
+        everything: Every partition, however many there are.
+    """
+    return "\n\n".join("\n".join(_table(table, everything)) for table in tables)
 
 
-def header(table: TableStatus) -> tuple[str, str]:
-    """The table's name, and what it is, on one line."""
-    number = len(leaves(table.partitions))
-    words = (
+def header(table: TableStatus) -> tuple[str, ...]:
+    """The table's name, and what it is; a detached table is none of its partitions."""
+    partitions = [each for each in table.partitions if each.state is not State.DETACHED]
+    number = len(leaves(partitions))
+    return (
+        table.table,
         table.partition_by,
-        f"{number} {'partition' if number == 1 else 'partitions'}",
-        size_of(table.partitions),
-        f"{about(total_rows(table.partitions))} rows",
+        f"{number:,} {'partition' if number == 1 else 'partitions'}",
+        size_of(partitions),
+        f"{about(total_rows(partitions))} rows",
     )
-    return table.table, "   ".join(words)
 
 
-def footer(table: TableStatus) -> str:
+def footer(table: TableStatus) -> tuple[str, ...]:
     """Up to where inserts are safe, and how long partitions are kept."""
-    return f"{horizon(table)}retention: {table.retention}"
+    return (*_horizon(table), f"retention: {table.retention}")
 
 
-def horizon(table: TableStatus) -> str:
+def _horizon(table: TableStatus) -> Iterator[str]:
     if table.ahead is not None and table.ahead < 0:
-        fate = "rows fall into the default partition" if table.spills else "inserts fail"
-        return f"no partition for now: {fate}   "
-    if table.horizon is None:
-        return ""
-    return f"horizon {short(table.horizon)}" + (f" ({table.ahead} ahead)   " if table.ahead is not None else "   ")
+        yield f"no partition for now: {'rows fall into the default partition' if table.spills else 'inserts fail'}"
+    elif table.until is not None:
+        yield f"horizon {table.until}" + (f" ({table.ahead} ahead)" if table.ahead is not None else "")
 
 
-def short(bound: str) -> str:
-    """A bound without a midnight that says nothing: ``2014-01-01``."""
-    return bound.removesuffix("+00:00").removesuffix("T00:00:00")
-
-
-def _table(table: TableStatus) -> Iterator[str]:
-    yield "  ".join(header(table))
-    yield f"  {footer(table)}"
+def _table(table: TableStatus, everything: bool) -> Iterator[str]:
+    name, *words = header(table)
+    yield f"{name}  {'   '.join(words)}"
+    yield f"  {'   '.join(footer(table))}"
     if table.problem:
         yield f"  ERROR: {table.problem}"
     if table.partitions:
         yield ""
-        yield from _aligned([COLUMNS, *rows(table)])
+        lines = rows(table, everything=everything)
+        yield from _aligned([COLUMNS, *lines])
+        if any(isinstance(line, Folded) for line in lines):
+            yield f"  ({ALL})"
 
 
-def rows(table: TableStatus) -> Iterator[tuple[str, ...]]:
-    """The cells of each partition, sub-partitions indented."""
-    for index, each in enumerate(table.partitions):
-        yield (
-            "  " * (each.depth - 1) + each.name,
-            each.bound,
-            about(rows_below(table.partitions, index)),
-            size_below(table.partitions, index),
-            each.state.value,
-        )
+def rows(table: TableStatus, *, everything: bool) -> list[tuple[str, ...] | Folded]:
+    """The cells of each partition that is shown, sub-partitions indented; and what is left out between them."""
+    places = shown(table.partitions, everything=everything)
+    return [place if isinstance(place, Folded) else row(table, place) for place in places]
 
 
-def _aligned(lines: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+def row(table: TableStatus, place: int) -> tuple[str, ...]:
+    """The cells of the partition at *place*."""
+    each = table.partitions[place]
+    return (
+        "  " * (each.depth - 1) + each.name,
+        each.shown,
+        about(rows_below(table.partitions, place)),
+        size_below(table.partitions, place),
+        each.state.value,
+    )
+
+
+def _aligned(lines: Sequence[tuple[str, ...] | Folded]) -> Iterator[str]:
+    whole = [line for line in lines if not isinstance(line, Folded)]
+    widths = [max(len(cell) for cell in column) for column in zip(*whole, strict=True)]
     for line in lines:
+        if isinstance(line, Folded):
+            yield f"  {line}"
+            continue
         cells = (
             cell.rjust(width) if place in _RIGHT else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(line, widths, strict=True))

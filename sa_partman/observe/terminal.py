@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from sa_partman.checks.status import TableStatus
 from sa_partman.observe.cells import GAP, Cell, Line, lines_of
-from sa_partman.observe.fold import shown
-from sa_partman.observe.plain import COLUMNS, footer, header, rows
+from sa_partman.observe.fold import ALL, Folded, shown
+from sa_partman.observe.layout import BETWEEN, BOUND, EVERY, NAME, ROWS, SIZE, STATE, Layout, flowed, layout_of
+from sa_partman.observe.plain import COLUMNS, footer, header, row
 from sa_partman.observe.totals import bytes_below
 
 LEAST_WIDTH, MOST_WIDTH = 3, 4
 MOST_CELLS = 40
-BAR = 16
+MARGIN = "  "
 
 STYLES = {
     "expired": "red",
@@ -33,36 +34,49 @@ _ASCII = {"expired": "x", "kept": "#", "current": "@", "ahead": ".", GAP: "!", "
 _SIZES, _ASCII_SIZES = "▁▂▃▄▅▆▇█", "12345678"
 
 
-def show(tables: Iterable[TableStatus], console: Console) -> None:
-    """Print every table on *console*; in ASCII where its encoding is no UTF."""
+def show(tables: Iterable[TableStatus], console: Console, *, everything: bool = False) -> None:
+    """
+    Print every table on *console*; in ASCII where its encoding is no UTF.
+
+    Args:
+        everything: Every partition, however many there are.
+    """
     for place, table in enumerate(tables):
         if place:
             console.print()
-        for part in _Drawing(console).table(table):
-            console.print(part, soft_wrap=isinstance(part, Text))
+        for line in _Drawing(console, everything).table(table):
+            # What is longer than the terminal is wide is broken by the terminal, and is copied whole.
+            console.print(line, soft_wrap=True)
 
 
 class _Drawing:
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, everything: bool) -> None:
+        self.everything = everything
         self.unicode = (console.encoding or "").lower().startswith("utf")
         self.marks = _MARKS if self.unicode else _ASCII
         self.sizes = _SIZES if self.unicode else _ASCII_SIZES
+        self.full = "█" if self.unicode else "#"
         self.width = console.width - 2
         self.most = max(4, min(MOST_CELLS, self.width // LEAST_WIDTH))
 
-    def table(self, table: TableStatus) -> Iterator[RenderableType]:
-        name, words = header(table)
-        yield Text.assemble((name, "bold"), "  ", words)
+    def table(self, table: TableStatus) -> Iterator[Text]:
+        name, *words = header(table)
+        yield from self.flow([Text(name, "bold"), *map(Text, words)], "")
         if table.problem:
             yield Text.assemble("  ", ("ERROR: ", "bold red"), table.problem)
         lines = lines_of(table, self.most)
         for line in lines:
             yield from self.line(line)
         if lines:
-            yield self.legend(lines)
-        yield Text(f"  {footer(table)}")
+            yield from self.flow(list(self.legend(lines)), MARGIN)
+        yield from self.flow([Text(part) for part in footer(table)], MARGIN)
         if table.partitions:
-            yield self.partitions(table)
+            yield from self.partitions(table)
+
+    def flow(self, parts: Sequence[Text], margin: str) -> Iterator[Text]:
+        """*parts* side by side, on as many lines as they need."""
+        for places in flowed([part.cell_len for part in parts], self.width + len(MARGIN) - len(margin)):
+            yield Text.assemble(margin, Text(" " * BETWEEN).join(parts[place] for place in places))
 
     def line(self, line: Line) -> Iterator[Text]:
         width = MOST_WIDTH if MOST_WIDTH * len(line.cells) <= self.width else LEAST_WIDTH
@@ -85,30 +99,72 @@ class _Drawing:
     def bar(self, cell: Cell, biggest: int) -> str:
         return " " if cell.state == GAP else self.sizes[(len(self.sizes) - 1) * cell.bytes // biggest]
 
-    def legend(self, lines: Sequence[Line]) -> Text:
+    def legend(self, lines: Sequence[Line]) -> Iterator[Text]:
         there = {cell.state for line in lines for cell in line.cells}
-        text = Text("  ")
         for state in (each for each in self.marks if each in there):
-            text.append(f"{self.marks[state]} ", STYLES[state]).append(f"{state}   ", "dim")
+            yield Text.assemble((f"{self.marks[state]} ", STYLES[state]), (state, "dim"))
         most = max(line.per_cell for line in lines)
-        return text.append(f"up to {most} partitions a mark", "dim") if most > 1 else text
+        if most > 1:
+            yield Text(f"up to {most} partitions a mark", "dim")
 
-    def partitions(self, table: TableStatus) -> Table:
-        drawn = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1), show_edge=False)
-        for name in ("  " + COLUMNS[0], *COLUMNS[1:4], "", COLUMNS[4]):
-            drawn.add_column(name, justify="right" if name in ("rows", "size") else "left", no_wrap=True)
-        sizes = [bytes_below(table.partitions, place) for place in range(len(table.partitions))]
-        texts = list(rows(table))
-        for place in shown(table.partitions):
-            if place is None:
-                drawn.add_row(Text("  ... (all of them: sa-partman status --json)", "dim"))
+    def partitions(self, table: TableStatus) -> Iterator[Text]:
+        places = shown(table.partitions, everything=self.everything)
+        lines = {place: row(table, place) for place in places if not isinstance(place, Folded)}
+        widths = _widths(lines.values())
+        if layout_of(widths, self.width).columns != EVERY:
+            # The header says the schema already.
+            schema, dot, _ = table.table.partition(".")
+            lines = {place: (_without(schema + dot, cells[NAME]), *cells[1:]) for place, cells in lines.items()}
+            widths = _widths(lines.values())
+        layout = layout_of(widths, self.width)
+        sizes = {place: bytes_below(table.partitions, place) for place in lines}
+        biggest = max(sizes.values()) or 1
+        if layout.columns:
+            yield Text.assemble(MARGIN, (_side_by_side(COLUMNS, widths, layout, " " * layout.bar), "dim"))
+        for place in places:
+            if isinstance(place, Folded):
+                yield Text(f"{MARGIN}{place}", "dim")
+            elif layout.columns:
+                bar = (self.full * round(layout.bar * sizes[place] / biggest)).ljust(layout.bar)
+                yield self.one_line(lines[place], widths, layout, bar)
             else:
-                drawn.add_row(*self.row(texts[place], sizes[place] / (max(sizes) or 1)))
-        return drawn
+                yield from self.several_lines(lines[place])
+        if any(isinstance(place, Folded) for place in places):
+            yield Text(f"{MARGIN}({ALL})", "dim")
+        if layout.missing:
+            yield Text(f"{MARGIN}(more columns: {layout.missing + len(MARGIN) * 2} wide)", "dim")
 
-    def row(self, cells: tuple[str, ...], share: float) -> Iterator[Text]:
-        style = STYLES[cells[-1]]
-        yield Text(f"  {cells[0]}")
-        yield from (Text(cell) for cell in cells[1:-1])
-        yield Text(("█" if self.unicode else "#") * round(BAR * share), style)
-        yield Text(cells[-1], style)
+    def one_line(self, cells: Sequence[str], widths: Sequence[int], layout: Layout, bar: str) -> Text:
+        text = Text(f"{MARGIN}{_side_by_side(cells, widths, layout, bar)}".rstrip())
+        # The bar and the state are the last ones.
+        text.stylize(STYLES[cells[STATE]], text.cell_len - len(cells[STATE]) - (len(bar) and len(bar) + BETWEEN))
+        return text
+
+    def several_lines(self, cells: Sequence[str]) -> Iterator[Text]:
+        name = cells[NAME]
+        yield Text(f"{MARGIN}{name}")
+        margin = MARGIN * 2 + " " * (len(name) - len(name.lstrip()))
+        parts = (cells[BOUND], f"{cells[ROWS]} rows", cells[SIZE])
+        yield from self.flow(
+            [*(Text(part) for part in parts if part), Text(cells[STATE], STYLES[cells[STATE]])], margin
+        )
+
+
+def _widths(lines: Iterable[Sequence[str]]) -> list[int]:
+    return [max(map(cell_len, column)) for column in zip(COLUMNS, *lines, strict=True)]
+
+
+def _without(schema: str, name: str) -> str:
+    """*name* with its indentation, without *schema*."""
+    bare = name.lstrip()
+    return name[: len(name) - len(bare)] + bare.removeprefix(schema)
+
+
+def _side_by_side(cells: Sequence[str], widths: Sequence[int], layout: Layout, bar: str) -> str:
+    padded = []
+    for place in layout.columns:
+        space = " " * (widths[place] - cell_len(cells[place]))
+        if place == STATE and bar:
+            padded.append(bar)
+        padded.append(space + cells[place] if place in (ROWS, SIZE) else cells[place] + space)
+    return (" " * BETWEEN).join(padded)

@@ -17,8 +17,8 @@ def leaves(partitions: Sequence[PartitionStatus]) -> tuple[PartitionStatus, ...]
 
 
 def bytes_below(partitions: Sequence[PartitionStatus], index: int) -> int:
-    """Of the partition at *index* and all its sub-partitions."""
-    return sum(each.bytes for each in _branch(partitions, index))
+    """Of the partition at *index* and all its sub-partitions, as far as anybody knows."""
+    return sum(each.bytes or 0 for each in _branch(partitions, index))
 
 
 def rows_below(partitions: Sequence[PartitionStatus], index: int) -> int | None:
@@ -39,6 +39,13 @@ def _branch(partitions: Sequence[PartitionStatus], index: int) -> Sequence[Parti
     return partitions[index:end]
 
 
+def gap_between(earlier: PartitionStatus, later: PartitionStatus) -> bool:
+    """Whether a range lacks between two siblings; one instant may be written in two ways, as other tools do."""
+    if earlier.upper == later.lower or earlier.tenant != later.tenant:
+        return False
+    return earlier.ends is None or earlier.ends != later.begins
+
+
 def size(number: float) -> str:
     """``13.9 MB``: decimal units, as PostgreSQL's users read them in most tools."""
     if number < 1000:
@@ -48,9 +55,9 @@ def size(number: float) -> str:
 
 
 def size_of(partitions: Sequence[PartitionStatus]) -> str:
-    """Of all of them, as of their last VACUUM or ANALYZE; ``?`` before the first."""
-    total = sum(each.bytes for each in partitions)
-    return "?" if total == 0 and total_rows(partitions) is None and partitions else size(total)
+    """Of all of them whose size is known; ``?`` where it is of none."""
+    known = [each.bytes for each in leaves(partitions) if each.bytes is not None]
+    return size(sum(known)) if known or not partitions else "?"
 
 
 def size_below(partitions: Sequence[PartitionStatus], index: int) -> str:

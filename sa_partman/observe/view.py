@@ -25,24 +25,25 @@ class View:
     hints: tuple[str, ...] = ()
 
 
-def view_of(tables: Sequence[TableStatus], *, no_color: bool = False) -> View:
+def view_of(tables: Sequence[TableStatus], *, no_color: bool = False, everything: bool = False) -> View:
     """
     Draws on a terminal, when rich is installed; a plain table elsewhere. FORCE_COLOR makes anything a terminal.
 
     Args:
         no_color: The drawing without colours.
+        everything: Every partition, however many there are.
     """
     if not tables:
         return View("No table is declared as partitioned.")
     if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
-        return View(plain(tables))
+        return View(plain(tables, everything=everything))
     try:
         from rich.console import Console
 
         from sa_partman.observe.terminal import show
     except ModuleNotFoundError:
-        return View(plain(tables), (HINT,))
+        return View(plain(tables, everything=everything), (HINT,))
     console = Console(no_color=no_color or None)
     with console.capture() as capture:
-        show(tables, console)
+        show(tables, console, everything=everything)
     return View(capture.get().rstrip("\n"))

@@ -125,7 +125,7 @@ def _blocked_cells(
         upper = literal(bound.upper[0], kind)
         inside = f"{column} >= {literal(bound.lower[0], kind)} AND {column} < {upper}"
         counted = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted} WHERE {inside}")).scalar_one()
-        yield describe(bound), counted
+        yield describe(level.readable(bound)), counted
         lowest = _lowest(connection, column, kind, default, f"{column} >= {upper}")
 
 
@@ -140,7 +140,7 @@ def _bound(level: RangeLevel, cell: Cell) -> RangeBound:
 
 
 def _shown(level: RangeLevel, cell: Cell) -> str:
-    return describe(_bound(level, cell))
+    return describe(level.readable(_bound(level, cell)))
 
 
 def _misplaced(

@@ -20,6 +20,7 @@ from sa_partman.postgres.conversion.lost import lost
 from sa_partman.postgres.conversion.state import running
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import Session, pin
+from sa_partman.postgres.sizes import sizes_of
 from sa_partman.postgres.sources import asks, counts, highest_of, tenants_of
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.spec.declared import DeclaredTable
@@ -65,6 +66,8 @@ def look(
     now: Callable[[], datetime] | None = None,
     paths: Mapping[QualifiedName, tuple[Path, ...]] | None = None,
     schemas: Mapping[QualifiedName, SchemaMap] | None = None,
+    *,
+    measured: bool = False,
 ) -> View:
     """
     Args:
@@ -73,12 +76,13 @@ def look(
         now: Instead of the server's clock.
         paths: Branches asked for at run time, by the declared name.
         schemas: The ``schema_translate_map`` under which tenants are asked for, by the declared name.
+        measured: With the sizes of tables that the catalog has no estimate for.
 
     Raises:
         ServerUnavailable: See `connected`.
         CatalogError: There is no default schema to resolve a name in.
     """
-    looking = _Looking(engine, now, paths or {}, schemas or {})
+    looking = _Looking(engine, now, paths or {}, schemas or {}, measured)
     try:
         return looking.at(tables)
     except UnreadableBound:
@@ -101,6 +105,7 @@ class _Looking:
     now: Callable[[], datetime] | None
     paths: Mapping[QualifiedName, tuple[Path, ...]]
     schemas: Mapping[QualifiedName, SchemaMap]
+    measured: bool
 
     def at(self, tables: Iterable[DeclaredTable]) -> View:
         with connected(self.engine) as connection:
@@ -122,7 +127,9 @@ class _Looking:
                     continue
                 situation = Situation(instant, tenants, highest, self.paths.get(name, ()))
                 views.append(TableView(table, there, situation))
-        return View(session, instant, tuple(views))
+            sizes = sizes_of(connection, found.values()) if self.measured else {}
+        sized = (replace(each, situation=replace(each.situation, sizes=sizes)) for each in views)
+        return View(session, instant, tuple(sized if sizes else views))
 
     def at_one(self, table: DeclaredTable) -> View:
         try:

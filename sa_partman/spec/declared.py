@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from sa_partman.bounds.bound import RangeBound
+from sa_partman.bounds.values import KeyValue
 from sa_partman.codecs.uuid7 import UUIDv7
 from sa_partman.key import Family, KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
-from sa_partman.spec.axis import Axis, axis_of
+from sa_partman.spec.axis import Axis, TimeAxis, axis_of
 from sa_partman.spec.base import KeyExpression, KeyItem, PartitionSpec
 from sa_partman.spec.hash_spec import HashSpec
 from sa_partman.spec.list_spec import ListSpec
@@ -50,6 +52,17 @@ class RangeLevel(Level):
     def place(self) -> int:
         """Which key column the interval cuts: the second where the first one holds tenants."""
         return 0 if self.spec.tenants is None else 1
+
+    def readable(self, bound: RangeBound) -> RangeBound:
+        """*bound* for people: the instants in place of the values that a codec hides them in."""
+        if not isinstance(self.axis, TimeAxis) or self.axis.codec is None:
+            return bound
+        lower, upper = self._readable(bound.lower), self._readable(bound.upper)
+        return bound if lower == upper else RangeBound(lower, upper)
+
+    def _readable(self, end: tuple[KeyValue, ...]) -> tuple[KeyValue, ...]:
+        instant = self.axis.decode(end[self.place])
+        return end if instant is None else (*end[: self.place], instant, *end[self.place + 1 :])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, make_url, text
 
 from sa_partman.cli.main import COMMANDS
 from tests.support.command import AT, COMMAND, PARTITIONS, ROOT, Project
@@ -78,6 +78,34 @@ def test_status_is_a_map_on_a_terminal(events: Project) -> None:
     assert "\x1b[" in ended.out
     assert "●●●" in ended.out
     assert "Jul" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("columns", "whole"), [("40", False), ("60", True), ("80", True), ("120", True), ("240", True)]
+)
+def test_status_fits_terminals_of_all_widths(events: Project, columns: str, whole: bool) -> None:
+    """From 60 columns on with everything; below that with the name and the state."""
+    ended = events.on_terminal("status", "--at", AT, "--no-color", COLUMNS=columns)
+    (row,) = (line for line in ended.out.splitlines() if "events_p20300601" in line)
+
+    assert max(map(len, ended.out.splitlines())) <= int(columns)
+    assert "current" in ended.out
+    assert whole is ("[2030-06-01, 2030-07-01)" in ended.out)
+    assert ("events_p20300601", "current") == (row.split()[0].removeprefix("public."), row.split()[-1])
+
+
+def test_status_of_many_partitions_is_folded(events: Project, engine: Engine) -> None:
+    make = "'CREATE TABLE events_x%s PARTITION OF events FOR VALUES FROM (%L) TO (%L)'"
+    days = f"EXECUTE format({make}, d, date '2020-01-01' + d, date '2020-01-01' + d + 1)"
+    with engine.begin() as connection:
+        connection.execute(text(f"DO $$ BEGIN FOR d IN 0..199 LOOP {days}; END LOOP; END $$"))
+    folded, everything = (events.run("status", "--at", AT, *more).out.splitlines() for more in ((), ("--all",)))
+
+    assert ["... 163 more: 163 expired", "(sa-partman status --all shows every partition)"] == [
+        line.strip() for line in folded if "more" in line or "--all" in line
+    ]
+    assert (203, 203 - 163) == tuple(sum("events_" in line for line in lines) for lines in (everything, folded))
+    assert 203 == len(events.run("status", "--at", AT, "--json").json["tables"][0]["partitions"])
 
 
 def test_colours_are_left_out_when_unwanted(events: Project) -> None:

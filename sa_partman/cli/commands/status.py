@@ -12,13 +12,14 @@ from sa_partman.observe.view import view_of
 
 @click.command("status")
 @shared
-def command(request: Request) -> None:
+@click.option("--all", "everything", is_flag=True, help="Every partition, also where there are hundreds.")
+def command(request: Request, *, everything: bool) -> None:
     """Show every table with its partitions: over time on a terminal, as a plain table elsewhere."""
     with opened(request) as maintainer:
         tables = maintainer.status(request.only)
     if request.as_json:
         print_json({"tables": [table.to_dict() for table in tables]})
         return
-    view = view_of(tables, no_color=request.no_color)
+    view = view_of(tables, no_color=request.no_color, everything=everything)
     print_lines([view.text] if view.text else [])
     print_lines(view.hints, err=True)

@@ -43,7 +43,7 @@ def test_in_intervals_and_days() -> None:
     found = runway(converged())
 
     assert (1, timedelta(days=45), 45 * 86_400.0) == (found.ahead, found.left, found.seconds)
-    assert "1 whole interval and 45.0 days from now, up to 2026-03-01T00:00:00+00:00" == str(found)
+    assert "1 whole interval and 45.0 days from now, up to 2026-03-01" == str(found)
 
 
 def test_it_ends_at_a_gap() -> None:
@@ -189,7 +189,7 @@ def test_a_short_runway_is_an_error_with_the_very_premake() -> None:
 
     assert Severity.ERROR is finding.severity
     assert (
-        "public.events is ready for 1 whole interval and 45.0 days from now, up to 2026-03-01T00:00:00+00:00; "
+        "public.events is ready for 1 whole interval and 45.0 days from now, up to 2026-03-01; "
         "at least 60 days were asked for" == finding.message
     )
     assert "set premake=3 in the declaration, then run: sa-partman run" == finding.remedy
@@ -223,7 +223,7 @@ def test_a_horizon_below_premake_says_how_far_it_is() -> None:
     (finding,) = check(catalog.declared, catalog.found())
 
     assert ("horizon", Severity.WARNING) == (finding.code, finding.severity)
-    assert "(ready: 0 whole intervals and 17.0 days from now, up to 2026-02-01T00:00:00+00:00)" in finding.message
+    assert "(ready: 0 whole intervals and 17.0 days from now, up to 2026-02-01)" in finding.message
 
 
 def test_a_branch_that_is_not_ready_far_ahead_does_not_fail_yet() -> None:

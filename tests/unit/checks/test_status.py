@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
 
-from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
+import pytest
+
+from sa_partman import (
+    ULID,
+    Epoch,
+    PartitionByHash,
+    PartitionByList,
+    PartitionByRange,
+    Retention,
+    Snowflake,
+    UUIDv7,
+)
 from sa_partman.bounds.bound import DEFAULT, RangeBound
 from sa_partman.bounds.values import MAXVALUE
+from sa_partman.catalog import UnfinishedConversion
 from sa_partman.checks.status import status_of
-from tests.support.builders import Catalog, at, declare, situation, span
+from sa_partman.codecs.protocol import Codec
+from tests.support.builders import EVENTS, Catalog, at, declare, situation, span
 
 NOW = situation("2026-01-15")
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=2, default=True)
@@ -116,3 +132,85 @@ def test_a_status_is_json() -> None:
 
     assert ["MAXVALUE", None] == [each["upper"] for each in shown["partitions"]]
     assert "2026-01-15T00:00:00+00:00" == shown["now"]
+
+
+HIDDEN: dict[str, tuple[Codec, str]] = {
+    "uuid": (UUIDv7(), "uuid"),
+    "ulid": (ULID(), "text"),
+    "snowflake": (Snowflake(epoch="2015-01-01"), "bigint"),
+    "epoch": (Epoch("ms"), "bigint"),
+}
+
+
+@pytest.mark.parametrize("codec", HIDDEN)
+def test_what_a_codec_hides_is_shown_as_the_instants(codec: str) -> None:
+    """The bound and the horizon; a program gets the values as they are."""
+    hidden, kind = HIDDEN[codec]
+    catalog = Catalog(declare(PartitionByRange("key", interval="1 month", premake=1, codec=hidden), key=kind))
+    catalog.converge(NOW)
+    status = status_of(catalog.declared, catalog.found(), NOW)
+
+    assert ["[2026-01-01, 2026-02-01)", "[2026-02-01, 2026-03-01)"] == [each.shown for each in status.partitions]
+    assert "2026-03-01" == status.until
+    first, last = (json.loads(json.dumps(each.to_dict())) for each in status.partitions)
+    assert "2026" not in first["bound"]
+    assert str(first["upper"]) in first["bound"]
+    assert str(last["upper"]) == status.to_dict()["horizon"]
+
+
+def test_instants_are_shown_on_every_level() -> None:
+    """Below a list, and behind a tenant in the same key."""
+    ranges = PartitionByRange("key", interval="1 month", premake=0)
+    catalog = Catalog(declare(PartitionByList("region", values=["de"], subpartition=ranges), region="text", key="uuid"))
+    catalog.converge(NOW)
+    _, below = status_of(catalog.declared, catalog.found(), NOW).partitions
+    assert (2, "[2026-01-01, 2026-02-01)") == (below.depth, below.shown)
+
+    tenants = PartitionByRange("tenant", "key", interval="1 month", premake=0, tenants=[7])
+    catalog = Catalog(declare(tenants, tenant="integer", key="uuid"))
+    catalog.converge(NOW)
+    (one,) = status_of(catalog.declared, catalog.found(), NOW).partitions
+    assert ("[(7, 2026-01-01), (7, 2026-02-01))", "7") == (one.shown, one.tenant)
+
+
+def test_a_value_that_is_none_of_the_codec_is_shown_as_it_is() -> None:
+    """A bound of somebody else's, and the ends of the key."""
+    uuid4 = UUID("a8098c1a-f86e-411a-bd1a-00112444be1e")
+    catalog = Catalog(declare(PartitionByRange("key", interval="1 month"), key="uuid"))
+    catalog.add("rest", RangeBound((uuid4,), (MAXVALUE,)))
+    (one,) = status_of(catalog.declared, catalog.found(), NOW).partitions
+
+    assert f"[{uuid4}, MAXVALUE)" == one.bound == one.shown
+
+
+def test_sizes_are_estimated_measured_or_unknown() -> None:
+    """An ANALYZE of a table gives what is divided -1 pages, and rows."""
+    catalog = Catalog(declare(MONTHLY.with_(premake=3, default=False)))
+    catalog.converge(NOW)
+    kept, new, unknown, divided = catalog.found().partitions
+    found = replace(
+        catalog.found(),
+        partitions=(
+            replace(kept, rows=0.0, pages=2),
+            new,
+            unknown,
+            replace(divided, kind="p", strategy="HASH", rows=5.0, pages=-1),
+        ),
+    )
+    status = status_of(catalog.declared, found, replace(NOW, sizes={new.oid: 8192}))
+
+    assert [16384, 8192, None, 0] == [each.bytes for each in status.partitions]
+
+
+@pytest.mark.parametrize("cut_over", [False, True])
+def test_a_conversion_in_progress_says_how_it_goes_on(cut_over: bool) -> None:
+    """Also after the swap, when the table is partitioned as declared."""
+    catalog = Catalog(declare(MONTHLY))
+    catalog.converge(NOW)
+    conversion = UnfinishedConversion(EVENTS, 1, False, "validate: prove it", cut_over, EVENTS.sibling("events_pnew"))
+    plain: dict[str, Any] = {} if cut_over else {"strategy": None, "key": None, "partitions": ()}
+    status = status_of(catalog.declared, replace(catalog.found(), conversion=conversion, **plain), NOW)
+
+    assert status.problem.startswith("a conversion of public.events is in progress; next step: validate: prove it; ")
+    assert "sa-partman convert public.events --resume" in status.problem
+    assert cut_over is bool(status.partitions)

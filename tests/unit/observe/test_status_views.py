@@ -1,6 +1,7 @@
 """The status, as values for the map and as text."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,6 @@ import pytest
 
 from sa_partman.checks.status import PartitionStatus, State, TableStatus
 from sa_partman.observe.cells import GAP, lines_of
-from sa_partman.observe.fold import HEAD, MOST_ROWS, shown
 from sa_partman.observe.plain import plain
 from sa_partman.observe.totals import about, bytes_below, leaves, rows_below, size, size_of, total_rows
 
@@ -16,14 +16,20 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def partition(
-    lower: Any, upper: Any, state: State = State.KEPT, *, depth: int = 1, rows: int | None = 10, number: int = 8192
+    begins: Any, ends: Any, state: State = State.KEPT, *, depth: int = 1, rows: int | None = 10, tenant: str = ""
 ) -> PartitionStatus:
-    return PartitionStatus(f"public.events_{lower}", f"[{lower}, {upper})", lower, upper, state, depth, rows, number)
+    lower, upper = (each if isinstance(each, int) else each.isoformat() for each in (begins, ends))
+    name, bound = f"public.events_{lower}", f"[{lower}, {upper})"
+    return PartitionStatus(name, bound, lower, upper, state, depth, rows, 8192, bound, tenant, begins, ends)
 
 
-def days(number: int, state: State = State.KEPT, first: int = 0) -> list[PartitionStatus]:
-    edges = [(START + timedelta(days=first + day)).isoformat() for day in range(number + 1)]
-    return [partition(lower, upper, state) for lower, upper in itertools.pairwise(edges)]
+def days(number: int, state: State = State.KEPT, first: int = 0, **more: Any) -> list[PartitionStatus]:
+    edges = [START + timedelta(days=first + day) for day in range(number + 1)]
+    return [partition(lower, upper, state, **more) for lower, upper in itertools.pairwise(edges)]
+
+
+def divided(name: str, *below: PartitionStatus) -> list[PartitionStatus]:
+    return [PartitionStatus(f"public.{name}", "in (x)", None, None, State.CURRENT, 1, None, 0, "in (x)"), *below]
 
 
 def table(*partitions: PartitionStatus, problem: str = "") -> TableStatus:
@@ -37,6 +43,7 @@ def table(*partitions: PartitionStatus, problem: str = "") -> TableStatus:
         "2030-02-01T00:00:00+00:00" if partitions else None,
         2 if partitions else None,
         partitions,
+        until="2030-02-01" if partitions else None,
     )
 
 
@@ -72,14 +79,11 @@ def test_what_must_not_be_missed_shows_in_a_shared_cell() -> None:
 
 
 def test_months_and_hours_are_labelled_by_what_changes() -> None:
-    edges = [f"2029-{month:02}-01T00:00:00+00:00" for month in (11, 12)] + [
-        "2030-01-01T00:00:00+00:00",
-        "2030-02-01T00:00:00+00:00",
-    ]
+    edges = [datetime(*month, 1, tzinfo=UTC) for month in ((2029, 11), (2029, 12), (2030, 1), (2030, 2))]
     (months,) = lines_of(table(*(partition(*pair) for pair in itertools.pairwise(edges))), 40)
     assert ["'29", "Dec", "'30"] == [cell.label for cell in months.cells]
 
-    edges = [(START + timedelta(hours=21 + hour)).isoformat() for hour in range(6)]
+    edges = [START + timedelta(hours=21 + hour) for hour in range(6)]
     (hours,) = lines_of(table(*(partition(*pair) for pair in itertools.pairwise(edges))), 40)
     assert ["'30", "22", "23", "02", "01"] == [cell.label for cell in hours.cells]
 
@@ -91,20 +95,33 @@ def test_numbers_have_no_labels() -> None:
 
 
 def test_sub_partitions_have_a_line_for_each_branch() -> None:
-    def branch(name: str) -> list[PartitionStatus]:
-        top = PartitionStatus(f"public.{name}", "in (x)", None, None, State.CURRENT, 1, None, 0)
-        return [top, partition(0, 100, depth=2), partition(100, 200, depth=2)]
+    below = (partition(0, 100, depth=2), partition(100, 200, depth=2))
 
-    lines = lines_of(table(*branch("eu"), *branch("us")), 40)
+    lines = lines_of(table(*divided("eu", *below), *divided("us", *below)), 40)
 
     assert ["public.eu", "public.us"] == [line.label for line in lines]
     assert [2, 2] == [len(line.cells) for line in lines]
 
 
+def test_each_tenant_has_a_line_without_a_gap_to_the_next_one() -> None:
+    lines = lines_of(table(*days(2, tenant="1"), *days(2, tenant="2")), 40)
+
+    assert [("1", ["kept", "kept"]), ("2", ["kept", "kept"])] == [
+        (line.label, [cell.state for cell in line.cells]) for line in lines
+    ]
+
+
+def test_one_instant_that_is_written_in_two_ways_is_no_gap() -> None:
+    """As pg_partman and others write the bounds of UUIDs."""
+    first, second = days(2)
+    (line,) = lines_of(table(first, replace(second, lower="the same, with other bits")), 40)
+
+    assert ["kept", "kept"] == [cell.state for cell in line.cells]
+
+
 def test_sums_are_over_leaves() -> None:
-    top = PartitionStatus("public.eu", "in (x)", None, None, State.CURRENT, 1, None, 0)
     below = [partition(0, 100, depth=2), partition(100, 200, depth=2, rows=None)]
-    partitions = [top, *below, partition(5, 6, rows=1)]
+    partitions = [*divided("eu", *below), partition(5, 6, rows=1)]
 
     assert (below[0], below[1], partitions[3]) == leaves(partitions)
     assert 10 == rows_below(partitions, 0)
@@ -118,30 +135,24 @@ def test_numbers_are_written_for_people() -> None:
     assert ["?", "~0", "~336,776"] == [about(each) for each in (None, 0, 336_776)]
 
 
-def test_nobody_knows_a_size_before_the_first_analyze() -> None:
-    """The catalog says 0 pages of a table that has a million rows and was never looked at."""
-    new = PartitionStatus("public.eu", "in (x)", None, None, State.CURRENT, 1, None, 0)
+def test_a_size_that_nobody_measured_is_unknown() -> None:
+    """Of a foreign table, or one that is locked; what is known of the others is shown."""
+    new = replace(partition(0, 1), bytes=None, rows=None)
 
     assert "?" == size_of([new])
     assert "8.2 kB" == size_of([new, partition(0, 100)])
+    assert "0 B" == size_of([replace(new, bytes=0)])
+    assert "0 B" == size_of(divided("eu"))
     assert "0 B" == size_of([])
 
 
-def test_many_partitions_are_folded_to_a_screen() -> None:
-    few, many = days(MOST_ROWS), days(MOST_ROWS + 100)
+def test_a_detached_table_is_no_partition() -> None:
+    """It is listed, and not counted."""
+    gone = PartitionStatus("public.events_old", "", None, None, State.DETACHED, 1, None, 8192)
+    text = plain([table(partition(0, 100), gone)])
 
-    assert tuple(range(MOST_ROWS)) == shown(few)
-    folded = shown(many)
-    assert MOST_ROWS + 1 == len(folded)
-    assert None is folded[HEAD]
-    assert len(many) - 1 == folded[-1]
-
-
-def test_sub_partitions_are_folded_before_partitions() -> None:
-    top = PartitionStatus("public.eu", "in (x)", None, None, State.CURRENT, 1, None, 0)
-    below = [partition(day, day + 1, depth=2) for day in range(MOST_ROWS)]
-
-    assert (0,) == shown([top, *below])
+    assert "1 partition   8.2 kB" in text
+    assert "events_old" in text
 
 
 def test_a_table_that_does_not_fit_says_so() -> None:
