@@ -79,11 +79,12 @@ def _finding(
 
 def _remedy(one: Differing, moves: bool, reachable: bool) -> str:
     if moves:
-        return "; ".join(_moving(one)) + ", which rewrites it under ACCESS EXCLUSIVE; or leave it, if it was meant so"
+        return "; ".join(_moving(one)) + ", which rewrites it under ACCESS EXCLUSIVE; or leave it as it is"
     if not reachable and one.have.owner != one.want.owner:
-        return f"ALTER TABLE {one.name.quoted} OWNER TO {quote(one.want.owner)}, as {one.have.owner} or a superuser"
+        alter = f"ALTER TABLE {one.name.quoted} OWNER TO {quote(one.want.owner)}"
+        return f"{alter}, as a superuser or as a member of both roles"
     who = "" if reachable else f"as {one.want.owner}, "
-    return f"{who}run with --repair (Maintainer.run(repair=True)), or mend the table if the partitions are right"
+    return f"{who}run: sa-partman run --repair; or change the table, if the partitions are right"
 
 
 def _moving(one: Differing) -> Iterator[str]:

@@ -18,6 +18,6 @@ def restored_findings(found: FoundTable) -> Iterator[Finding]:
             "restored",
             Severity.INFO,
             str(found.name),
-            f"{len(names)} restored from an archive, and kept until somebody removes them: {some(names)}",
-            "drop them when nobody needs them any more, or remove their comments and run: sa-partman run --adopt",
+            f"{len(names)} restored from an archive, and kept until you drop them: {some(names)}",
+            "drop them when they are no longer needed, or remove their comments and run: sa-partman run --adopt",
         )

@@ -28,7 +28,7 @@ def risk_findings(
                 str(found.name),
                 f"{runway.last.name}, the last partition before {runway.until}, has been written to already; "
                 f"what comes behind it {_fate(found)}",
-                "raise premake= in the declaration, or find out who writes keys of the future",
+                "raise premake= in the declaration, or find out what writes keys in the future",
             )
 
 

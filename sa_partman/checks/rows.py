@@ -27,5 +27,5 @@ def row_findings(table: str, facts: DataFacts) -> Iterator[Finding]:
             Severity.WARNING,
             table,
             f"{seen}{misplaced.rows} rows in {misplaced.partition} have a key that the codec can't place in time",
-            "find out who writes them; retention judges them by the partition that they happen to be in",
+            "find out what writes them; retention goes by the partition that they are in",
         )

@@ -45,9 +45,9 @@ def _unknown(max_age: timedelta) -> Finding:
         "stale-maintenance",
         Severity.WARNING,
         "",
-        f"nobody knows when a run last ended well, and at most {days(max_age)} ago were asked for: this role sees no "
+        f"no successful run on record, and one within the last {days(max_age)} was asked for: this role sees no table "
         f"sa_partman_runs",
-        "audit the runs: sa-partman run --yes --audit; let this role read their tables, and name their schema here too "
+        "audit the runs: sa-partman run --yes --audit; let this role read its tables, and name their schema here too "
         "if it is another one: --audit=SCHEMA",
     )
 

@@ -34,7 +34,7 @@ def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> I
             Severity.WARNING,
             table,
             f"{parent.name} has {len(parent.partitions)} partitions; a query without the key looks into each",
-            "choose a longer interval, or a shorter retention",
+            "choose a shorter retention, or a longer interval, which counts for new partitions only",
         )
     default = default_of(parent)
     if level.spec.default and default is None:
@@ -45,7 +45,8 @@ def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> I
             Severity.INFO,
             table,
             f"{default.name} is a default partition, and the declaration has none",
-            "declare default=True, or empty and drop it: it makes attaching slow and concurrent detach impossible",
+            "declare default=True to keep it; or, because it makes attaching slow and DETACH CONCURRENTLY impossible, "
+            f"drop it when it is empty: DROP TABLE {default.name.quoted}",
         )
     yield from _inside(table, level, parent, situation)
 
@@ -84,5 +85,5 @@ def _inside(table: str, level: Level, parent: Parent, situation: Situation) -> I
                 "other-subpartition",
                 Severity.INFO,
                 table,
-                f"{partition.name} is not PARTITION BY {wanted}, as new ones are; it is respected as it is",
+                f"{partition.name} is not PARTITION BY {wanted}, as new ones are; it is left as it is",
             )

@@ -20,7 +20,7 @@ from sa_partman.plan.steps import Purpose, Step
 
 REMEDY = (
     "hand them over, once: sa-partman run --adopt (also what sa-partman 0.1.0 made, which has no mark); or declare "
-    "Retention(..., foreign=True), or foreign=False to keep them and hear no more of it"
+    "Retention(..., foreign=True), or foreign=False to keep them for good"
 )
 
 _SHOWN = 5

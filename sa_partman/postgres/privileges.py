@@ -41,7 +41,7 @@ def privileges_of(
     """
     names = {table.oid: table.name for table in found}
     if role is not None and connection.execute(_KNOWN, {"role": role}).first() is None:
-        raise ConfigurationError(f"there is no role {role!r} in this database; nothing was looked at")
+        raise ConfigurationError(f"there is no role {role!r} on this server; name one that exists (--as-role)")
     rows = connection.execute(_PRIVILEGES, {"oids": list(names), "role": role})
     return {
         names[oid]: Privileges(

@@ -14,7 +14,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -75,6 +75,8 @@ class Box:
     now: datetime | None = NOW
     environment: dict[str, str] = field(default_factory=dict)
     module: str = ""
+    stack: ExitStack = field(default_factory=ExitStack)
+    """What ends with the row."""
 
     def __post_init__(self) -> None:
         self.models("")
@@ -82,6 +84,23 @@ class Box:
     @cached_property
     def engine(self) -> Engine:
         return create_engine(self.url)
+
+    def close(self) -> None:
+        self.stack.close()
+        self.engine.dispose()
+
+    @cached_property
+    def superuser(self) -> Engine:
+        """Whoever else the box acts as."""
+        engine = create_engine(self.url)
+        self.stack.callback(engine.dispose)
+        return engine
+
+    def moved(self, url: str) -> None:
+        """From now on with *url*: another server, or another role."""
+        self.engine.dispose()
+        self.url = url
+        del self.engine
 
     @cached_property
     def project(self) -> Project:

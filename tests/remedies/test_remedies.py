@@ -52,4 +52,4 @@ def test_what_it_says_is_typed_and_works(
     try:
         row.play(box, way)
     finally:
-        box.engine.dispose()
+        box.close()

@@ -208,7 +208,7 @@ def test_a_difference_that_a_mere_reader_sees(engine: Engine, table: Table) -> N
     reader.dispose()
 
     assert ["membership"] == [each.code for each in found]
-    assert found[0].remedy.startswith(f"as {OWNER}, run with --repair")
+    assert found[0].remedy.startswith(f"as {OWNER}, run: sa-partman run --repair")
 
 
 def test_below_a_branch(engine: Engine) -> None:
