@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Table
 
 from sa_partman.catalog import FoundTable
 from sa_partman.finding import Finding, Severity
+from sa_partman.names import QualifiedName
 from sa_partman.orm.keys import lost_by
 from sa_partman.postgres.unique_keys import primary_key, unique_keys
 
@@ -21,6 +22,13 @@ def lost_findings(connection: Connection, tables: Sequence[FoundTable], models: 
     keys = unique_keys(connection, [each.oid for each in plain])
     for table in plain:
         name, unique = table.name, keys.get(table.oid, ())
-        model = next(each for each in models if each.name == name.name and each.schema in (None, name.schema))
-        for lost in lost_by(model, primary_key(unique), ((each.name, each.columns) for each in unique)):
+        for lost in lost_by(
+            _model_of(name, models), primary_key(unique), ((each.name, each.columns) for each in unique)
+        ):
             yield Finding("lost-index", Severity.WARNING, str(name), f"{name}: {lost.message}", lost.remedy)
+
+
+def _model_of(name: QualifiedName, models: Sequence[Table]) -> Table:
+    """That of the same schema, unless the schema was said at run time, as in ``schema_translate_map``."""
+    named = [each for each in models if each.name == name.name]
+    return next((each for each in named if each.schema == name.schema), named[0])
