@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, MetaData, PrimaryKeyConstraint, Table, Text, create_engine, select
+from sqlalchemy import BigInteger, Column, Engine, MetaData, PrimaryKeyConstraint, Table, Text, create_engine, select
 
 from sa_partman import Maintainer, PartitionByList, PartitionByRange
 from sa_partman.errors import CatalogError, ConfigurationError, DeclarationError
@@ -219,7 +219,7 @@ def test_a_locked_partition_of_one_schema(engine: Engine) -> None:
 def test_a_table_that_is_not_converted_yet(mapped: Engine) -> None:
     """Its model is found by its name; the schema is another one."""
     sql(mapped, "DROP TABLE b.events; CREATE TABLE b.events (id bigint PRIMARY KEY, created_at timestamptz NOT NULL)")
-    model = events(schema="a")
+    model = new_table(MONTHLY, Column("id", BigInteger, autoincrement=False), schema="a")
     model.append_constraint(PrimaryKeyConstraint("created_at", "id"))
 
     assert {"lost-index"} < set(codes(Maintainer(mapped, model.metadata, now=NOW).check()))
