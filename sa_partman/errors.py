@@ -27,9 +27,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sa_partman.passwords import without_passwords
+
 
 class PartmanError(Exception):
-    """Base of everything that this package raises on purpose."""
+    """Base of everything that this package raises on purpose; its message holds no password."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(without_passwords(each) if isinstance(each, str) else each for each in arguments))
 
 
 class DeclarationError(PartmanError, ValueError):

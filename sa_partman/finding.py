@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sa_partman.passwords import without_passwords
+
 
 class Severity(StrEnum):
     """ERROR: rows fail or will fail soon. WARNING: wrong, and nothing fails yet. INFO: worth knowing."""
@@ -30,6 +32,9 @@ class Finding:
     table: str
     message: str
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", without_passwords(self.message))
 
     @property
     def is_problem(self) -> bool:

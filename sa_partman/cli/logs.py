@@ -6,10 +6,18 @@ import logging
 import sys
 
 from sa_partman.observe.log import LOGGER, JsonFormatter
+from sa_partman.passwords import without_passwords
 
 FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
-_TEXT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return without_passwords(super().format(record))
+
+
+_TEXT = _TextFormatter("%(asctime)s %(levelname)-7s %(message)s")
 
 
 def listen(form: str | None, level: str | None) -> None:

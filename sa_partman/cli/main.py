@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 
 import click
 
-from sa_partman.cli.failures import INTERRUPTED, REPORTED, report
+from sa_partman.cli.failures import FAULT, INTERRUPTED, REPORTED, report, traced
 from sa_partman.cli.signals import TERMINATED, Terminated, heed
+from sa_partman.passwords import without_passwords
 from sa_partman.version import __version__
 
 COMMANDS = {
@@ -81,7 +82,12 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that can't be shown here is no reason to fail
     heed()
-    sys.exit(run())
+    try:
+        code = run()
+    except Exception as error:  # a fault of ours, or in the user's models: Python would show it with all that it says
+        click.echo(traced(error), err=True, nl=False)
+        code = FAULT
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -95,7 +101,9 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         return int(group.main(arguments, prog_name="sa-partman", standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        said = StringIO()
+        error.show(said)
+        click.echo(without_passwords(said.getvalue()), err=True, nl=False)
         return error.exit_code
     except click.Abort as abort:
         terminated = isinstance(abort.__cause__, Terminated)

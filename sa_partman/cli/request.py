@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +37,7 @@ class Request:
     """
 
     metadata: str | None
-    url: str | None
+    url: str | None = field(repr=False)
     config: str | None
     tables: tuple[str, ...]
     at: datetime | None

@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sa_partman.cli.failures import BUSY, FAILED, PENDING, REPORTED, USAGE, report
+from sa_partman.postgres.connect import shown
 
 if TYPE_CHECKING:
     from sa_partman.cli.request import Request
@@ -52,10 +53,9 @@ def _code(ctx: click.Context, request: Request, command: Callable[[Request], Any
 
 
 def _shown(url: str) -> str:
-    """Without the password."""
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+        return shown(make_url(url))
+    except (ArgumentError, ValueError):
         return "(not a URL)"
 
 

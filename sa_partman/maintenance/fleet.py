@@ -11,6 +11,7 @@ from sa_partman.finding import Finding
 from sa_partman.maintenance.looking import Tables
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
+from sa_partman.postgres.connect import shown
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class Fleet:
 
     def _each(self, call: Callable[[Maintainer], T]) -> Iterator[Answer[T]]:
         for maintainer in self.maintainers:
-            database = maintainer.engine.url.render_as_string(hide_password=True)
+            database = shown(maintainer.engine.url)
             try:
                 yield Answer(database, call(maintainer))
             except Exception as error:  # also in a select(), a callable or a codec of the user's

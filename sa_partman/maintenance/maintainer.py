@@ -22,6 +22,7 @@ from sa_partman.maintenance.schedule import Schedule
 from sa_partman.maintenance.schemas import Schemas, SchemaSource, untranslated
 from sa_partman.maintenance.settings import Settings, hooks_of, metadata_of
 from sa_partman.maintenance.tenants import paths_of
+from sa_partman.passwords import without_passwords
 from sa_partman.plan.steps import Purpose
 from sa_partman.ports.hook import Hook
 from sa_partman.ports.waiting import Sleeping
@@ -69,7 +70,10 @@ class Maintainer:
         schemas: SchemaSource | None = None,
     ) -> None:
         if not isinstance(engine, Engine):
-            raise TypeError(f"Maintainer takes an Engine and got {engine!r}; AsyncMaintainer takes an AsyncEngine")
+            raise TypeError(
+                f"Maintainer takes an Engine and got {without_passwords(repr(engine))}; "
+                f"AsyncMaintainer takes an AsyncEngine"
+            )
         if limit is not None and limit < 0:
             raise ValueError(f"limit={limit!r} is below 0; None removes all that are expired")
         self.settings = Settings(

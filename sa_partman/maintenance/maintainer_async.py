@@ -23,6 +23,7 @@ from sa_partman.maintenance.reporting import Report
 from sa_partman.maintenance.results import MaintenancePlan, RunResult, StepResult
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.maintenance.schemas import SchemaSource
+from sa_partman.passwords import without_passwords
 from sa_partman.ports.hook import Hook
 from sa_partman.postgres.archive.aside import beside
 from sa_partman.postgres.locks.retry import LockPolicy
@@ -65,7 +66,10 @@ class AsyncMaintainer:
         schemas: SchemaSource | None = None,
     ) -> None:
         if not isinstance(engine, AsyncEngine):
-            raise TypeError(f"AsyncMaintainer needs an AsyncEngine and got {engine!r}; Maintainer takes an Engine")
+            raise TypeError(
+                f"AsyncMaintainer needs an AsyncEngine and got {without_passwords(repr(engine))}; "
+                f"Maintainer takes an Engine"
+            )
         self.engine = engine
         inner = Maintainer(
             engine.sync_engine,

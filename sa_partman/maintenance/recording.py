@@ -12,6 +12,7 @@ from sa_partman.maintenance.audit import Audit
 from sa_partman.maintenance.results import Outcome, StepResult, sentence
 from sa_partman.maintenance.settings import Settings
 from sa_partman.observe.log import LOGGER
+from sa_partman.passwords import without_passwords
 from sa_partman.postgres.session import Session
 
 
@@ -49,7 +50,7 @@ class Record:
 
     def broken(self, results: Sequence[StepResult], error: BaseException) -> None:
         """The run ends with *error*, which is raised all the same."""
-        self._close(results, str(error) or type(error).__name__)
+        self._close(results, without_passwords(str(error)) or type(error).__name__)
 
     def _close(self, results: Sequence[StepResult], error: str) -> None:
         steps, failed = len(results), sum(1 for each in results if each.failed)

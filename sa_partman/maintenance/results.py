@@ -11,6 +11,7 @@ from typing import Any
 from sa_partman.bounds.text import describe
 from sa_partman.ddl.render import script_of, step_sql
 from sa_partman.finding import Finding, Severity
+from sa_partman.passwords import without_passwords
 from sa_partman.plan.actions import DeleteReferring
 from sa_partman.plan.steps import Plan, Purpose, Step
 
@@ -115,6 +116,9 @@ class StepResult:
     rows: int | None = None
     blockers: tuple[str, ...] = ()
     note: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", without_passwords(self.error))
 
     @property
     def failed(self) -> bool:

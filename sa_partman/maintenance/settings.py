@@ -28,7 +28,7 @@ class Settings:
         schemas: In which each table is maintained.
     """
 
-    engine: Engine
+    engine: Engine = field(repr=False)
     metadata: MetaData | tuple[MetaData, ...]
     now: Clock | None
     lock: LockPolicy

@@ -11,6 +11,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from sa_partman.passwords import without_passwords
+
 LOGGER = logging.getLogger("sa_partman")
 LOGGER.addHandler(logging.NullHandler())
 
@@ -31,5 +33,5 @@ class JsonFormatter(logging.Formatter):
         values = {name: getattr(record, name, None) for name in FIELDS}
         document.update((name, value) for name, value in values.items() if value not in (None, "", ()))
         if record.exc_info:
-            document["exception"] = self.formatException(record.exc_info)
+            document["exception"] = without_passwords(self.formatException(record.exc_info))
         return json.dumps(document, ensure_ascii=False, default=str)

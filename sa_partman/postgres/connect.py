@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import ServerUnavailable
+from sa_partman.passwords import passwords_in, without_passwords
 from sa_partman.postgres.locks.pooler import steady, unprepared
 from sa_partman.postgres.network import notice_dead_network
 from sa_partman.postgres.sqlstate import first_line, sqlstate
@@ -71,6 +72,19 @@ def isolated(engine: Engine, level: IsolationLevel) -> Iterator[Connection]:
         yield connection
 
 
+def shown(url: URL) -> str:
+    """*url* for people, without any password in it, wherever it stands."""
+    return without_passwords(url.render_as_string(hide_password=True))
+
+
+def passwords_of(url: URL) -> frozenset[str]:
+    """Those of *url*, but for what is no secret: somebody's password may be the name of his database."""
+    given = (url.query.get(name, ()) for name in ("password", "sslpassword"))
+    named = (each for value in given for each in ((value,) if isinstance(value, str) else value))
+    found = {str(url.password or ""), *named, *passwords_in(url.render_as_string(hide_password=False))}
+    return frozenset(found) - {"", url.username or "", url.host or "", url.database or "", str(url.port or "")}
+
+
 def _beside_the_pool(engine: Engine) -> Connection:
     # The same creator and the same listeners as the engine's own pool.
     return Connection(engine, engine.pool.recreate().connect())
@@ -84,7 +98,7 @@ def _connect(engine: Engine, opened: Callable[[Engine], Connection] = Engine.con
         # SQLAlchemy 2.0 those of the server too.
         if not isinstance(error, DBAPIError | OSError | engine.dialect.loaded_dbapi.Error) and sqlstate(error) is None:
             raise
-        where = engine.url.render_as_string(hide_password=True)
-        raise ServerUnavailable(f"no connection to {where}: {first_line(error)}; nothing was changed") from error
+        said = without_passwords(first_line(error), passwords_of(engine.url))
+        raise ServerUnavailable(f"no connection to {shown(engine.url)}: {said}; nothing was changed") from error
     notice_dead_network(connection)
     return connection

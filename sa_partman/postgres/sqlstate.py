@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy.exc import DBAPIError
 
+from sa_partman.passwords import without_passwords
+
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK_DETECTED = "40P01"
 SERIALIZATION_FAILURE = "40001"
@@ -44,8 +46,8 @@ def overtaken(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """The driver's message without SQLAlchemy's additions; its detail behind it."""
+    """The driver's message without SQLAlchemy's additions and without passwords; its detail behind it."""
     origin = error.orig if isinstance(error, DBAPIError) else error
     lines = [line.strip() for line in str(origin).splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(("LINE ", "^", "CONTEXT:"))]
-    return " ".join(kept[:2]) if kept else type(origin).__name__
+    return without_passwords(" ".join(kept[:2])) if kept else type(origin).__name__

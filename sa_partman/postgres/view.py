@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
@@ -101,7 +101,7 @@ def look(
 
 @dataclass(frozen=True, slots=True)
 class _Looking:
-    engine: Engine
+    engine: Engine = field(repr=False)
     now: Callable[[], datetime] | None
     paths: Mapping[QualifiedName, tuple[Path, ...]]
     schemas: Mapping[QualifiedName, SchemaMap]

@@ -183,7 +183,8 @@ def test_the_kubernetes_manifest() -> None:
     """Its command line is one of ours, its environment has the names that we read, and no run overtakes another."""
     yaml = pytest.importorskip("yaml")
     from sa_partman.cli.commands.run import command
-    from sa_partman.cli.discovery.find import METADATA, URLS
+    from sa_partman.cli.discovery.find import METADATA
+    from sa_partman.cli.discovery.url import URLS
 
     (manifest,) = yaml.safe_load_all((EXAMPLES / "07_kubernetes" / "cronjob.yaml").read_text())
     job = manifest["spec"]["jobTemplate"]["spec"]

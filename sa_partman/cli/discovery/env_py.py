@@ -25,8 +25,9 @@ from sqlalchemy import URL
 from sa_partman.cli.discovery.flask_migrate import INI, application, flask_config
 from sa_partman.cli.discovery.objects import Found, metadata_of
 from sa_partman.cli.discovery.project import read_tool
-from sa_partman.cli.discovery.url import usable
+from sa_partman.cli.discovery.url import URLS, usable
 from sa_partman.errors import ConfigurationError, PartmanError
+from sa_partman.passwords import passwords_in, without_passwords
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -41,7 +42,7 @@ class Heard:
     """What env.py said to ``context.configure()`` in one run, and how the run failed."""
 
     metadata: Found | None = None
-    url: URL | None = None
+    url: URL | None = field(default=None, repr=False)
     error: BaseException | None = None
     plugins: tuple[str, ...] = ()
 
@@ -108,10 +109,15 @@ class EnvPy:
         failed = self._heard[OFFLINE].error or self._heard[ONLINE].error
         if failed is None:
             return None
-        said = failed if isinstance(failed, PartmanError) else f"{type(failed).__name__}: {_line(failed)}"
+        said = str(failed) if isinstance(failed, PartmanError) else f"{type(failed).__name__}: {self._line(failed)}"
         raise ConfigurationError(
             f"{self.file}: its env.py failed: {said}; say --metadata and --url to do without it"
         ) from failed
+
+    def _line(self, error: BaseException) -> str:
+        """Whoever parses a URL may name a part of its password that he takes for the host or the port."""
+        urls = (self.config.get_main_option("sqlalchemy.url"), *(os.environ.get(name) for name in URLS))
+        return without_passwords(_line(error), (each for url in urls if url for each in passwords_in(url)))
 
     def _ask(self, way: bool) -> Heard:
         if way not in self._heard:

@@ -10,11 +10,10 @@ from sqlalchemy import URL
 from sa_partman.cli.discovery.env_py import EnvPy, env_py
 from sa_partman.cli.discovery.objects import Found, imported
 from sa_partman.cli.discovery.project import Project, read_project
-from sa_partman.cli.discovery.url import usable
+from sa_partman.cli.discovery.url import URLS, usable
 from sa_partman.errors import ConfigurationError
 
 METADATA = "SA_PARTMAN_METADATA"
-URLS = ("SA_PARTMAN_DATABASE_URL", "DATABASE_URL")
 
 
 class Discovery:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ class Project:
     """What pyproject.toml says; None where it says nothing."""
 
     metadata: str | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
 
 
 def read_tool(name: str, file: Path = FILE) -> dict[str, Any] | None:

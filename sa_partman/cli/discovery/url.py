@@ -7,6 +7,9 @@ from sqlalchemy.exc import ArgumentError
 
 from sa_partman.errors import ConfigurationError
 
+URLS = ("SA_PARTMAN_DATABASE_URL", "DATABASE_URL")
+"""Environment variables that name one."""
+
 _ONLY_ASYNCPG = frozenset(
     {
         "async_fallback",
@@ -36,6 +39,8 @@ def usable(text: str | URL, source: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise ConfigurationError(f"{source}: that is no database URL; write postgresql://user@host/database") from None
+    if "@" in (url.host or ""):
+        raise ConfigurationError(f"{source}: the password in the URL has an @; write it as %40")
     backend, _, driver = url.drivername.partition("+")
     if backend not in ("postgresql", "postgres"):
         raise ConfigurationError(f"{source}: {backend} is not PostgreSQL; only PostgreSQL has partitions to maintain")

@@ -31,7 +31,7 @@ class Running:
         spending: What its steps have waited so far.
     """
 
-    engine: Engine
+    engine: Engine = field(repr=False)
     policy: LockPolicy
     waiting: Waiting
     exclusion: Exclusion

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from typing import Any
+
+from sqlalchemy import make_url
 
 from tests.remedies.row import Box, Meant, Row, run_once
 from tests.remedies.rows.models import EVENTS, PLAIN
@@ -47,9 +50,24 @@ def detached(box: Box) -> Any:
     box.do("op.detach_partition('events_p20300601', 'events')")
 
 
+def encoded(box: Box) -> str:
+    """A password with an @, in a URL that SQLAlchemy has written."""
+    url = make_url(box.url).set(password="pass@word").render_as_string(hide_password=False)
+    assert "pass%40word" in url
+    return box.do(f"sa-partman plan --url {shlex.quote(url)}")
+
+
 ATTACH = "op.attach_partition('events_p20300601', 'events', lower='2030-06-01 00:00+00', upper='2030-07-01 00:00+00')"
 
 NAMED = (
+    Row(
+        "--url: the password in the URL has an @; write it as %40",
+        (encoded,),
+        EVENTS,
+        (Box.create,),
+        attempt="sa-partman plan --url postgresql://u:pass@word@h/db",
+        again=None,
+    ),
     Row(
         "the CHECK constraint c is NOT ENFORCED; ALTER TABLE public.events DROP CONSTRAINT c; ALTER TABLE "
         "public.events ADD CONSTRAINT c CHECK ((id > 0)); or drop it: ALTER TABLE public.events DROP CONSTRAINT c",
