@@ -160,29 +160,35 @@ def _table(
 
 def _rows(engine: Engine, view: TableView) -> DataFacts | Finding:
     """What is known of the rows; a finding when they can't be read."""
-    if view.found is None or not has_rows_to_read(view.declared, view.found):
+    if view.found is None:
         return DataFacts()
     try:
+        if not has_rows_to_read(view.declared, view.found):
+            return DataFacts()
         with connected(engine) as connection:  # for each table, so that no lock outlives the reading
             pin(connection, CATALOG_LOCK_TIMEOUT)
             return data_facts(connection, view.declared, view.found, view.situation)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        return _unread_rows(view.found, first_line(error))
+        what = f"{view.found.name} and its partitions"
+        return _unread_rows(
+            view.found, first_line(error), f"GRANT SELECT on {what}, or try again when nobody holds them"
+        )
     except PartmanError:
         raise
     except Exception as error:  # in a codec of the user's
-        return _unread_rows(view.found, str(error) or type(error).__name__)
+        reason = str(error) or type(error).__name__
+        return _unread_rows(view.found, reason, "correct the codec of the declaration; everything else was checked")
 
 
-def _unread_rows(table: FoundTable, reason: str) -> Finding:
+def _unread_rows(table: FoundTable, reason: str, remedy: str) -> Finding:
     return Finding(
         "rows-unread",
         Severity.WARNING,
         str(table.name),
         f"the rows of {table.name} can't be looked at: {reason}",
-        f"GRANT SELECT on {table.name} and its partitions, or try again when nobody holds them",
+        remedy,
     )
 
 

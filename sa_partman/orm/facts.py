@@ -85,9 +85,18 @@ def _uniques(table: Table) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _on_postgresql(item: Any) -> bool:
-    """Whether ``ddl_if(dialect=...)`` lets PostgreSQL have it; only at run time ``callable_=`` says more."""
-    named = getattr(getattr(item, "_ddl_if", None), "dialect", None)
-    return named is None or _DIALECT.name in ((named,) if isinstance(named, str) else tuple(named))
+    """
+    Whether ``ddl_if()`` surely lets PostgreSQL have it.
+
+    What ``callable_=`` says is known when the DDL runs, not when the class is mapped; what it lets through without the
+    key, PostgreSQL refuses then.
+    """
+    condition = getattr(item, "_ddl_if", None)
+    if condition is None:
+        return True
+    named = condition.dialect
+    listed = named is None or _DIALECT.name in ((named,) if isinstance(named, str) else tuple(named))
+    return listed and condition.callable_ is None
 
 
 def _called(what: str, name: object) -> str:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sa_partman.cli.discovery.find import Discovery
+from sa_partman.errors import ConfigurationError
+
 ROOT = Path(__file__).parents[2]
 
 APP = """
@@ -57,3 +60,19 @@ def test_a_flask_migrate_project(tmp_path: Path, database_url: str, several: boo
 
     assert 0 == status.returncode, status.stderr
     assert "events" in status.stdout
+
+
+@pytest.mark.parametrize("asked", ["metadata", "url"])
+def test_without_flask_migrate_its_project_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """It is installed elsewhere, or not at all."""
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "alembic.ini").write_text("[alembic]\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "flask_migrate", None)
+    for name in ("DATABASE_URL", "SA_PARTMAN_DATABASE_URL", "SA_PARTMAN_METADATA", "ALEMBIC_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(ConfigurationError, match=r"migrations/alembic.ini \(a project of Flask-Migrate, which is not"):
+        getattr(Discovery(None, None, None), asked)()

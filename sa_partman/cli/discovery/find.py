@@ -8,6 +8,7 @@ from functools import cached_property
 from sqlalchemy import URL
 
 from sa_partman.cli.discovery.env_py import EnvPy, env_py
+from sa_partman.cli.discovery.flask_migrate import INI
 from sa_partman.cli.discovery.objects import Found, imported
 from sa_partman.cli.discovery.project import Project, read_project
 from sa_partman.cli.discovery.url import URLS, usable
@@ -74,6 +75,8 @@ class Discovery:
         )
 
     def _asked(self, lacks: str) -> str:
+        if self.env_py is None and INI.is_file():
+            return f"the env.py of {INI} (a project of Flask-Migrate, which is not installed beside sa-partman)"
         if self.env_py is None:
-            return f"Alembic's env.py (no alembic.ini in {os.getcwd()})"
+            return f"Alembic's env.py (no alembic.ini in {os.getcwd()} or its migrations/)"
         return f"the env.py of {self.env_py.file} ({lacks})"

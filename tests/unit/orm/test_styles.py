@@ -603,6 +603,19 @@ def test_what_never_exists_on_postgresql_is_not_held_against_it(dialect: Any) ->
     assert SPEC == spec_of(table)
 
 
+def test_what_a_callable_decides_is_not_held_against_it() -> None:
+    """It is asked when the DDL runs; PostgreSQL refuses what it lets through."""
+
+    def asked(ddl: object, target: object, bind: object, **_: object) -> bool:
+        raise AssertionError("it is not asked before")
+
+    unique = UniqueConstraint("id").ddl_if(callable_=asked)
+    index = Index("by_id", "id", unique=True).ddl_if(dialect="postgresql", callable_=asked)
+    table = Table("events", MetaData(), *columns(), unique, index, SPEC)
+
+    assert SPEC == spec_of(table)
+
+
 def test_what_exists_on_postgresql_too_is() -> None:
     both: Any = ("sqlite", "postgresql")
     unique = UniqueConstraint("id").ddl_if(dialect=both)
