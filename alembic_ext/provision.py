@@ -11,9 +11,8 @@ from alembic_ext.partitions import bound_level
 from alembic_ext.session import place
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
-from sa_partman.finding import Severity
-from sa_partman.plan.actions import Action
-from sa_partman.plan.provision import first_partitions, provision_steps
+from sa_partman.finding import Finding, Severity
+from sa_partman.plan.provision import AT_ONCE, first_partitions, provision_steps
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.columns import columns_of
 from sa_partman.postgres.reflect import reflect
@@ -31,13 +30,14 @@ def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp
         if misfit is not None:
             raise CommandError(f"{what}: {misfit.message}; nothing was changed")
         situation = Situation(here.now, highest=highest_of(here.connection, declared, found))
+        steps = tuple(provision_steps(declared, found, situation))
+        wrong = next((each for each in steps if isinstance(each, Finding) and each.severity is Severity.ERROR), None)
+        if wrong is not None:
+            raise CommandError(f"{what}: {wrong.message}; nothing was changed: {wrong.remedy}")
         if not found.partitions and not found.detached:
             apply_as_members(here, first_partitions(declared.level, declared.name, situation))
             return
-        actions: list[Action] = []
-        for each in provision_steps(declared, found, situation):
-            if isinstance(each, Step):
-                actions.extend(each.actions)
-            elif each.severity is Severity.ERROR:
-                raise CommandError(f"{what}: {each.message}; nothing was changed: {each.remedy}")
-        apply_as_members(here, actions)
+        made = [each for each in steps if isinstance(each, Step)]
+        past = [each for each in made if each.past][:AT_ONCE]
+        wanted = [*(each for each in made if not each.past), *past]
+        apply_as_members(here, [action for each in wanted for action in each.actions])

@@ -2,6 +2,7 @@
 Grids: endless lines of cells over the positions of a range key.
 
 A position is an aware instant in UTC (timestamptz, codecs), a naive wall-clock time (timestamp, date) or an integer.
+Cells of time end where Python's calendar does: the first one begins with year 1, the last one ends with year 9999.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from sa_partman.bounds.interval import Interval
+from sa_partman.bounds.interval import FIRST, LAST, Interval
 from sa_partman.bounds.zone import to_instant, to_wall
 
 Position = Any
@@ -36,25 +37,20 @@ class Grid(Protocol):
         """The cell that holds *position*."""
         ...
 
-    def before(self, lower: Position) -> Cell:
-        """The cell that ends at *lower*, the lower end of another."""
+    def back(self, lower: Position, cells: int) -> Position:
+        """The lower end of the cell that is *cells* before the one that begins at *lower*."""
+        ...
+
+    def count(self, lower: Position, upper: Position) -> int:
+        """How many cells have a part in ``lower <= position < upper``, which is not empty; nothing is counted out."""
         ...
 
 
 def cells_from(grid: Grid, position: Position) -> Iterator[Cell]:
-    """The cell that holds *position*, then each next one, without end."""
-    while True:
-        cell = grid.cell(position)
+    """The cell that holds *position*, then each next one, to the end of time."""
+    while (cell := grid.cell(position)).upper > position:
         yield cell
         position = cell.upper
-
-
-def cells_back(grid: Grid, lower: Position) -> Iterator[Cell]:
-    """The cell that ends at *lower*, then each earlier one, without end."""
-    while True:
-        cell = grid.before(lower)
-        yield cell
-        lower = cell.lower
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +60,13 @@ class WallGrid:
     interval: Interval
 
     def cell(self, position: datetime) -> Cell:
-        lower = self.interval.floor(position)
-        return Cell(lower, self.interval.after(lower))
+        return Cell(self.interval.floor(position), self.interval.after(position))
 
-    def before(self, lower: datetime) -> Cell:
-        return self.cell(lower - _TICK)
+    def back(self, lower: datetime, cells: int) -> datetime:
+        return self.interval.moved(lower, -cells)
+
+    def count(self, lower: datetime, upper: datetime) -> int:
+        return self.interval.index(upper - _TICK) - self.interval.index(lower) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,14 @@ class UtcGrid:
     interval: Interval
 
     def cell(self, position: datetime) -> Cell:
-        lower = self.interval.floor(position.replace(tzinfo=None))
-        return Cell(lower.replace(tzinfo=UTC), self.interval.after(lower).replace(tzinfo=UTC))
+        wall = position.replace(tzinfo=None)
+        return Cell(self.interval.floor(wall).replace(tzinfo=UTC), self.interval.after(wall).replace(tzinfo=UTC))
 
-    def before(self, lower: datetime) -> Cell:
-        return self.cell(lower - _TICK)
+    def back(self, lower: datetime, cells: int) -> datetime:
+        return self.interval.moved(lower.replace(tzinfo=None), -cells).replace(tzinfo=UTC)
+
+    def count(self, lower: datetime, upper: datetime) -> int:
+        return WallGrid(self.interval).count(lower.replace(tzinfo=None), upper.replace(tzinfo=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +101,36 @@ class ZonedGrid:
         wall = self.interval.floor(to_wall(position, self.zone))
         lower = to_instant(wall, self.zone)
         while lower > position:
+            if wall == FIRST:
+                lower = FIRST.replace(tzinfo=UTC)
+                break
             wall = self.interval.floor(wall - _TICK)
             lower = to_instant(wall, self.zone)
         while True:
             wall = self.interval.after(wall)
-            upper = to_instant(wall, self.zone)
-            if upper > position:
+            upper = LAST.replace(tzinfo=UTC) if wall == LAST else to_instant(wall, self.zone)
+            if upper > position or wall == LAST:
                 return Cell(lower, upper)
             lower = upper
 
-    def before(self, lower: datetime) -> Cell:
-        return self.cell(lower - _TICK)
+    def back(self, lower: datetime, cells: int) -> datetime:
+        """Behind the first `STEPS` ones skipped hours are counted like others."""
+        for _ in range(min(cells, STEPS)):
+            if lower.replace(tzinfo=None) == FIRST:
+                return lower
+            lower = self.cell(lower - _TICK).lower
+        return self._jump(lower, cells - STEPS) if cells > STEPS else lower
+
+    def _jump(self, lower: datetime, cells: int) -> datetime:
+        return to_instant(self.interval.moved(to_wall(lower, self.zone), -cells), self.zone)
+
+    def count(self, lower: datetime, upper: datetime) -> int:
+        """A skipped hour is counted like any other."""
+        return WallGrid(self.interval).count(to_wall(lower, self.zone), to_wall(upper, self.zone))
+
+
+STEPS = 1_000
+"""Cells that are looked at one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +143,8 @@ class IntegerGrid:
         lower = position - position % self.width
         return Cell(lower, lower + self.width)
 
-    def before(self, lower: int) -> Cell:
-        return self.cell(lower - 1)
+    def back(self, lower: int, cells: int) -> int:
+        return lower - cells * self.width
+
+    def count(self, lower: int, upper: int) -> int:
+        return (upper - 1) // self.width - lower // self.width + 1

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 ANCHOR = datetime(2001, 1, 1)
+FIRST, LAST = datetime.min, datetime.max
+"""The ends of Python's calendar."""
 
 _DAY = 86_400
 _UNITS: dict[str, tuple[str, int]] = {
@@ -97,11 +99,14 @@ class Duration:
 
 def months_before(wall: datetime, months: int) -> datetime:
     """
-    *wall* moved back by *months*; a day that the month lacks becomes its last one.
+    *wall* moved back by *months*; a day that the month lacks becomes its last one. The ends of Python's calendar stand
+    for what lies beyond them.
 
     Source: PostgreSQL, ``timestamp - interval`` ("2026-03-31 - 1 month" is 2026-02-28).
     """
     index = wall.year * 12 + wall.month - 1 - months
+    if not 12 <= index < 120_000:
+        return (FIRST if months > 0 else LAST).replace(tzinfo=wall.tzinfo)
     year, month = index // 12, index % 12 + 1
     return wall.replace(year=year, month=month, day=min(wall.day, calendar.monthrange(year, month)[1]))
 
@@ -153,16 +158,38 @@ class Interval:
 
     def floor(self, wall: datetime) -> datetime:
         """The last point of the grid at or before *wall* (naive)."""
-        if self.months:
-            index = wall.year * 12 + wall.month - 1
-            index -= index % self.months
-            return datetime(index // 12, index % 12 + 1, 1)
-        step = timedelta(days=self.days, seconds=self.seconds)
-        return wall - (wall - ANCHOR) % step
+        return self.moved(wall, 0)
 
-    def after(self, point: datetime) -> datetime:
-        """The point of the grid that follows *point*, which lies on the grid (naive)."""
+    def after(self, wall: datetime) -> datetime:
+        """The first point of the grid after *wall* (naive)."""
+        return self.moved(wall, 1)
+
+    def moved(self, wall: datetime, cells: int) -> datetime:
+        """
+        The point of the grid *cells* after the last one at or before *wall* (naive); the ends of Python's calendar
+        stand for what lies beyond them.
+        """
         if self.months:
-            index = point.year * 12 + point.month - 1 + self.months
-            return datetime(index // 12, index % 12 + 1, 1)
-        return point + timedelta(days=self.days, seconds=self.seconds)
+            return _month((self.index(wall) + cells) * self.months)
+        step = self._step
+        try:
+            return wall + (cells * step - (wall - ANCHOR) % step)
+        except OverflowError:
+            return LAST if cells > 0 else FIRST
+
+    def index(self, wall: datetime) -> int:
+        """The number of the cell that holds *wall* (naive); each next one has the next number."""
+        if self.months:
+            return (wall.year * 12 + wall.month - 1) // self.months
+        return (wall - ANCHOR) // self._step
+
+    @property
+    def _step(self) -> timedelta:
+        return timedelta(days=self.days, seconds=self.seconds)
+
+
+def _month(index: int) -> datetime:
+    """The first of a month, counted from January of year 0."""
+    if index < 12:
+        return FIRST
+    return LAST if index >= 120_000 else datetime(index // 12, index % 12 + 1, 1)

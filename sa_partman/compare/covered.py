@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Cell, Grid, Position
-from sa_partman.bounds.values import MINVALUE
+from sa_partman.bounds.grid import Position
+from sa_partman.bounds.values import MINVALUE, Extreme, FarTime, KeyValue, order_key
 from sa_partman.spec.axis import Axis
 
-
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """
-    Args:
-        stretches: Lower and upper position of each row of partitions without a gap between them; ascending.
-        others: The bounds that lie in none of these.
-    """
-
-    stretches: tuple[tuple[Position, Position], ...]
-    others: tuple[RangeBound, ...]
-
+Stretch = tuple[Position | None, Position | None]
+"""The lower and upper position of what is covered without a gap; None: from the beginning, or to the end, of all."""
 
 _COMPARABLE = frozenset({datetime, date, int, UUID})
 """Types of values that sort among each other as PostgreSQL sorts them."""
 
 
-def covered_by(bounds: Sequence[RangeBound], axis: Axis, place: int = 0) -> Covered:
+def covered_by(bounds: Sequence[RangeBound], axis: Axis, place: int = 0) -> tuple[Stretch, ...]:
     """
+    The stretches that *bounds* cover, ascending and apart; never more than they cover. A bound that no position can be
+    told of is left out.
+
     Args:
         bounds: Of one line, in any order.
         place: Which column of the key the axis cuts; what comes before it is the same in all of *bounds*.
@@ -39,22 +31,20 @@ def covered_by(bounds: Sequence[RangeBound], axis: Axis, place: int = 0) -> Cove
     kind = next((each for bound in bounds if (each := type(bound.lower[place])) in _COMPARABLE), None)
     rest = (MINVALUE,) * (len(bounds[0].lower) - place - 1) if bounds else ()
     plain: list[Any] = []
-    others: list[RangeBound] = []
+    odd: list[RangeBound] = []
     for bound in bounds:
         whole = bound.lower[place + 1 :] == rest == bound.upper[place + 1 :]
         alike = type(bound.lower[place]) is kind is type(bound.upper[place])
-        (plain if whole and alike else others).append(bound)
+        (plain if whole and alike else odd).append(bound)
     plain.sort(key=lambda bound: bound.lower[place])
-    stretches: list[tuple[Position, Position]] = []
+    found: list[Stretch] = []
     for row in _rows(plain, place):
-        lower, upper = row[0].lower[place], max(bound.upper[place] for bound in row)
-        begin, end = axis.decode(lower), axis.decode(upper)
-        # A value that is no position by itself, such as a UUID with random bits, covers a little more or less than it.
-        if begin is None or end is None or axis.encode(begin) != lower or axis.encode(end) != upper:
-            others.extend(row)
-        else:
-            stretches.append((begin, end))
-    return Covered(tuple(stretches), tuple(others))
+        last = max(row, key=lambda bound: bound.upper[place])
+        stretch = _stretch(row[0].lower, last.upper, axis, place)
+        found += (stretch,) if stretch else ()
+        odd += () if stretch else row
+    found += (one for bound in odd if (one := _stretch(bound.lower, bound.upper, axis, place)))
+    return tuple(_merged(found))
 
 
 def _rows(bounds: list[Any], column: int) -> Iterator[list[Any]]:
@@ -68,17 +58,62 @@ def _rows(bounds: list[Any], column: int) -> Iterator[list[Any]]:
         yield bounds[start:]
 
 
-def cells_outside(
-    grid: Grid, first: Position, horizon: Position, stretches: Iterable[tuple[Position, Position]]
-) -> Iterator[Cell]:
-    """The cells from the one that holds *first* to *horizon*, but for those that lie wholly in one of *stretches*."""
-    position = grid.cell(first).lower
-    for lower, upper in (*stretches, (horizon, horizon)):
-        while position < min(lower, horizon):
-            cell = grid.cell(position)
-            yield cell
-            position = cell.upper
-        if upper >= horizon:
+def _stretch(lower: tuple[KeyValue, ...], upper: tuple[KeyValue, ...], axis: Axis, place: int) -> Stretch | None:
+    begin, end = _beginning(lower, axis, place), _ending(upper, axis, place)
+    if begin is _NOWHERE or end is _NOWHERE or (begin is not None and end is not None and begin >= end):
+        return None
+    return begin, end
+
+
+_NOWHERE = object()
+"""Instead of a position: none of those that we count is meant, or nobody knows which one."""
+
+
+def _beginning(end: tuple[KeyValue, ...], axis: Axis, place: int) -> Any:
+    """From which position on everything is at or after the lower *end*; None: all is."""
+    value = end[place]
+    if isinstance(value, Extreme | FarTime):
+        return None if order_key(value)[0] < 0 else _NOWHERE
+    position = axis.decode(value)
+    if position is None:
+        return _NOWHERE
+    # A UUID with random bits, or 2000.5, lies behind the position that it is in; so does (2000, 5).
+    exact = order_key(axis.encode(position)) >= order_key(value) and all(each is MINVALUE for each in end[place + 1 :])
+    return position if exact else position + axis.tick
+
+
+def _ending(end: tuple[KeyValue, ...], axis: Axis, place: int) -> Any:
+    """Up to which position everything is before the upper *end*; None: all is."""
+    value = end[place]
+    if isinstance(value, Extreme | FarTime):
+        return None if order_key(value)[0] > 0 else _NOWHERE
+    position = axis.decode(value)
+    if position is None:
+        return _NOWHERE
+    return position if order_key(axis.encode(position)) <= order_key(value) else position - axis.tick
+
+
+def _merged(stretches: list[Stretch]) -> Iterator[Stretch]:
+    begun: Stretch | None = None
+    for stretch in sorted(stretches, key=lambda each: (each[0] is not None, each[0])):
+        if begun is None:
+            begun = stretch
+        elif begun[1] is None or stretch[0] is None or stretch[0] <= begun[1]:
+            begun = (begun[0], None if begun[1] is None or stretch[1] is None else max(begun[1], stretch[1]))
+        else:
+            yield begun
+            begun = stretch
+    if begun is not None:
+        yield begun
+
+
+def gaps_in(first: Position, last: Position, stretches: Iterable[Stretch]) -> Iterator[tuple[Position, Position]]:
+    """What of ``first <= position < last`` none of *stretches* (ascending) covers, ascending."""
+    for lower, upper in stretches:
+        if first >= last:
             return
-        if position < upper:
-            position = grid.cell(upper).lower
+        if lower is not None and first < lower:
+            yield first, min(lower, last)
+        first = last if upper is None else max(first, upper)
+    if first < last:
+        yield first, last

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Cell, Position
-from sa_partman.bounds.values import MINVALUE, Extreme, KeyValue, row_order
+from sa_partman.bounds.grid import Cell, Grid, Position, cells_from
+from sa_partman.bounds.values import MAXVALUE, MINVALUE, Extreme, KeyValue, order_key, row_order
 from sa_partman.catalog import Parent
-from sa_partman.compare.covered import Covered, cells_outside, covered_by
+from sa_partman.compare.covered import Stretch, covered_by, gaps_in
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import RangeLevel
 from sa_partman.spec.retention import Retention, retention_of
 
-PAST_LIMIT = 1_000
-"""Missing partitions before the current one that one plan makes for a line; the next run makes more."""
+MOST = 10_000
+"""Partitions that are made for one line beside those that premake= asks for; a range that needs more is a finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,34 +89,104 @@ class There:
                 (inside.setdefault(prefix, []) if prefix == bound.upper[:place] else across).append(bound)
         return cls(inside, across)
 
+    def of_line(self, line: Line) -> list[RangeBound]:
+        """The bounds that *line* has, or parts of them."""
+        inside = self.inside.get(line.prefix, [])
+        return [*inside, *(part for bound in self.across if (part := _part(bound, line)))] if self.across else inside
 
-def missing_in(
-    line: Line, level: RangeLevel, parent: Parent, situation: Situation, there: There | None = None
-) -> tuple[RangeBound, ...]:
+
+def _part(bound: RangeBound, line: Line) -> RangeBound | None:
+    """What of *bound*, which spans several lines, lies in *line*."""
+    tenant = order_key(line.prefix[0])
+    lower, upper = order_key(bound.lower[0]), order_key(bound.upper[0])
+    if not lower <= tenant <= upper:
+        return None
+    whole = line.bound(MINVALUE, MAXVALUE)
+    part = RangeBound(bound.lower if lower == tenant else whole.lower, bound.upper if upper == tenant else whole.upper)
+    return part if row_order(part.lower) < row_order(part.upper) else None
+
+
+@dataclass(frozen=True, slots=True)
+class TooWide:
     """
-    The bounds to create, the most urgent first: from the current one on, then backwards into the past.
+    A range that nobody should fill.
+
+    Args:
+        bound: Of the range.
+        cells: How many partitions it would take.
+    """
+
+    bound: RangeBound
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """
+    What a line lacks.
+
+    Args:
+        ahead: From the current interval on, ascending.
+        past: Before it, the latest first.
+        too_wide: What takes too many partitions.
+    """
+
+    ahead: tuple[RangeBound, ...] = ()
+    past: tuple[RangeBound, ...] = ()
+    too_wide: tuple[TooWide, ...] = ()
+
+
+def lacking_in(
+    line: Line, level: RangeLevel, parent: Parent, situation: Situation, there: There | None = None
+) -> Lacking:
+    """
+    The bounds to create.
 
     Args:
         there: Of *parent*, when somebody has sorted it already.
     """
-    axis = level.axis
+    axis, grid = level.axis, level.axis.grid
     there = There.of(level, parent) if there is None else there
-    inside = there.inside.get(line.prefix, [])
-    current = current_cell(level, parent, situation)
-    covered = covered_by(inside, axis, line.place)
-    first, horizon = _window(line, level, parent, situation, current, covered)
-    cells = cells_outside(axis.grid, first, horizon, covered.stretches)
-    clipped = (_clip(cell, situation, level) for cell in cells)
-    ends = ((axis.encode(cell.lower), axis.encode(cell.upper)) for cell in clipped if cell)
+    found = there.of_line(line)
+    stretches = covered_by(found, axis, line.place)
+    window = _window(line, level, parent, situation, stretches)
+    near = gaps_in(max(window.first, window.here), window.near, stretches)
+    past = reversed(tuple(gaps_in(window.first, min(window.here, window.last), stretches)))
+    beyond = gaps_in(max(window.first, window.near), window.last, stretches)
+    cells = dict.fromkeys(cell for gap in near for cell in _cells(grid, gap))
+    left = MOST
+    too_wide: list[TooWide] = []
+    for gap in (*past, *beyond):
+        number = grid.count(*gap)
+        if number > left:
+            too_wide += _wide(gap, number, line, level, found)
+        else:
+            left -= number
+            cells |= dict.fromkeys(_cells(grid, gap))
+    if not cells:
+        return Lacking(too_wide=tuple(too_wide))
+    clipped = (window.clipped(cell) for cell in sorted(cells, key=lambda cell: cell.lower))
+    ends = ((axis.encode(cell.lower), axis.encode(cell.upper)) for cell in clipped)
     # Beyond the largest number of the key's type both ends are open.
-    wanted = [line.bound(lower, upper) for lower, upper in ends if lower != upper]
-    if not wanted:
-        return ()
-    lacking = uncovered(wanted, [*inside, *there.across])
-    pieces = tuple(_worth_making(_whole(lacking, line, level), line, level, parent, situation))
-    start = row_order(line.bound(axis.encode(current.lower), axis.encode(current.upper)).lower)
-    past = [piece for piece in pieces if row_order(piece.lower) < start]
-    return (*(piece for piece in pieces if row_order(piece.lower) >= start), *reversed(past[-PAST_LIMIT:]))
+    wanted = (line.bound(lower, upper) for lower, upper in ends if lower != upper)
+    lacking = _whole(uncovered(wanted, found), line, level)
+    pieces = tuple(_worth_making(lacking, line, level, parent, situation))
+    start = row_order(line.bound(axis.encode(window.here), MAXVALUE).lower)
+    ahead = tuple(piece for piece in pieces if row_order(piece.lower) >= start)
+    return Lacking(ahead, tuple(reversed(pieces[: len(pieces) - len(ahead)])), tuple(too_wide))
+
+
+def _cells(grid: Grid, gap: tuple[Position, Position]) -> Iterator[Cell]:
+    """Those that have a part in *gap*."""
+    return takewhile(lambda cell: cell.lower < gap[1], cells_from(grid, gap[0]))
+
+
+def _wide(
+    gap: tuple[Position, Position], number: int, line: Line, level: RangeLevel, found: list[RangeBound]
+) -> Iterator[TooWide]:
+    lower, upper = (level.axis.encode(position) for position in gap)
+    pieces = uncovered([line.bound(lower, upper)], found) if lower != upper else ()
+    return (TooWide(piece, number) for piece in _whole(pieces, line, level))
 
 
 def _whole(pieces: Iterable[RangeBound], line: Line, level: RangeLevel) -> Iterator[RangeBound]:
@@ -148,15 +219,6 @@ def _worth_making(
             yield piece
 
 
-def _clip(cell: Cell, situation: Situation, level: RangeLevel) -> Cell | None:
-    """*cell* inside the range partition above, when that one is cut by the same column."""
-    limits = _limits(situation, level)
-    if limits is None:
-        return cell
-    lower, upper = max(cell.lower, limits[0]), min(cell.upper, limits[1])
-    return Cell(lower, upper) if lower < upper else None
-
-
 def _limits(situation: Situation, level: RangeLevel) -> tuple[Position, Position] | None:
     spec = level.spec
     if situation.within is None or situation.within[0] != spec.ranged:
@@ -178,9 +240,7 @@ def cutoff_of(retention: Retention, level: RangeLevel, parent: Parent, situation
     axis = level.axis
     if isinstance(retention.keep, int):
         lower = _surely_reached(level, parent, current_cell(level, parent, situation), situation)
-        for _ in range(retention.keep):
-            lower = axis.grid.before(lower).lower
-        return lower
+        return axis.grid.back(lower, retention.keep)
     assert isinstance(axis, TimeAxis)
     return axis.back(axis.position(situation.now), retention.keep)
 
@@ -216,37 +276,65 @@ def tenant_of(line: Line, situation: Situation) -> object:
     return values[0] if len(values) == 1 else values
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    What of an endless line is wanted: ``first <= position < last``.
+
+    Args:
+        here: Where the current cell begins.
+        near: The end of what premake= asks for.
+    """
+
+    first: Position
+    here: Position
+    near: Position
+    last: Position
+
+    def clipped(self, cell: Cell) -> Cell:
+        return Cell(max(cell.lower, self.first), min(cell.upper, self.last))
+
+
 def _window(
-    line: Line, level: RangeLevel, parent: Parent, situation: Situation, current: Cell, covered: Covered
-) -> tuple[Position, Position]:
-    """The first position wanted, and the horizon."""
-    axis, spec = level.axis, level.spec
+    line: Line, level: RangeLevel, parent: Parent, situation: Situation, stretches: tuple[Stretch, ...]
+) -> Window:
+    current = current_cell(level, parent, situation)
+    near = current.upper
+    for _ in range(level.spec.premake):
+        near = level.axis.grid.cell(near).upper
     limits = _limits(situation, level)
     if limits is not None:
-        return limits
-    horizon = current.upper
-    for _ in range(spec.premake):
-        horizon = axis.grid.cell(horizon).upper
-    starts = [current.lower]
-    if spec.start is not None:
-        starts.append(axis.parse(spec.start))
-    starts.extend(_known_starts(line, level, covered))
-    first = min(starts)
+        first, last = limits
+        return Window(first, max(first, min(current.lower, last)), max(first, min(near, last)), last)
+    return Window(_first(line, level, parent, situation, stretches), current.lower, near, near)
+
+
+def _first(
+    line: Line, level: RangeLevel, parent: Parent, situation: Situation, stretches: tuple[Stretch, ...]
+) -> Position:
+    """
+    Where the partitions of *line* begin, when that is early enough: what lies before them has never been wanted,
+    however the interval has changed since. Else where the cell of now, or of start=, begins.
+    """
+    grid, current = level.axis.grid, current_cell(level, parent, situation).lower
+    wanted = _earliest(level, parent, situation)
+    # What has no beginning begins, for us, where it ends: nothing before that is missing.
+    oldest = next((upper if lower is None else lower for lower, upper in stretches[:1]), None)
+    first = grid.cell(wanted).lower if oldest is None or oldest > wanted else oldest
     retention = retention_in(line, level, situation)
-    if retention is not None:
-        first = max(first, min(cutoff_of(retention, level, parent, situation), current.lower))
-    return first, horizon
+    if retention is None:
+        return first
+    return max(first, grid.cell(min(cutoff_of(retention, level, parent, situation), current)).lower)
 
 
-def _known_starts(line: Line, level: RangeLevel, covered: Covered) -> Iterator[Position]:
-    """Where the partitions of *line* begin; the end of one that has no beginning."""
-    yield from (lower for lower, _ in covered.stretches[:1])
-    for bound in covered.others:
-        for value in (bound.lower[line.place], bound.upper[line.place]):
-            position = level.axis.decode(value)
-            if position is not None:
-                yield position
-                break
+def _earliest(level: RangeLevel, parent: Parent, situation: Situation) -> Position:
+    """Now, for integers the highest value present; or start=, when that is earlier."""
+    axis, start = level.axis, level.spec.start
+    if isinstance(axis, TimeAxis):
+        here: Position = axis.position(situation.now)
+    else:
+        here = situation.highest.get(parent.oid, current_cell(level, parent, situation).lower)
+    return here if start is None else min(here, axis.parse(start))
 
 
 def uncovered(wanted: Iterable[RangeBound], found: Iterable[RangeBound]) -> Iterator[RangeBound]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from sa_partman.bounds.bound import Bound, RangeBound
-from sa_partman.bounds.interval import Duration, months_before
+from sa_partman.bounds.interval import LAST, Duration, months_before
 from sa_partman.bounds.text import parse_bound
 from sa_partman.bounds.values import MINVALUE
 from sa_partman.catalog import DetachedTable, FoundTable, Parent, Partition
@@ -99,9 +99,12 @@ def end(
 
 
 def after(moment: datetime, duration: Duration) -> datetime:
-    """*moment* plus *duration*, by the calendar."""
+    """*moment* plus *duration*, by the calendar; the end of year 9999 for what would be after it."""
     later = months_before(moment, -duration.months)
-    return later + timedelta(days=duration.days, seconds=duration.seconds)
+    try:
+        return later + timedelta(days=duration.days, seconds=duration.seconds)
+    except OverflowError:
+        return LAST.replace(tzinfo=moment.tzinfo)
 
 
 def _bound_of(table: DetachedTable, key: PartitionKey) -> Bound | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
+from typing import NamedTuple
 
 from sa_partman.bounds.bound import DEFAULT, Bound, DefaultBound
+from sa_partman.bounds.text import describe, for_values
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.hashes import missing_remainders, modulus_findings
 from sa_partman.compare.lists import half_held, is_active, missing_labels
-from sa_partman.compare.ranges import There, lines_of, missing_in
+from sa_partman.compare.ranges import MOST, Lacking, There, TooWide, lacking_in, lines_of
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
@@ -26,10 +29,25 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.naming import free_name, partition_name
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel, RangeLevel
 
-Wanted = tuple[Bound, str | None]
-"""A bound to create, and its label where it is a list's."""
+AT_ONCE = 1_000
+"""Partitions of the past that create_all() and migrations make for a line, in their one transaction; runs make all."""
+
+
+class Wanted(NamedTuple):
+    """
+    A partition to create.
+
+    Args:
+        label: Where it is a list's.
+        past: It is of a range that is over.
+    """
+
+    bound: Bound
+    label: str | None = None
+    past: bool = False
 
 
 def provision_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step | Finding]:
@@ -53,9 +71,14 @@ class _Builder:
         return borne | {self.table: DEFAULT}
 
     def level(self, level: Level, parent: Parent, situation: Situation) -> Iterator[Step | Finding]:
-        for bound, label in missing_bounds(level, parent, situation):
-            yield self.step(level, parent, bound, label, situation)
-        yield from _findings(str(self.table), level, parent, situation)
+        lacking = ranges_of(level, parent, situation)
+        for wanted in missing_bounds(level, parent, situation, lacking=lacking):
+            yield self.step(level, parent, wanted, situation)
+            if level.below is not None and wanted.bound != DEFAULT:
+                new = Partition(parent.name, 0, wanted.bound, "p")
+                inside = descend(level, wanted.bound, situation)
+                yield from self.findings(level.below, new, inside, ranges_of(level.below, new, inside))
+        yield from self.findings(level, parent, situation, lacking)
         if level.below is not None:
             expiry = expiry_of(level, parent, situation)
             for partition in parent.partitions:
@@ -63,9 +86,18 @@ class _Builder:
                 if kept and divides(level.below, partition):
                     yield from self.level(level.below, partition, descend(level, partition.bound, situation))
 
-    def step(
-        self, level: Level, parent: Parent, bound: Bound, label: str | None, situation: Situation
-    ) -> Step | Finding:
+    def findings(
+        self, level: Level, parent: Parent, situation: Situation, lacking: tuple[Lacking, ...]
+    ) -> Iterator[Finding]:
+        if isinstance(level, ListLevel):
+            yield from half_held(str(self.table), level, parent, situation)
+        elif isinstance(level, HashLevel):
+            yield from modulus_findings(str(self.table), level, parent)
+        elif isinstance(level, RangeLevel):
+            yield from (_too_wide(self.table, level, parent, wide) for each in lacking for wide in each.too_wide)
+
+    def step(self, level: Level, parent: Parent, wanted: Wanted, situation: Situation) -> Step | Finding:
+        bound, label, past = wanted
         name = free_name(partition_name(level, parent.name, bound, label), parent.name, bound, self.taken)
         if name in self.taken:
             return _name_taken(self.table, name)
@@ -81,21 +113,42 @@ class _Builder:
             )
         else:
             actions = creation(level, parent, name, bound, situation, self.taken)
-        return Step(Purpose.PROVISION, self.table, name, bound, actions)
+        return Step(Purpose.PROVISION, self.table, name, bound, actions, past=past)
 
 
-def missing_bounds(level: Level, parent: Parent, situation: Situation) -> Iterator[Wanted]:
-    """What *parent* lacks, the most urgent first; a default partition last."""
+def ranges_of(level: Level, parent: Parent, situation: Situation) -> tuple[Lacking, ...]:
+    """What each line of *parent* lacks; nothing where it has no ranges."""
+    if not isinstance(level, RangeLevel):
+        return ()
+    there = There.of(level, parent)
+    return tuple(lacking_in(line, level, parent, situation, there) for line in lines_of(level, parent, situation))
+
+
+def missing_bounds(
+    level: Level,
+    parent: Parent,
+    situation: Situation,
+    at_once: int | None = None,
+    *,
+    lacking: tuple[Lacking, ...] | None = None,
+) -> Iterator[Wanted]:
+    """
+    What *parent* lacks, the most urgent first; a default partition last.
+
+    Args:
+        at_once: Of each line at most so many of the past; None: all.
+        lacking: Its `ranges_of`, when somebody has them already.
+    """
     if isinstance(level, RangeLevel):
-        there = There.of(level, parent)
-        for line in lines_of(level, parent, situation):
-            yield from ((bound, None) for bound in missing_in(line, level, parent, situation, there))
+        for each in ranges_of(level, parent, situation) if lacking is None else lacking:
+            yield from (Wanted(bound) for bound in each.ahead)
+            yield from (Wanted(bound, past=True) for bound in islice(each.past, at_once))
     elif isinstance(level, ListLevel):
-        yield from ((bound, label) for label, bound in missing_labels(level, parent, situation))
+        yield from (Wanted(bound, label) for label, bound in missing_labels(level, parent, situation))
     elif isinstance(level, HashLevel):
-        yield from ((bound, None) for bound in missing_remainders(level, parent))
+        yield from (Wanted(bound) for bound in missing_remainders(level, parent))
     if level.spec.default and default_of(parent) is None:
-        yield DEFAULT, None
+        yield Wanted(DEFAULT)
 
 
 def creation(
@@ -145,23 +198,30 @@ def attached_from_the_top(
 
 
 def first_partitions(level: Level, parent: QualifiedName, situation: Situation) -> tuple[CreatePartition, ...]:
-    """Every partition of every level that a new, empty table *parent* needs; parents before their partitions."""
-    return _inner(level, parent, situation, {parent: DEFAULT})
+    """
+    Every partition of every level that a new, empty table *parent* needs; parents before their partitions, and of the
+    past as many as one transaction should make.
+    """
+    return _inner(level, parent, situation, {parent: DEFAULT}, AT_ONCE)
 
 
 def _inner(
-    level: Level, parent: QualifiedName, situation: Situation, taken: dict[QualifiedName, Bound]
+    level: Level,
+    parent: QualifiedName,
+    situation: Situation,
+    taken: dict[QualifiedName, Bound],
+    at_once: int | None = None,
 ) -> tuple[CreatePartition, ...]:
     empty = Partition(parent, 0, DEFAULT, "p")
     actions: list[CreatePartition] = []
-    for bound, label in missing_bounds(level, empty, situation):
+    for bound, label, _ in missing_bounds(level, empty, situation, at_once):
         name = free_name(partition_name(level, parent, bound, label), parent, bound, taken)
         taken[name] = bound
         below = _below(level, bound)
         by = None if below is None else below.partition_by
         actions.append(CreatePartition(parent, name, bound, level.key, by, _unlogged(level, below)))
         if below is not None:
-            actions.extend(_inner(below, name, descend(level, bound, situation), taken))
+            actions.extend(_inner(below, name, descend(level, bound, situation), taken, at_once))
     return tuple(actions)
 
 
@@ -175,11 +235,21 @@ def _below(level: Level, bound: Bound) -> Level | None:
     return None if isinstance(bound, DefaultBound) else level.below
 
 
-def _findings(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
-    if isinstance(level, ListLevel):
-        yield from half_held(table, level, parent, situation)
-    elif isinstance(level, HashLevel):
-        yield from modulus_findings(table, level, parent)
+def _too_wide(table: QualifiedName, level: RangeLevel, parent: Parent, wide: TooWide) -> Finding:
+    key = parent.key or level.key
+    name = partition_name(level, parent.name, wide.bound, None)
+    goes = "fail" if default_of(parent) is None else "fall into the default partition"
+    later = "" if level.spec.start is None else ", or a later start="
+    mistake = "" if isinstance(level.axis, TimeAxis) else ", or delete the row whose key is so far away by mistake"
+    return Finding(
+        "range-too-wide",
+        Severity.ERROR,
+        str(table),
+        f"{describe(level.readable(wide.bound))} of {parent.name} would take {wide.cells:,} partitions, and at most "
+        f"{MOST:,} are made for the past; inserts there {goes}",
+        f"choose a longer interval={later}{mistake}; or give the range one partition: CREATE TABLE {name.quoted} "
+        f"PARTITION OF {parent.name.quoted} {for_values(wide.bound, key.types)}",
+    )
 
 
 def _name_taken(table: QualifiedName, name: QualifiedName) -> Finding:

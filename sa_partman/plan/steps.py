@@ -44,6 +44,7 @@ class Step:
         actions: In order; at least one.
         role: Who does it, by SET ROLE: the owner of the table. None: whoever connected.
         below: Partitions, of all levels, that go with *partition*.
+        past: It makes a partition of a range that is over, which every table's urgent ones go before.
     """
 
     purpose: Purpose
@@ -53,6 +54,7 @@ class Step:
     actions: tuple[Action, ...]
     role: str | None = None
     below: int = 0
+    past: bool = False
 
     @property
     def in_transaction(self) -> bool:
@@ -92,13 +94,15 @@ class TablePlan:
 
 def in_order(tables: Sequence[TablePlan]) -> Iterator[Step]:
     """
-    What is made before what is removed.
+    What is made before what is removed, and what is written to now before the past.
 
     Args:
         tables: Referenced ones first. Removing goes the other way: what refers to a row goes before the row.
     """
     for table in tables:
-        yield from (step for step in table.steps if not step.purpose.removes)
+        yield from (step for step in table.steps if not step.purpose.removes and not step.past)
+    for table in tables:
+        yield from (step for step in table.steps if step.past)
     for table in reversed(tables):
         yield from (step for step in table.steps if step.purpose.removes)
 

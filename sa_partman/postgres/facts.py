@@ -14,9 +14,9 @@ from itertools import islice
 from sqlalchemy import Connection, TextClause, text
 
 from sa_partman.bounds.bound import ListBound, RangeBound
-from sa_partman.bounds.grid import Cell, cells_from
-from sa_partman.bounds.text import describe, literal, value_of
-from sa_partman.bounds.values import KeyValue, row_order
+from sa_partman.bounds.grid import Cell
+from sa_partman.bounds.text import check_predicate, describe, literal, value_of
+from sa_partman.bounds.values import Extreme, KeyValue, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.data import DataFacts, DefaultRows, Misplaced
 from sa_partman.checks.places import places_of
@@ -120,13 +120,13 @@ def _blocked_cells(
         position = axis.decode(lowest)
         if position is None:
             return
-        cell = next(cells_from(axis.grid, position))
-        bound = _bound(level, cell)
-        upper = literal(bound.upper[0], kind)
-        inside = f"{column} >= {literal(bound.lower[0], kind)} AND {column} < {upper}"
+        bound = _bound(level, axis.grid.cell(position))
+        inside = check_predicate(bound, [column], [kind])
         counted = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted} WHERE {inside}")).scalar_one()
         yield describe(level.readable(bound)), counted
-        lowest = _lowest(connection, column, kind, default, f"{column} >= {upper}")
+        if isinstance(bound.upper[0], Extreme):  # the end of the type, or of Python's calendar
+            return
+        lowest = _lowest(connection, column, kind, default, f"{column} >= {literal(bound.upper[0], kind)}")
 
 
 def _lowest(connection: Connection, column: str, kind: KeyType, table: Partition, where: str) -> KeyValue:

@@ -8,7 +8,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from sa_partman.bounds.grid import Grid, IntegerGrid, Position, UtcGrid, WallGrid, ZonedGrid
-from sa_partman.bounds.interval import Duration, Interval, months_before
+from sa_partman.bounds.interval import FIRST, LAST, Duration, Interval, months_before
 from sa_partman.bounds.values import MAXVALUE, MINVALUE, Extreme, FarTime, KeyValue
 from sa_partman.bounds.zone import to_instant, to_wall, zone_named
 from sa_partman.codecs.protocol import Codec
@@ -22,8 +22,13 @@ class Axis(Protocol):
     @property
     def grid(self) -> Grid: ...
 
+    @property
+    def tick(self) -> timedelta | int:
+        """The least distance of two positions."""
+        ...
+
     def encode(self, position: Position) -> KeyValue:
-        """The key value at which *position* begins."""
+        """The key value at which *position* begins; an open end for what the type does not hold, or Python has not."""
         ...
 
     def decode(self, value: KeyValue) -> Position | None:
@@ -62,7 +67,13 @@ class TimeAxis:
             return WallGrid(self.interval)
         return UtcGrid(self.interval) if self.zone.key == "UTC" else ZonedGrid(self.interval, self.zone)
 
+    @property
+    def tick(self) -> timedelta:
+        return timedelta(microseconds=1)
+
     def encode(self, position: datetime) -> KeyValue:
+        if position.replace(tzinfo=None) == LAST:
+            return MAXVALUE
         if self.codec is not None:
             return within(self.codec.encode(position, self.family), self.kind)
         return position.date() if self.family is Family.DATE else position
@@ -84,11 +95,17 @@ class TimeAxis:
         return now.astimezone(UTC) if self.aware else to_wall(now, self.zone)
 
     def back(self, position: datetime, length: Duration) -> datetime:
-        """*position* - *length*: months and days by the wall clock of the zone, the rest as elapsed time."""
+        """
+        *position* - *length*: months and days by the wall clock of the zone, the rest as elapsed time; the beginning of
+        year 1 for what would be before it.
+        """
         wall = to_wall(position, self.zone) if self.aware else position
-        moved = months_before(wall, length.months) - timedelta(days=length.days)
-        start = position if moved == wall else (to_instant(moved, self.zone) if self.aware else moved)
-        return start - timedelta(seconds=length.seconds)
+        try:
+            moved = months_before(wall, length.months) - timedelta(days=length.days)
+            start = position if moved == wall else (to_instant(moved, self.zone) if self.aware else moved)
+            return start - timedelta(seconds=length.seconds)
+        except OverflowError:
+            return FIRST.replace(tzinfo=position.tzinfo)
 
     def parse(self, text: str | int) -> datetime:
         parsed = datetime.fromisoformat(str(text))
@@ -103,7 +120,8 @@ class TimeAxis:
         wall = self.wall(position)
         # A day whose midnight is skipped begins at 01:00 and is still that day; a cut cell is not.
         whole = not self.interval.below_a_day and self.grid.cell(position).lower == position
-        return f"p{wall:%Y%m%d}" if whole else f"p{wall:%Y%m%d_%H%M%S}"
+        # Not %Y: not every platform writes four digits of an early year.
+        return f"p{wall.year:04}{wall:%m%d}" if whole else f"p{wall.year:04}{wall:%m%d_%H%M%S}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +134,10 @@ class IntegerAxis:
     @property
     def grid(self) -> Grid:
         return IntegerGrid(self.width)
+
+    @property
+    def tick(self) -> int:
+        return 1
 
     def encode(self, position: int) -> KeyValue:
         return within(position, self.kind)

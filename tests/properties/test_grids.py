@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sa_partman.bounds.grid import Grid, IntegerGrid, UtcGrid, WallGrid, ZonedGrid, cells_back, cells_from
+from sa_partman.bounds.grid import Grid, IntegerGrid, UtcGrid, WallGrid, ZonedGrid, cells_from
 from sa_partman.bounds.interval import Interval
 from sa_partman.bounds.zone import to_instant
 from tests.support.builders import at
@@ -50,8 +50,8 @@ def test_cells_of_integers_meet(width: int, position: int) -> None:
 def _tiles(grid: Grid, position: object) -> None:
     current = grid.cell(position)
     ahead = list(islice(cells_from(grid, position), 5))
-    behind = list(islice(cells_back(grid, current.lower), 5))
-    cells = [*reversed(behind), *ahead]
+    behind = [grid.cell(grid.back(current.lower, number)) for number in range(5, 0, -1)]
+    cells = [*behind, *ahead]
 
     assert current.lower <= position < current.upper
     assert all(cell.lower < cell.upper for cell in cells)

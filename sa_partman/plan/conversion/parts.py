@@ -70,7 +70,7 @@ class Parts:
         """Every partition beside the history, named after the table and not after its temporary name."""
         level = self.request.declared.level
         beside = Partition(self.table, 0, self.request.history, "p", partitions=(self.history(),))
-        for bound, label in missing_bounds(level, beside, self.request.situation):
+        for bound, label, _ in missing_bounds(level, beside, self.request.situation):
             name = partition_name(level, self.table, bound, label)
             below = None if isinstance(bound, DefaultBound) else level.below
             inner = (

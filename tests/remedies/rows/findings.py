@@ -1,10 +1,25 @@
 """What `check` finds."""
 
-from tests.remedies.row import Box, Models, Row, check
+from tests.remedies.row import Box, Meant, Models, Row, check
 from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.support.stamps import stamped
 
 LATE = "    __table_args__ = (sa.PrimaryKeyConstraint('created_at', 'id'),)\n"
+HOURLY = EVENTS.replace('interval="1 month"', 'interval="1 hour", start="0001-01-01"')
+"""Since a year that nobody means."""
+
+NUMBERED = """
+class Event(Partitioned, Base):
+    __tablename__ = "events"
+    __partition__ = PartitionByRange("id", interval=1000, premake=1)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+"""
+FAR = (
+    Box.create,
+    "CREATE TABLE far PARTITION OF events FOR VALUES FROM (9000000000000000) TO (9000000000001000)",
+    "INSERT INTO events (id) VALUES (9000000000000000)",
+)
+GIVEN_ONE = "CREATE TABLE public.events_p2000 PARTITION OF public.events FOR VALUES FROM ('2000'::bigint) TO ('9000000000000000'::bigint)"
 
 HIDDEN = """
 class Odd(ULID):
@@ -27,6 +42,32 @@ def behind_a_lock(box: Box) -> str:
 
 
 FINDINGS = (
+    Row(
+        "range-too-wide: [0001-01-01, 2030-06-15) of public.events would take 17,789,808 partitions, and at most 10,000 "
+        "are made for the past; inserts there fail -> choose a longer interval=, or a later start=; or give the range "
+        "one partition: CREATE TABLE public.events_p00010101_000000 PARTITION OF public.events FOR VALUES FROM "
+        "('0001-01-01 00:00:00+00'::timestamp with time zone) TO ('2030-06-15 00:00:00+00'::timestamp with time zone)",
+        (
+            Models(HOURLY.replace("1 hour", "1 year")),
+            Models(HOURLY.replace("0001-01-01", "2030-06-14")),
+            "CREATE TABLE public.events_p00010101_000000 PARTITION OF public.events FOR VALUES FROM "
+            "('0001-01-01 00:00:00+00'::timestamp with time zone) TO ('2030-06-15 00:00:00+00'::timestamp with time zone)",
+        ),
+        HOURLY,
+        (Box.create,),
+    ),
+    Row(
+        "range-too-wide: [2000, 9000000000000000) of public.events would take 8,999,999,999,998 partitions, and at "
+        "most 10,000 are made for the past; inserts there fail -> choose a longer interval=, or delete the row whose "
+        f"key is so far away by mistake; or give the range one partition: {GIVEN_ONE}",
+        (
+            (Meant("DELETE FROM events WHERE id = 9000000000000000"),),
+            GIVEN_ONE,
+            Models(NUMBERED.replace("1000", "1_000_000_000_000")),
+        ),
+        NUMBERED,
+        FAR,
+    ),
     Row(
         "no-current: no partition for now, so inserts of now fail: [2030-06-01, 2030-07-01) -> run: sa-partman run",
         ("sa-partman run",),

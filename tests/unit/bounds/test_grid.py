@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sa_partman.bounds.grid import Cell, IntegerGrid, UtcGrid, WallGrid, ZonedGrid, cells_back, cells_from
+from sa_partman.bounds.grid import Cell, IntegerGrid, UtcGrid, WallGrid, ZonedGrid, cells_from
 from sa_partman.bounds.interval import Interval
 from tests.support.builders import at
 
@@ -28,7 +28,7 @@ def test_four_quarters_back() -> None:
     """From 2026-03-31: this one, and the three before."""
     grid = UtcGrid(Interval.parse("1 quarter"))
     current = grid.cell(at("2026-03-31"))
-    lowers = [current.lower, *(cell.lower for cell in islice(cells_back(grid, current.lower), 4))]
+    lowers = [grid.back(current.lower, number) for number in range(5)]
 
     assert [at(f"{day}") for day in ("2026-01-01", "2025-10-01", "2025-07-01", "2025-04-01", "2025-01-01")] == lowers
 
@@ -36,9 +36,8 @@ def test_four_quarters_back() -> None:
 def test_five_years_back() -> None:
     """From 2026-12-31 to 2021-01-01."""
     grid = UtcGrid(Interval.parse("1 year"))
-    lowers = [cell.lower for cell in islice(cells_back(grid, grid.cell(at("2026-12-31")).lower), 5)]
 
-    assert at("2021-01-01") == lowers[-1]
+    assert at("2021-01-01") == grid.back(grid.cell(at("2026-12-31")).lower, 5)
 
 
 def test_the_week_of_new_years_eve() -> None:
@@ -110,7 +109,7 @@ def test_the_cell_before_is_the_one_that_ends_there() -> None:
     grid = zoned("1 day", "Pacific/Apia")
     new_year = grid.cell(at("2011-12-31 12:00+14:00"))
 
-    assert new_year.lower == grid.before(new_year.lower).upper
+    assert new_year.lower == grid.cell(grid.back(new_year.lower, 1)).upper
 
 
 def test_a_wall_grid_knows_no_zone() -> None:
@@ -118,7 +117,7 @@ def test_a_wall_grid_knows_no_zone() -> None:
     grid = WallGrid(Interval.parse("1 day"))
 
     assert Cell(datetime(2025, 3, 30), datetime(2025, 3, 31)) == grid.cell(datetime(2025, 3, 30, 2, 30))
-    assert Cell(datetime(2025, 3, 29), datetime(2025, 3, 30)) == grid.before(datetime(2025, 3, 30))
+    assert datetime(2025, 3, 29) == grid.back(datetime(2025, 3, 30), 1)
 
 
 @pytest.mark.parametrize(("position", "lower"), [(0, 0), (99, 0), (100, 100), (-1, -100), (-100, -100)])
@@ -129,4 +128,4 @@ def test_integers(position: int, lower: int) -> None:
 
 def test_integers_back() -> None:
     """The cell that ends at 0."""
-    assert Cell(-100, 0) == IntegerGrid(100).before(0)
+    assert -100 == IntegerGrid(100).back(0, 1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from sa_partman import PartitionByList, PartitionByRange, Retention, UUIDv7
 from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.values import MAXVALUE, MINVALUE
-from sa_partman.compare.ranges import PAST_LIMIT, current_cell, cutoff_of, line_of, lines_of, missing_in
+from sa_partman.bounds.grid import IntegerGrid, UtcGrid, WallGrid, ZonedGrid
+from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue
+from sa_partman.compare.ranges import MOST, Lacking, current_cell, cutoff_of, lacking_in, line_of, lines_of
 from sa_partman.spec.declared import RangeLevel
 from tests.support.builders import Catalog, bounds, declare, found, numbers, partition, situation, span
 
@@ -22,13 +24,18 @@ def level_of(spec: PartitionByRange, **columns: str) -> RangeLevel:
     return level
 
 
-def missing(spec: PartitionByRange, now: str, *there: RangeBound) -> list[RangeBound]:
+def lacking(spec: PartitionByRange, now: str, *there: RangeBound, **changes: object) -> Lacking:
     declared = declare(spec)
     level = level_of(spec)
     table = found(declared, *(partition(f"p{index}", bound) for index, bound in enumerate(there)))
-    here = situation(now)
+    here = situation(now, **changes)
     (line,) = lines_of(level, table, here)
-    return list(missing_in(line, level, table, here))
+    return lacking_in(line, level, table, here)
+
+
+def missing(spec: PartitionByRange, now: str, *there: RangeBound) -> list[RangeBound]:
+    found = lacking(spec, now, *there)
+    return [*found.ahead, *found.past]
 
 
 def test_january_february_march() -> None:
@@ -111,13 +118,115 @@ def test_a_piece_that_would_be_expired_is_not_made() -> None:
     assert [] == missing(kept, "2026-01-31", span("2026-01-20", "2026-02-01"))
 
 
-def test_a_long_past_is_made_in_parts() -> None:
-    """The nearest thousand first; the rest at the next run."""
+def test_a_long_past_is_made_whole() -> None:
+    """Nothing is left to a later run, of which nobody knows that it is needed."""
     daily = PartitionByRange("created_at", interval="1 day", premake=0, start="2010-01-01")
     pieces = missing(daily, "2026-01-15")
 
-    assert 1 + PAST_LIMIT == len(pieces)
-    assert span("2026-01-14", "2026-01-15") == pieces[1]
+    assert 5_859 == len(pieces)
+    assert [span("2026-01-15", "2026-01-16"), span("2026-01-14", "2026-01-15")] == pieces[:2]
+    assert span("2010-01-01", "2010-01-02") == pieces[-1]
+
+
+FAR = 9_000_000_000_000_000
+IDS = PartitionByRange("id", interval=1_000, premake=1)
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Every position of which a cell was asked for."""
+    asked: list[object] = []
+    for grid in (IntegerGrid, UtcGrid, WallGrid, ZonedGrid):
+        cell = grid.cell
+
+        def counted(self: Any, position: Any, cell: Any = cell) -> Any:
+            asked.append(position)
+            return cell(self, position)
+
+        monkeypatch.setattr(grid, "cell", counted)
+    return asked
+
+
+@pytest.mark.parametrize("far", [MAXVALUE, FAR + 1_000])
+def test_what_is_covered_is_passed_over_in_one_step(far: KeyValue, cells: list[object]) -> None:
+    """A row very far away, in a partition that somebody made by hand: as many looks as a plan without it has."""
+    found = lacking(IDS, "2026-01-15", numbers(0, 1_000), numbers(1_000, far), highest={1: FAR})
+
+    assert ([numbers(FAR + 1_000, FAR + 2_000)] if far is not MAXVALUE else []) == [*found.ahead, *found.past]
+    assert () == found.too_wide
+    assert 20 > len(cells)
+
+
+def test_a_range_that_takes_too_many_partitions(cells: list[object]) -> None:
+    """It is named, whole; what is around it is made all the same."""
+    there = (numbers(0, 1_000), numbers(3_000, 4_000), numbers(FAR, FAR + 1_000))
+    found = lacking(IDS, "2026-01-15", *there, highest={1: FAR})
+
+    assert (numbers(FAR + 1_000, FAR + 2_000),) == found.ahead
+    assert (numbers(2_000, 3_000), numbers(1_000, 2_000)) == found.past
+    assert [(numbers(4_000, FAR), (FAR - 4_000) // 1_000)] == [(each.bound, each.cells) for each in found.too_wide]
+    assert 20 > len(cells)
+
+
+@pytest.mark.parametrize(("timezone", "number"), [("UTC", 17_751_132), ("Europe/Paris", 17_751_133)])
+def test_hours_from_the_first_year_on(timezone: str, number: int, cells: list[object]) -> None:
+    """Python's calendar begins there, and nobody wants seventeen million partitions."""
+    hourly = PartitionByRange("created_at", interval="1 hour", premake=1, start="0001-01-01", timezone=timezone)
+    found = lacking(hourly, "2026-01-15 12:30")
+
+    assert (span("2026-01-15 12:00", "2026-01-15 13:00"), span("2026-01-15 13:00", "2026-01-15 14:00")) == found.ahead
+    assert () == found.past
+    assert [number] == [each.cells for each in found.too_wide]
+    assert 20 > len(cells)
+
+
+@pytest.mark.parametrize("interval", ["1 hour", "5 days", "1 week", "5 months", "3 years", "9000 years"])
+@pytest.mark.parametrize("timezone", ["UTC", "Europe/Paris", "America/New_York"])
+def test_the_first_and_the_last_year(interval: str, timezone: str) -> None:
+    """Cells end where Python's calendar does; the last one is open above."""
+    yearly = PartitionByRange("created_at", interval=interval, premake=2, timezone=timezone)
+    first, last = lacking(yearly, "0001-01-01"), lacking(yearly, "9999-12-31 23:30")
+
+    assert (datetime.min.replace(tzinfo=UTC),) == first.ahead[0].lower
+    assert (MAXVALUE,) == last.ahead[-1].upper
+    assert () == (*first.past, *last.past)
+
+
+@pytest.mark.parametrize("keep", ["30000 years", "4000000 days", "99999999999 hours", 10**8])
+@pytest.mark.parametrize("timezone", ["UTC", "Europe/Paris"])
+def test_a_retention_of_more_years_than_there_were(keep: str | int, timezone: str) -> None:
+    """Nothing is expired; and nothing is counted back an interval at a time."""
+    hourly = PartitionByRange("created_at", interval="1 hour", timezone=timezone, retention=Retention(keep))
+    assert isinstance(hourly.retention, Retention)
+
+    assert datetime.min.replace(tzinfo=UTC) == cutoff_of(
+        hourly.retention, level_of(hourly), found(declare(hourly)), situation("2026-01-15")
+    )
+
+
+def test_a_range_inside_a_wide_partition() -> None:
+    """A lower level by the same column fills its parent, if that can be done; else what is near."""
+    below = PartitionByRange("created_at", interval="1 hour", premake=1)
+    catalog = Catalog(declare(MONTHLY.with_(subpartition=below)))
+    catalog.add("wide", span("2026-01-15", "9999-12-31"), "RANGE (created_at)")
+    plan = catalog.plan(situation("2026-01-15 12:30"))
+    inside = [each.bound for each in plan.steps if "wide" in each.partition.name]
+
+    assert [12, 13, *range(11, -1, -1)] == [
+        bound.lower[0].hour
+        for bound in inside
+        if isinstance(bound, RangeBound) and isinstance(bound.lower[0], datetime)
+    ]
+    assert ["range-too-wide"] == [each.code for each in plan.findings]
+
+
+def test_nearest_first_as_long_as_the_number_lasts() -> None:
+    """What is wanted most is made; of what is left it is said."""
+    daily = PartitionByRange("created_at", interval="1 day", premake=0, start="1995-01-01")
+    found = lacking(daily, "2026-01-15", span("2000-01-01", "2000-01-02"))
+
+    assert 9_510 == len(found.past) < MOST
+    assert [span("1995-01-01", "2000-01-01")] == [each.bound for each in found.too_wide]
 
 
 def test_slivers_between_two_ways_of_writing_one_instant() -> None:

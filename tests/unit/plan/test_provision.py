@@ -16,7 +16,7 @@ from sa_partman.plan.actions import (
     UnmarkDetached,
 )
 from sa_partman.plan.provision import first_partitions, provision_steps
-from sa_partman.plan.steps import Purpose, Step
+from sa_partman.plan.steps import Purpose, Step, in_order
 from tests.support.builders import EVENTS, Catalog, declare, found, named, situation, span
 
 NOW = situation("2026-01-15")
@@ -149,3 +149,14 @@ def test_the_partitions_of_a_new_table() -> None:
 
     assert ["events_p20260101", "events_p20260101_h0", "events_p20260101_h1"] == [each.name.name for each in made]
     assert "HASH (id)" == made[0].partition_by
+
+
+def test_what_is_written_to_now_comes_before_the_past_of_any_table() -> None:
+    """A long past of one table never keeps another one waiting."""
+    spec = PartitionByRange("created_at", interval="1 month", premake=0, start="2025-12-01")
+    here = situation("2026-01-15")
+    plans = [Catalog(declare(spec, EVENTS.sibling(name))).plan(here) for name in ("one", "two")]
+
+    assert ["one_p20260101", "two_p20260101", "one_p20251201", "two_p20251201"] == [
+        step.partition.name for step in in_order(plans)
+    ]
