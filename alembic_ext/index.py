@@ -20,7 +20,7 @@ from sa_partman.postgres.partitioned_index import (
     Wanted,
     build_partitioned_index,
     drop_partitioned_index,
-    own_timeout,
+    own_timeouts,
 )
 
 
@@ -38,7 +38,7 @@ def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
         table = relation_of(connection, oid).name
         tail = _tail(operation.to_index(context), connection.dialect)
         name = table.sibling(str(operation.index_name))
-        with own_timeout(connection):
+        with own_timeouts(connection):
             build_partitioned_index(connection, Wanted(name, table, oid, bool(operation.unique), tail))
 
 
@@ -53,7 +53,7 @@ def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
         if oid is None and operation.if_exists:
             return
         name = QualifiedName(operation.schema, operation.index_name)
-        with own_timeout(connection):
+        with own_timeouts(connection):
             drop_partitioned_index(connection, name if oid is None else relation_of(connection, oid).name)
 
 

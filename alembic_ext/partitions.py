@@ -38,6 +38,8 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.provision import attached_from_the_top, first_partitions
 from sa_partman.postgres.columns import Relation, columns_of, relation_of
+from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.partitioned_index import own_timeouts, wait_for_locks
 from sa_partman.postgres.steps.execute import apply_actions, name_taken
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, Level, bind
@@ -174,7 +176,8 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
         # The mark comes first, so that a concurrent detach that is cut off leaves a table that is known to be ours.
         apply_actions(here.connection, (mark,) if concurrently else (action, mark))
     if concurrently:
-        with outside(context):
+        with outside(context) as connection, own_timeouts(connection):
+            wait_for_locks(connection, LockPolicy())
             for statement in render(action):
                 context.impl._exec(statement)
     if operation.without_foreign_keys:

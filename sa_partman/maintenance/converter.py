@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from shlex import quote as in_shell
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, Table
+from sqlalchemy.exc import DBAPIError
 
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
@@ -47,6 +49,7 @@ from sa_partman.postgres.conversion.whereabouts import (
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sources import tenants_of
+from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT
 from sa_partman.spec.declared import DeclaredTable
 
@@ -57,6 +60,27 @@ LEAD = timedelta(hours=1)
 
 def _silent(*_: object) -> None:
     """Reports nothing."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _ours(verb: Callable[P, T]) -> Callable[P, T]:
+    """Errors of the server that no step tells of become ours, in a method that takes *table* first."""
+
+    @wraps(verb)
+    def told(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return verb(*args, **kwargs)
+        except DBAPIError as error:
+            table = str(kwargs["table"] if "table" in kwargs else args[1])
+            raise ExecutionError(
+                f"{table}: the server refused: {first_line(error)}; what was done before stays. How far it is: "
+                f"sa-partman convert {in_shell(table)} --state"
+            ) from error
+
+    return told
 
 
 class Converter:
@@ -82,6 +106,7 @@ class Converter:
         self.lock = lock or LockPolicy()
         self._now: Clock | None = clock(now)
 
+    @_ours
     def plan(
         self,
         table: str,
@@ -104,6 +129,7 @@ class Converter:
         self._require_none_running(self._declared(table)[1].name)
         return self._drawn(table, lead, boundary, Choices(inbound, unique or {})).plan  # type: ignore[arg-type]
 
+    @_ours
     def estimate(self, table: str) -> Estimate:
         """How much there is to read, and how long each step may take."""
         name = self._name(table)
@@ -111,6 +137,7 @@ class Converter:
             pin(connection, CATALOG_LOCK_TIMEOUT)
             return estimate(connection, name)
 
+    @_ours
     def convert(
         self,
         table: str,
@@ -146,6 +173,7 @@ class Converter:
                 raise ConversionRefused(str(name), map(str, drawn.plan.refusals))
             return self._run(self._begin(drawn, "convert"), report, progress)
 
+    @_ours
     def resume(self, table: str, *, report: Report = _silent, progress: OnProgress | None = None) -> Conversion:
         """
         Goes on where an interrupted conversion, or an interrupted undo, stopped.
@@ -161,6 +189,7 @@ class Converter:
                 require_in_place(connection, conversion)
             return self._run(conversion, report, progress)
 
+    @_ours
     def abort(self, table: str, *, report: Report = _silent) -> Conversion:
         """
         Takes back every step of an unfinished conversion or undo: the table is what it was, whatever it is called
@@ -181,6 +210,7 @@ class Converter:
             take_back(self.engine, taken_back(place), Manner(self.lock, report=report))
             return self._stored(conversion)
 
+    @_ours
     def undo(
         self,
         table: str,
@@ -210,6 +240,7 @@ class Converter:
                 raise ConversionRefused(str(name), map(str, drawn.plan.refusals), what="can't be made plain again")
             return self._run(self._begin(drawn, "undo", max_rows), report, progress)
 
+    @_ours
     def state(self, table: str) -> Conversion | None:
         """The youngest conversion or undo of *table* as it is stored; None when there never was one."""
         name = self._name(table)

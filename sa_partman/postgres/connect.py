@@ -9,11 +9,11 @@ from typing import Literal
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.errors import ServerUnavailable
+from sa_partman.errors import ExecutionError, ServerUnavailable
 from sa_partman.passwords import passwords_in, without_passwords
 from sa_partman.postgres.locks.pooler import steady, unprepared
 from sa_partman.postgres.network import notice_dead_network
-from sa_partman.postgres.sqlstate import first_line, sqlstate
+from sa_partman.postgres.sqlstate import TIMED_OUT, first_line, sqlstate
 
 IsolationLevel = Literal["AUTOCOMMIT", "READ COMMITTED"]
 
@@ -25,6 +25,7 @@ def connected(engine: Engine) -> Iterator[Connection]:
 
     Raises:
         ServerUnavailable: There is no server, or it does not let us in.
+        ExecutionError: A timeout of the role's ended what the driver asks first.
     """
     with _connect(engine) as connection:
         steady(connection)
@@ -99,6 +100,12 @@ def _connect(engine: Engine, opened: Callable[[Engine], Connection] = Engine.con
         if not isinstance(error, DBAPIError | OSError | engine.dialect.loaded_dbapi.Error) and sqlstate(error) is None:
             raise
         said = without_passwords(first_line(error), passwords_of(engine.url))
+        if sqlstate(error) in TIMED_OUT:
+            raise ExecutionError(
+                f"{shown(engine.url)} let us in and ended our first statement: {said}; nothing was changed. Connect "
+                f"with options='-c statement_timeout=0 -c transaction_timeout=0', or raise what the role has (ALTER "
+                f"ROLE ... SET)"
+            ) from error
         raise ServerUnavailable(f"no connection to {shown(engine.url)}: {said}; nothing was changed") from error
     notice_dead_network(connection)
     return connection

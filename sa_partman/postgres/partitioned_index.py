@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman.errors import CatalogError, ExecutionError, LockNotAcquired
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.session import timeouts
 from sa_partman.postgres.sqlstate import worth_retrying
 
 _PARENT = text("""
@@ -225,8 +226,7 @@ def _build(
     if left is not None:
         return
     if leaf:
-        # Its waits for older transactions are lock waits with nobody behind them.
-        connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.budget * 1000)}ms'")
+        wait_for_locks(connection, policy)
         sql = f"{head} CONCURRENTLY {quote(name.name)} ON {table.quoted} {tail}"
         connection.exec_driver_sql(_driver(connection, sql))
     else:
@@ -235,14 +235,23 @@ def _build(
 
 
 @contextmanager
-def own_timeout(connection: Connection) -> Iterator[None]:
-    """The caller's ``lock_timeout`` is put back at the end: the connection is his."""
-    before = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
+def own_timeouts(connection: Connection) -> Iterator[None]:
+    """The session's timeouts are put back at the end, because the connection is the caller's; none ends a build."""
+    names = ("lock_timeout", *timeouts(connection))
+    before = {name: connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names}
     try:
+        for name in names[1:]:
+            connection.exec_driver_sql(f"SET {name} = 0")
         yield
     finally:
         if not connection.invalidated:
-            connection.exec_driver_sql(f"SET lock_timeout = '{before}'")
+            for name, value in before.items():
+                connection.exec_driver_sql(f"SET {name} = '{value}'")
+
+
+def wait_for_locks(connection: Connection, policy: LockPolicy) -> None:
+    """The wait of a concurrent statement, whose queue has nobody behind it."""
+    connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.budget * 1000)}ms'")
 
 
 def patiently(connection: Connection, sql: str, table: str, policy: LockPolicy) -> None:

@@ -25,13 +25,32 @@ _PINNED = {
     "search_path": "pg_catalog",
 }
 
-_SET = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in _PINNED.items())
-# The first columns are computed before search_path is pinned: a target list is evaluated from left to right.
-_OPEN = text(
-    "SELECT pg_catalog.current_schema(), pg_catalog.clock_timestamp(), pg_catalog.pg_is_in_recovery(), "
-    "pg_catalog.current_setting('transaction_read_only'), current_user, "
-    f"pg_catalog.set_config('lock_timeout', :lock_timeout, true), {_SET}"
-)
+TIMEOUTS = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+"""What a role may have for the sake of its application, and would end our work in the middle of it."""
+
+
+def timeouts(connection: Connection) -> tuple[str, ...]:
+    """Those of `TIMEOUTS` that the server knows: the last one since PostgreSQL 17."""
+    return TIMEOUTS if (connection.dialect.server_version_info or ()) >= (17,) else TIMEOUTS[:-1]
+
+
+def _set(settings: Mapping[str, str]) -> str:
+    return ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items())
+
+
+_SET = _set(_PINNED)
+
+
+@cache
+def _opening(timeouts: tuple[str, ...]) -> TextClause:
+    """The first columns are computed before search_path is pinned: a target list is evaluated from left to right."""
+    return text(
+        "SELECT pg_catalog.current_schema(), pg_catalog.clock_timestamp(), pg_catalog.pg_is_in_recovery(), "
+        "pg_catalog.current_setting('transaction_read_only'), current_user, "
+        f"pg_catalog.set_config('lock_timeout', :lock_timeout, true), {_SET}, {_set(dict.fromkeys(timeouts, '0'))}"
+    )
+
+
 _ACT_AS = text("SELECT pg_catalog.set_config('role', :role, CAST(:local AS boolean))")
 
 
@@ -68,12 +87,13 @@ class Session:
 
 def pin(connection: Connection, lock_timeout: float) -> Session:
     """
-    Pins the settings of the current transaction, and of it alone.
+    Pins the settings of the current transaction, and of it alone; of the timeouts only *lock_timeout* is left.
 
     Args:
         lock_timeout: In seconds.
     """
-    row = connection.execute(_OPEN, {"lock_timeout": f"{round(lock_timeout * 1000)}ms"}).one()
+    opening = _opening(timeouts(connection))
+    row = connection.execute(opening, {"lock_timeout": f"{round(lock_timeout * 1000)}ms"}).one()
     return Session(row[0], row[1], row[2], row[3] == "on", row[4])
 
 
@@ -109,7 +129,7 @@ def pinned(connection: Connection, lock_timeout: float) -> Iterator[Session]:
     """
     The settings of `pin` inside somebody else's transaction: they are put back at the end, unless it failed.
     """
-    names = (*_PINNED, "lock_timeout")
+    names = (*_PINNED, "lock_timeout", *timeouts(connection))
     wanted = ", ".join(f"pg_catalog.current_setting('{name}')" for name in names)
     before = connection.execute(text(f"SELECT {wanted}")).one()
     session = pin(connection, lock_timeout)

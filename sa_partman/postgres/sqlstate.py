@@ -21,6 +21,9 @@ WRONG_OBJECT_TYPE = "42809"
 UNCOMMITTED_LABEL = "55P04"
 """An enum's label that this transaction has added itself."""
 
+TIMED_OUT = frozenset({"57014", "25P03", "25P04"})
+"""A statement was canceled, or a transaction or its idling was ended: by a timeout, when nobody else did it."""
+
 _AGAIN = frozenset({LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE})
 # A table, a type's name or a bound that somebody else made since the catalog was read.
 _OVERTAKEN = frozenset({"42P07", "42710", "42P17", "23505"})

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman.postgres.conversion.locks import CHECK_INTERVAL, LOOK_AGAIN, Need, not_acquired
 from sa_partman.postgres.locks.blockers import holders, lingering
 from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.session import timeouts
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
 
 PATIENCE = 60
@@ -20,12 +21,7 @@ _BUILDER = text("""
 SELECT pid FROM pg_catalog.pg_stat_progress_create_index
 WHERE index_relid = CAST(pg_catalog.to_regclass(:name) AS oid) AND datname = pg_catalog.current_database()
 """)
-_SETTINGS = (
-    "SET search_path = pg_catalog",
-    "SET row_security = off",
-    "SET statement_timeout = 0",
-    "SET idle_session_timeout = 0",
-)
+_SETTINGS = ("SET search_path = pg_catalog", "SET row_security = off", "SET idle_session_timeout = 0")
 
 
 def run_alone(engine: Engine, need: Need, policy: LockPolicy) -> None:
@@ -53,6 +49,8 @@ def run_alone(engine: Engine, need: Need, policy: LockPolicy) -> None:
 
 
 def _settle(connection: Connection, policy: LockPolicy) -> None:
+    for name in timeouts(connection):
+        connection.exec_driver_sql(f"SET {name} = 0")
     for setting in _SETTINGS:
         connection.exec_driver_sql(setting)
     connection.exec_driver_sql(f"SET lock_timeout = '{round(PATIENCE * policy.budget * 1000)}ms'")

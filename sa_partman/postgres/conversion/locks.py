@@ -31,10 +31,6 @@ from sa_partman.postgres.session import pin
 __all__ = ["CHECK_INTERVAL", "LOOK_AGAIN", "Need", "attempt", "not_acquired"]
 
 _DEADLOCK = text("SELECT CAST(extract(epoch FROM CAST(current_setting('deadlock_timeout') AS interval)) AS float8)")
-_OFF = text("""
-SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings
-WHERE name IN ('statement_timeout', 'transaction_timeout')
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +116,6 @@ def _enter(connection: Connection, need: Need, spending: Spending, calm: Work | 
     deadlock: float = connection.execute(_DEADLOCK).scalar_one()
     patience = Patience.of(policy.lock_timeout, deadlock)
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(patience.gentle * 1000)}ms'")
-    connection.execute(_OFF)
     connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN}'")
     notice_dead_clients(connection)
     if need.step.guarded:

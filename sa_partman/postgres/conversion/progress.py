@@ -81,6 +81,7 @@ def _watch(engine: Engine, table: QualifiedName, step: ConversionStep, tell: OnP
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.detach()  # a pool of one must not starve
+            connection.exec_driver_sql("SET statement_timeout = 0")
             blocks: int = connection.execute(_BLOCKS, {"table": table.quoted}).scalar_one()
             while not over.wait(EVERY):
                 tell(_look(connection, step, blocks, time.monotonic() - began))

@@ -82,20 +82,13 @@ def only_converter(engine: Engine, table: QualifiedName) -> Iterator[None]:
     holding = ExitStack()
     connection = holding.enter_context(connected(engine))
     try:
+        pin(connection, 1.0)  # a conversion takes longer than a role's transactions may last, or be idle
         if not hold_lock(connection, f"{LOCK_CLASS}, {zlib.crc32(table.quoted.encode()) & 0x7FFFFFFF}"):
             raise MaintainerBusy(f"another process converts {table}; nothing was changed, try later")
-        _stay(connection)
         yield
     finally:
         with suppress(SQLAlchemyError):  # when the server is gone, so is the lock
             holding.close()
-
-
-def _stay(connection: Connection) -> None:
-    """A conversion takes longer than a server may allow an idle transaction to stay."""
-    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-    if (connection.dialect.server_version_info or ()) >= (17,):
-        connection.exec_driver_sql("SET LOCAL transaction_timeout = 0")
 
 
 def run_steps(engine: Engine, conversion: Conversion, manner: Manner) -> None:

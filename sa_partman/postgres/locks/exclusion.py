@@ -15,6 +15,7 @@ from sa_partman.ports.waiting import Sleeping, Waiting
 from sa_partman.postgres.connect import apart
 from sa_partman.postgres.locks.pooler import behind_pooler, dependable
 from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.session import timeouts
 
 LOCK_KEY = int.from_bytes(b"sapartmn")
 """The advisory lock's key; the same for every release, so that releases exclude each other."""
@@ -31,8 +32,6 @@ _LOCK = (
     f"AND l.database {_IS} (SELECT d.oid FROM pg_catalog.pg_database d "
     f"WHERE d.datname {_IS} pg_catalog.current_database())"
 )
-# A target list holds no operator, so nothing can be put in its place; what follows it is pinned.
-_TAKE = f"SELECT {_TRY}, pg_catalog.pg_backend_pid(), pg_catalog.set_config('search_path', 'pg_catalog', true)"
 # Others of our name cannot be at work while we hold the lock: who is, was killed, and its last statement goes on.
 _HELD = f"""
 SELECT l.pid, l.virtualtransaction, ARRAY(
@@ -46,7 +45,12 @@ _HOLDER = f"""
 SELECT l.pid, coalesce(a.application_name, '')
 FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {_LOCK}
 """
-_KEEPALIVES = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
+_HOLDING = {
+    "search_path": "pg_catalog",
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +147,14 @@ def _try(engine: Engine, holding: ExitStack, policy: LockPolicy, waiting: Waitin
     """The exclusion, whose connection *holding* closes in the end; or who has it."""
     with ExitStack() as stack:
         connection = stack.enter_context(_closed_in_the_end(engine))
-        ours, pid, _ = connection.exec_driver_sql(_TAKE).one()
+        ours, pid = connection.exec_driver_sql(_take(connection)).one()[:2]
         if not ours:
             holder = connection.exec_driver_sql(_HOLDER).first()
             return "" if holder is None else f" (pid {holder[0]}{', ' * bool(holder[1])}{holder[1]})"
         if behind_pooler(connection, pid):
             return Exclusion(None, policy=policy, waiting=waiting)
         _, transaction, others = connection.exec_driver_sql(_HELD).one()
-        _stay(connection, application)
+        _name(connection, application)
         holding.push(stack.pop_all())
         return Exclusion(pid, transaction, tuple(others), policy, waiting)
 
@@ -166,18 +170,21 @@ def _closed_in_the_end(engine: Engine) -> Iterator[Connection]:
             holding.close()
 
 
-def _stay(connection: Connection, application: str) -> None:
+def _take(connection: Connection) -> str:
     """
-    A run takes longer than a server may allow an idle transaction to stay; and a host that died must not hold it long.
+    A run takes longer than a role's transactions may last or be idle; and a host that died must not hold it long. A
+    target list holds no operator, so nothing can be put in its place; what follows it is pinned.
+    """
+    settings = {**_HOLDING, **dict.fromkeys(timeouts(connection), 0)}
+    given = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items())
+    return f"SELECT {_TRY}, pg_catalog.pg_backend_pid(), {given}"
 
+
+def _name(connection: Connection, application: str) -> None:
+    """
     SET comes last: asyncpg knows the extended protocol only, whose portal keeps the snapshot of a SELECT until the next
     statement, and CREATE INDEX CONCURRENTLY and DETACH ... FINALIZE wait for it.
     """
-    settings = {**_KEEPALIVES, "idle_in_transaction_session_timeout": 0}
-    if (connection.dialect.server_version_info or ()) >= (17,):
-        settings["transaction_timeout"] = 0
-    given = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items())
-    connection.exec_driver_sql(f"SELECT {given}")
     named = application.replace("'", "").replace("%", "")
     connection.exec_driver_sql(f"SET LOCAL application_name = '{named}'")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, create_engine
 
 from sa_partman import LockPolicy, PartitionByRange, Retention
 from sa_partman.errors import ReadOnlyServer
@@ -14,6 +13,7 @@ from tests.support.database import another, holding, new_table, scalar, sql, upk
 from tests.support.database import partitions as partitions_of
 from tests.support.faults import Estate, estate
 from tests.support.invariant import fingerprint, partitions
+from tests.support.keeper import keeper, require_known
 from tests.support.killing import others, until
 
 SHORT = LockPolicy(lock_timeout=0.1, budget=1.0, pause=0.05, longest_pause=0.1, stall=0.5)
@@ -23,6 +23,7 @@ TABLES = ("dropped", "slid", "spilled")
 HARMLESS = (
     "statement_timeout = '100ms'",
     "lock_timeout = '1ms'",
+    "transaction_timeout = '100ms'",
     "idle_in_transaction_session_timeout = '150ms'",
     "default_transaction_isolation = 'serializable'",
     "default_transaction_isolation = 'repeatable read'",
@@ -43,24 +44,15 @@ STYLES = (
 )
 
 
-@contextmanager
-def with_settings(found: Estate, *settings: str) -> Iterator[Engine]:
+def with_settings(found: Estate, *settings: str) -> AbstractContextManager[Engine]:
     """An engine of a role that owns everything and has *settings* by ALTER ROLE."""
-    name = f"keeper_{found.engine.url.database}"
-    sql(found.engine, f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD 'secret'")
-    for setting in settings:
-        sql(found.engine, f"ALTER ROLE {name} SET {setting}")
-    engine = create_engine(make_url(found.url).set(username=name, password="secret"))
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-        sql(found.engine, f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}; DROP ROLE {name}")
+    return keeper(found.engine, *settings)
 
 
 @pytest.mark.parametrize("setting", HARMLESS)
-def test_a_setting_by_alter_role_changes_nothing(database_url: str, setting: str) -> None:
+def test_a_setting_by_alter_role_changes_nothing(database_url: str, setting: str, server_major: int) -> None:
     """A run does all that it does without."""
+    require_known(setting, server_major)
     with estate(database_url, *TABLES) as found:
         found.pass_days()
         with with_settings(found, setting) as engine:
