@@ -108,7 +108,7 @@ def refuse_pending(connection: Connection, oid: int, what: str) -> None:
     for parent, partition in pending_around(connection, oid):
         raise CommandError(
             f"{what}: the concurrent detach of {partition} from {parent} was interrupted and is pending; nothing was "
-            f"changed. End it first: sa-partman run, or "
+            f"changed. End it first: sa-partman run --repair, or "
             f"ALTER TABLE {parent.quoted} DETACH PARTITION {partition.quoted} FINALIZE"
         )
 

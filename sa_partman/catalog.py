@@ -26,6 +26,7 @@ class Partition:
         comment: Its table comment; our marks there say that we made it, or that a pending detach is ours.
         rows: The planner's estimate; -1 when the table was never analyzed.
         pages: 8 kB pages of its main fork, as of the last analyze.
+        detached_by: The backend whose concurrent detach of it still runs.
         strategy: "RANGE", "LIST" or "HASH" when it is partitioned itself.
         key: Its own partition key, then.
         partitions: Its own partitions, in catalog order.
@@ -39,6 +40,7 @@ class Partition:
     comment: str | None = None
     rows: float = -1
     pages: int = 0
+    detached_by: int | None = None
     strategy: str | None = None
     key: PartitionKey | None = None
     partitions: tuple[Partition, ...] = ()

@@ -8,9 +8,9 @@ from sa_partman.bounds.bound import DefaultBound
 from sa_partman.catalog import FoundTable, Parent, default_of
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.lists import is_active
+from sa_partman.compare.pending import pending_detaches, pending_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
-from sa_partman.marks import is_marked
 from sa_partman.spec.declared import DeclaredTable, Level
 
 MANY = 1_000
@@ -18,6 +18,8 @@ MANY = 1_000
 
 
 def structure_findings(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Finding]:
+    for pending in pending_detaches(declared, found, situation):
+        yield pending_finding(found.name, pending)
     yield from _parent(str(found.name), declared.level, found, situation)
     if found.detached:
         names = ", ".join(str(each.name) for each in found.detached[:5])
@@ -27,7 +29,6 @@ def structure_findings(declared: DeclaredTable, found: FoundTable, situation: Si
 
 
 def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
-    yield from _pending(table, parent)
     if len(parent.partitions) > MANY:
         yield Finding(
             "many-partitions",
@@ -49,20 +50,6 @@ def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> I
             f"drop it when it is empty: DROP TABLE {default.name.quoted}",
         )
     yield from _inside(table, level, parent, situation)
-
-
-def _pending(table: str, parent: Parent) -> Iterator[Finding]:
-    for partition in parent.partitions:
-        if partition.detach_pending:
-            finalize = f"ALTER TABLE {parent.name.quoted} DETACH PARTITION {partition.name.quoted} FINALIZE"
-            yield Finding(
-                "detach-pending",
-                Severity.ERROR,
-                table,
-                f"the concurrent detach of {partition.name} was interrupted: its rows are invisible and new ones "
-                f"of its range are refused; a dump would restore it attached",
-                f"run: sa-partman run, or {finalize}" if is_marked(partition.comment) else finalize,
-            )
 
 
 def _inside(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:

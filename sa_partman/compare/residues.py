@@ -162,7 +162,14 @@ def _twins(parent: Anatomy, partition: Anatomy) -> tuple[list[tuple[Column, Colu
     return pairs, gone
 
 
-def outdated(parent: QualifiedName, table: QualifiedName, new: Anatomy, old: Anatomy) -> str:
+def outdated(
+    parent: QualifiedName,
+    table: QualifiedName,
+    new: Anatomy,
+    old: Anatomy,
+    first: tuple[str, ...] = (),
+    last: tuple[str, ...] = (),
+) -> str:
     """
     Why *table*, which was a partition of *parent* once, can't be attached as it is, and the statements that bring it
     up to date; empty when it can.
@@ -170,6 +177,8 @@ def outdated(parent: QualifiedName, table: QualifiedName, new: Anatomy, old: Ana
     Args:
         new: Of *parent*.
         old: Of *table*.
+        first: Statements that come before these.
+        last: Statements that come behind them.
 
     Source: PostgreSQL, ``ALTER TABLE ... ATTACH PARTITION``: the same columns, and every CHECK constraint.
     """
@@ -203,7 +212,7 @@ def outdated(parent: QualifiedName, table: QualifiedName, new: Anatomy, old: Ana
         return ""
     return (
         f"{table} can't be attached as it is: {'; '.join(words)} on {parent} since it was detached; nothing was "
-        f"changed. Bring it up to date: {'; '.join(statements)}"
+        f"changed. Bring it up to date: {'; '.join((*first, *statements, *last))}"
     )
 
 

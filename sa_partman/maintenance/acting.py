@@ -60,7 +60,7 @@ def plans_of(
     adopt: bool = False,
 ) -> tuple[TablePlan, ...]:
     """What a run for *purposes* would do."""
-    plans, keys = planned_all(settings, view, adopt=adopt)
+    plans, keys = planned_all(settings, view, adopt=adopt, repair=repair)
     plans = whole(settings, view.tables, healed(settings, view.tables, plans), repair=repair)
     return settled(settings, (each.only(*purposes) for each in plans), keys)
 

@@ -151,11 +151,13 @@ def _table(
         rows = DataFacts()
     facts = None if view.found is None else around.tables.get(view.found.oid)
     known = Known(rows, facts or TableFacts(), around.lock_table, runways)
+    found: tuple[Finding, ...] = ()
     try:
-        yield from tuple(findings_of(view.declared, view.found, view.situation, due_of(plan), known, asked))
+        found = tuple(findings_of(view.declared, view.found, view.situation, due_of(plan), known, asked))
     except Exception as error:
         yield undecided(view.declared, error)
-    yield from (each for each in plan.findings if each != misfit)
+    yield from found
+    yield from (each for each in plan.findings if each != misfit and each not in found)
 
 
 def _rows(engine: Engine, view: TableView) -> DataFacts | Finding:

@@ -10,16 +10,17 @@ from sqlalchemy import Connection, text
 from sa_partman.catalog import FoundTable, Parent
 from sa_partman.checks.residues import residue_findings
 from sa_partman.compare.residues import Residues, explained
+from sa_partman.ddl.render import sql_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.results import StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import FinalizeDetach
+from sa_partman.plan.actions import AttachPartition, FinalizeDetach
 from sa_partman.plan.heal import index_steps
 from sa_partman.plan.steps import TablePlan
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.locks.pooler import behind_pooler
-from sa_partman.postgres.residues import changed_meanwhile, invalid_indexes, unvalidated
+from sa_partman.postgres.residues import changed_meanwhile, invalid_indexes, outdated_tables, unvalidated
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.steps import invalid_index
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View
@@ -49,15 +50,19 @@ def healed(settings: Settings, views: Sequence[TableView], plans: Sequence[Table
 
 
 def with_reason(settings: Settings, result: StepResult) -> StepResult:
-    """*result*; when its FINALIZE failed because the parent was changed meanwhile, with the statements that heal it."""
+    """*result*; when it failed because a parent was changed while a detach was pending, with what helps."""
     action = result.step.actions[0]
     if not result.failed or not isinstance(action, FinalizeDetach):
         return result
     with connected(settings.engine) as connection:
         pin(connection, CATALOG_LOCK_TIMEOUT)
         changed = changed_meanwhile(connection, [(action.parent, action.partition)])
+        attached = [each for each in result.step.actions if isinstance(each, AttachPartition)][:1]
+        statements = sql_of((action, *attached))
+        pairs = [(each.parent, each.partition) for each in attached if not changed]
+        outdated = tuple(outdated_tables(connection, pairs, statements[:1], statements[1:]))
     why = [explained(parent, partition, changes) for (parent, partition), changes in changed.items()]
-    return replace(result, error="; ".join((result.error, *why)))
+    return replace(result, error="; ".join((result.error, *why, *outdated)))
 
 
 def left_behind(connection: Connection, view: View) -> Iterator[Finding]:

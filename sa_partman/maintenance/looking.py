@@ -44,17 +44,18 @@ def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = (), *, 
     return look(engine, wanted, settings.now, branches, schemas, measured=measured)
 
 
-def planned(view: TableView, *, adopt: bool = False) -> TablePlan:
+def planned(view: TableView, *, adopt: bool = False, repair: bool = False) -> TablePlan:
     """
     What one table needs; nothing when it could not be looked at, or the role may not do it.
 
     Args:
         adopt: See `Maintainer.run`.
+        repair: See `Maintainer.run`.
     """
     if view.unread is not None:
         return TablePlan(view.declared.name, (), (view.unread,))
     try:
-        plan = plan_table(view.declared, view.found, view.situation, handed_over=adopt)
+        plan = plan_table(view.declared, view.found, view.situation, handed_over=adopt, repair=repair)
     except Exception as error:  # in a codec or a callable of the user's: it costs this table, and no other
         return TablePlan(view.declared.name, (), (undecided(view.declared, error),))
     lacking = _lacking(view.found, plan)

@@ -162,7 +162,8 @@ class Maintainer:
 
         Args:
             repair: First make partitions that differ from their table what it is: owner, privileges, row security and
-                policies, replica identity, publications.
+                policies, replica identity, publications. Concurrent detaches of others that were cut off are ended too,
+                and their partitions attached again, unless they are expired.
             adopt: First hand over to retention the partitions that are there and that sa_partman did not make: each
                 gets a mark, so once is enough.
 

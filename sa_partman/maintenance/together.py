@@ -24,18 +24,20 @@ NOWHERE = QualifiedName(None, "")
 Keys = tuple[ForeignKey, ...]
 
 
-def planned_all(settings: Settings, view: View, *, adopt: bool = False) -> tuple[tuple[TablePlan, ...], Keys]:
+def planned_all(
+    settings: Settings, view: View, *, adopt: bool = False, repair: bool = False
+) -> tuple[tuple[TablePlan, ...], Keys]:
     """
     A plan for each table of *view*, in its order; and the foreign keys that tie them, which are read only when
     something is to be removed.
     """
-    plans = tuple(planned(each, adopt=adopt) for each in view.tables)
+    plans = tuple(planned(each, adopt=adopt, repair=repair) for each in view.tables)
     if not any(map(_removes, plans)):
         return plans, ()
     keys = _inbound(settings, view.tables)
     if not keys and not _named(view.tables):
         return plans, keys
-    return tuple(planned(_knowing(each, keys), adopt=adopt) for each in view.tables), keys
+    return tuple(planned(_knowing(each, keys), adopt=adopt, repair=repair) for each in view.tables), keys
 
 
 def settled(settings: Settings, plans: Iterable[TablePlan], keys: Keys) -> tuple[TablePlan, ...]:

@@ -1,37 +1,47 @@
-"""Healing: what interrupted work of ours left behind is ended before anything else; what is not ours is not touched."""
+"""Healing: what interrupted work of ours left behind is ended first; what is not ours, only when it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from sa_partman.catalog import FoundTable, Parent, Partition
-from sa_partman.compare.descend import descend, divides
-from sa_partman.compare.expiry import expiry_of
-from sa_partman.compare.lists import is_active
+from sa_partman.compare.pending import Pending, pending_detaches, pending_finding
 from sa_partman.compare.residues import InvalidIndex
 from sa_partman.compare.situation import Situation
-from sa_partman.marks import is_marked
-from sa_partman.plan.actions import DropInvalidIndex, FinalizeDetach
+from sa_partman.finding import Finding
+from sa_partman.plan.actions import (
+    Action,
+    AttachPartition,
+    DetachPartition,
+    DropInvalidIndex,
+    FinalizeDetach,
+)
 from sa_partman.plan.prune import below_of, dropped
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.spec.declared import DeclaredTable, Level
+from sa_partman.spec.declared import DeclaredTable
 
 
-def heal_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step]:
+def heal_steps(
+    declared: DeclaredTable, found: FoundTable, situation: Situation, *, repair: bool = False
+) -> Iterator[Step | Finding]:
     """
-    The end of each concurrent detach of ours that was cut off.
+    The end of each concurrent detach that was cut off.
 
-    FINALIZE; or the drop at once of a partition that is to be dropped anyway. Nobody sees its rows any more, and a
-    FINALIZE would wait for every older snapshot of the whole database, however idle, where a drop does not.
+    One of ours: FINALIZE; or the drop at once of a partition that is to be dropped anyway. Nobody sees its rows any
+    more, and a FINALIZE would wait for every older snapshot of the whole database, however idle, where a drop does not.
+
+    One of somebody else's: a finding.
+
+    Args:
+        repair: End those too, and attach again what is not expired; nothing of others is dropped.
     """
-    pending = tuple(_pending(found))
-    if not pending:
-        return
-    due = {step.partition: step for step in _due(found, declared.level, found, situation)}
-    for parent, partition in pending:
-        action = FinalizeDetach(parent.name, partition.name)
-        finalize = Step(Purpose.HEAL, found.name, partition.name, partition.bound, (action,))
-        yield due.get(partition.name, finalize)
+    for pending in pending_detaches(declared, found, situation):
+        if pending.ours and not pending.runs:
+            yield _ended(found, pending)
+        elif repair and not pending.runs:
+            yield _repaired(found, pending)
+        else:
+            yield pending_finding(found.name, pending)
 
 
 def index_steps(found: FoundTable, indexes: Iterable[InvalidIndex]) -> Iterator[Step]:
@@ -49,24 +59,38 @@ def index_steps(found: FoundTable, indexes: Iterable[InvalidIndex]) -> Iterator[
             yield Step(Purpose.HEAL, found.name, index.name, None, (action,))
 
 
-def _pending(found: FoundTable) -> Iterator[tuple[Parent, Partition]]:
-    parents: tuple[Parent, ...] = (found, *found.walk())
-    for parent in parents:
-        for partition in parent.partitions:
-            if partition.detach_pending and is_marked(partition.comment):
-                yield parent, partition
+def _ended(found: FoundTable, pending: Pending) -> Step:
+    parent, partition, level, retention = pending.parent, pending.partition, pending.level, pending.retention
+    # A partition of a referenced table can't be dropped while it is attached, and pending it still is.
+    if level is not None and retention is not None and not retention.detaches and not found.referenced:
+        actions = dropped(found, level, parent, partition)
+        return Step(Purpose.DROP, found.name, partition.name, partition.bound, actions, below=below_of(partition))
+    return _step(Purpose.HEAL, found, pending)
 
 
-def _due(found: FoundTable, level: Level, parent: Parent, situation: Situation) -> Iterator[Step]:
-    """The drop of each pending partition that is expired, and that nothing else is to happen to before."""
-    expiry = expiry_of(level, parent, situation)
-    for partition in parent.partitions:
-        retention = expiry(partition) if partition.detach_pending else None
-        # A partition of a referenced table can't be dropped while it is attached, and pending it still is.
-        if retention is not None and not retention.detaches and not found.referenced:
-            actions = dropped(found, level, parent, partition)
-            yield Step(Purpose.DROP, found.name, partition.name, partition.bound, actions, below=below_of(partition))
-        elif (
-            level.below is not None and divides(level.below, partition) and is_active(level, partition.bound, situation)
-        ):
-            yield from _due(found, level.below, partition, descend(level, partition.bound, situation))
+def _repaired(found: FoundTable, pending: Pending) -> Step:
+    """In one transaction, so that nothing stands alone in between that nobody knows."""
+    if pending.retention is not None:
+        return _step(Purpose.REPAIR, found, pending)
+    return _step(Purpose.REPAIR, found, pending, tuple(_attached_again(pending.parent, pending.partition)))
+
+
+def _step(purpose: Purpose, found: FoundTable, pending: Pending, then: tuple[Action, ...] = ()) -> Step:
+    name = pending.partition.name
+    actions = (FinalizeDetach(pending.parent.name, name), *then)
+    return Step(purpose, found.name, name, pending.partition.bound, actions)
+
+
+def _attached_again(parent: Parent, partition: Partition) -> Iterator[Action]:
+    """
+    A branch without its partitions, which follow: see `provision.attached_from_the_top`. A default partition has no
+    rows of it, not even one that was made meanwhile: until FINALIZE its constraint excludes them.
+    """
+    if parent.key is None:
+        return
+    below = [(each.name, each.key, inner) for each in partition.walk() if each.key for inner in each.partitions]
+    for above, key, inner in below:
+        yield DetachPartition(above, inner.name, inner.bound, key)
+    yield AttachPartition(parent.name, partition.name, partition.bound, parent.key)
+    for above, key, inner in below:
+        yield AttachPartition(above, inner.name, inner.bound, key)

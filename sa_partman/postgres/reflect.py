@@ -18,6 +18,7 @@ from sa_partman.marks import mark_of, unmarked
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.known import known_to, may_be_known
 from sa_partman.postgres.queries import PARTITIONS, PRINTED, is_before_15, parents_query
+from sa_partman.postgres.residues import running_detaches
 from sa_partman.spec.declared import DeclaredTable
 
 
@@ -67,7 +68,8 @@ def reflect(
     if divided:
         unsorted = connection.execute(PARTITIONS, {"parents": divided, "ranges": ranges}).all()
         rows = sorted(unsorted, key=itemgetter(1))
-    return _Builder(parents, rows, Bounds(connection, rows), wanted).tables()
+    detaching = running_detaches(connection, (QualifiedName(row[2], row[3]) for row in rows if row[5]))
+    return _Builder(parents, rows, Bounds(connection, rows), wanted, detaching).tables()
 
 
 class Bounds:
@@ -133,8 +135,9 @@ class _Builder:
         rows: Iterable[PartitionRow],
         bounds: Bounds,
         declared: Mapping[QualifiedName, DeclaredTable],
+        detaching: Mapping[QualifiedName, int],
     ) -> None:
-        self.declared, self.bounds = declared, bounds
+        self.declared, self.bounds, self.detaching = declared, bounds, detaching
         self.parents: dict[int, ParentRow] = {}
         self.roots: list[ParentRow] = []
         self.detached: dict[QualifiedName, list[DetachedTable]] = defaultdict(list)
@@ -217,6 +220,8 @@ class _Builder:
                 key = None if parent is None else self._key(parent, hints)
                 strategy = None if parent is None else _STRATEGIES.get(parent.strategy or "")
                 found = replace(found, strategy=strategy, key=key, partitions=self._partitions(oid, key, hints[1:]))
+            if found.detach_pending:
+                found = replace(found, detached_by=self.detaching.get(found.name))
             yield found
 
     @staticmethod

@@ -7,7 +7,7 @@ Whatever there is of it is rare, so the catalogs are filtered first and joined a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -88,6 +88,28 @@ WHERE pg_catalog.pg_partition_root(i.inhparent) = pg_catalog.pg_partition_root(C
 ORDER BY 1, 2, 3, 4
 """)
 
+# Between its two halves it holds no lock on the table, and waits for those who do. A text that the role may not see is
+# NULL, as the state is then; an index that is built waits in the same way.
+_RUNNING = text(r"""
+WITH pending AS (
+    SELECT u.name, i.inhparent, lower(CAST(c.relname AS text)) AS relation
+    FROM unnest(CAST(:names AS text[])) AS u(name)
+    JOIN pg_catalog.pg_inherits i ON i.inhrelid = CAST(pg_catalog.to_regclass(u.name) AS oid) AND i.inhdetachpending
+    JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+)
+SELECT p.name, min(a.pid)
+FROM pending p JOIN pg_catalog.pg_stat_activity a
+    ON a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()
+WHERE CASE WHEN a.state IS NULL
+    THEN NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index x WHERE x.pid = a.pid)
+    ELSE a.state = 'active' AND a.query ~* 'DETACH\s+PARTITION' END
+AND (pg_catalog.strpos(lower(a.query), p.relation) > 0 OR EXISTS (
+    SELECT FROM pg_catalog.pg_locks w JOIN pg_catalog.pg_locks h ON h.virtualtransaction = w.virtualxid
+    WHERE w.pid = a.pid AND w.locktype = 'virtualxid' AND NOT w.granted AND h.locktype = 'relation'
+        AND h.relation = p.inhparent AND h.granted))
+GROUP BY p.name
+""")
+
 Pending = tuple[QualifiedName, QualifiedName]
 """A partitioned table, and its partition whose detach is pending."""
 
@@ -120,6 +142,17 @@ def pending_around(connection: Connection, oid: int) -> tuple[Pending, ...]:
     return tuple((QualifiedName(row[0], row[1]), QualifiedName(row[2], row[3])) for row in rows)
 
 
+def running_detaches(connection: Connection, partitions: Iterable[QualifiedName]) -> dict[QualifiedName, int]:
+    """
+    Those of *partitions*, whose detach is pending, that somebody is detaching right now, each with his backend.
+
+    In the caller's pinned transaction.
+    """
+    names = {name.quoted: name for name in partitions}
+    rows = connection.execute(_RUNNING, {"names": list(names)}) if names else ()
+    return {names[row[0]]: row[1] for row in rows}
+
+
 def changed_meanwhile(connection: Connection, pending: Iterable[Pending]) -> dict[Pending, tuple[Change, ...]]:
     """
     Those of *pending*, parents each with a partition, that can't be finalized here, with what was changed on the
@@ -147,15 +180,32 @@ def require_current(connection: Connection, attached: Iterable[tuple[QualifiedNa
     Raises:
         ExecutionError: A partitioned table was changed since; the message has what brings the other up to date.
     """
+    for why in outdated_tables(connection, attached):
+        raise ExecutionError(why)
+
+
+def outdated_tables(
+    connection: Connection,
+    attached: Iterable[tuple[QualifiedName, QualifiedName]],
+    first: tuple[str, ...] = (),
+    last: tuple[str, ...] = (),
+) -> Iterator[str]:
+    """
+    Why each of *attached* that its parent has left behind can't be attached, with the statements that help.
+
+    Args:
+        first: Statements that come before these.
+        last: Statements that come behind them.
+    """
     pairs = tuple(attached)
     if not pairs:
         return
     known = _anatomies(connection, {name for pair in pairs for name in pair})
     for parent, table in pairs:
         if parent in known and table in known:
-            why = outdated(parent, table, known[parent], known[table])
+            why = outdated(parent, table, known[parent], known[table], first, last)
             if why:
-                raise ExecutionError(why)
+                yield why
 
 
 def _anatomies(connection: Connection, names: Iterable[QualifiedName]) -> dict[QualifiedName, Anatomy]:

@@ -19,11 +19,11 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from sa_partman import AsyncMaintainer
+from sa_partman import AsyncMaintainer, PartitionByRange
 from sa_partman.errors import PartmanError
 from sa_partman.maintenance.results import RunResult
 from tests.support.command import COMMAND, ROOT
-from tests.support.database import sql
+from tests.support.database import new_table, sql, upkeep
 from tests.support.faults import BRISK, OBSERVER, Estate, maintainer, metadata
 from tests.support.invariant import partitions
 
@@ -106,6 +106,26 @@ def work(
         sys.exit(f"{type(error).__name__}: {error}")
     if not result.ok:
         sys.exit(str(result))
+
+
+def repairing(url: str, now: datetime, statement: str) -> None:
+    """``run --repair`` of ``events`` in a process of its own, killed at *statement* or the COMMIT behind FINALIZE."""
+    engine = create_engine(url)
+    table = new_table(PartitionByRange("created_at", interval="1 month", premake=1))
+    begun: list[str] = []
+
+    def before(connection: Any, cursor: Any, text: str, *rest: Any) -> None:
+        begun.extend(["FINALIZE"] * ("FINALIZE" in text))
+        if statement in text:
+            die()
+
+    def commit(connection: Any) -> None:
+        if statement == "COMMIT" and begun:
+            die()
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "commit", commit)
+    upkeep(engine, table, now).run(repair=True)
 
 
 def work_async(

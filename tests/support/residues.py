@@ -35,6 +35,24 @@ def leave_pending(engine: Engine, partition: str, parent: str = "events", *, our
     assert is_pending(engine, partition)
 
 
+@contextmanager
+def detaching(engine: Engine, partition: str, parent: str = "events") -> Iterator[int]:
+    """Its concurrent detach runs during the block, and waits for a reader; the pid."""
+    pids: list[int] = []
+
+    def detach() -> None:
+        with another(engine, isolation_level="AUTOCOMMIT") as other, other.connect() as connection:
+            pids.append(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+            connection.execute(text(f"ALTER TABLE {parent} DETACH PARTITION {partition} CONCURRENTLY"))
+
+    with ThreadPoolExecutor(1) as pool:
+        with holding(engine, f"SELECT * FROM {parent}"):
+            done = pool.submit(detach)
+            assert until(lambda: is_pending(engine, partition))
+            yield pids[0]
+        done.result(20)
+
+
 def is_pending(engine: Engine, partition: str) -> bool | None:
     """None when it is no partition at all."""
     found: bool | None = scalar(

@@ -16,7 +16,11 @@ from sa_partman.maintenance.schedule import Schedule
 @sql_option
 @yes_option
 @limit_option
-@click.option("--repair", is_flag=True, help="First make partitions what their table is: owner, grants, policies.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="First mend: privileges and policies of partitions, detaches of others that were cut off.",
+)
 @click.option("--adopt", is_flag=True, help="First hand partitions that sa-partman did not make over to retention.")
 @every_option
 @listen_option

@@ -8,7 +8,7 @@ has to end it. So it waits for long, no other timeout applies to it, and afterwa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -18,11 +18,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sa_partman.ddl.render import render
 from sa_partman.errors import ExecutionError, LockNotAcquired, ServerUnavailable
-from sa_partman.plan.actions import DetachPartition
+from sa_partman.plan.actions import Action, DetachPartition, FinalizeDetach
 from sa_partman.plan.locks import Lock, LockMode, Place
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected, isolated
 from sa_partman.postgres.locks.persevere import queued
+from sa_partman.postgres.residues import running_detaches
 from sa_partman.postgres.session import act_as, pin
 from sa_partman.postgres.sqlstate import UNDEFINED_TABLE, WRONG_OBJECT_TYPE, first_line, sqlstate
 from sa_partman.postgres.steps.in_step import until_free
@@ -98,6 +99,22 @@ def detach_concurrently(running: Running, step: Step, action: DetachPartition) -
                 wanted=f"ALTER TABLE {action.parent} DETACH PARTITION {action.partition} CONCURRENTLY",
             ) from error
         raise ExecutionError(f"{step.partition}: {first_line(error)}; {_said(action, end)}") from error
+
+
+def require_ended(connection: Connection, actions: Iterable[Action]) -> None:
+    """
+    Raises:
+        LockNotAcquired: A concurrent detach that is to be finalized is still run by somebody; nothing was changed.
+    """
+    wanted = {action.partition: action.parent for action in actions if isinstance(action, FinalizeDetach)}
+    for partition, pid in running_detaches(connection, wanted).items():
+        raise LockNotAcquired(
+            str(wanted[partition]),
+            lock_timeout=0.0,
+            attempts=1,
+            blockers=(f"pid {pid}",),
+            reason=f"the concurrent detach of {partition} still runs",
+        )
 
 
 class End(Enum):

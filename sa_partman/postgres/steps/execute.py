@@ -15,14 +15,21 @@ from sa_partman.bounds.text import describe, parse_bound
 from sa_partman.ddl.render import render
 from sa_partman.errors import ExecutionError, NameTaken, VerificationFailed
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, CreateTable, DetachPartition
+from sa_partman.plan.actions import (
+    Action,
+    AttachPartition,
+    CreatePartition,
+    CreateTable,
+    DetachPartition,
+    FinalizeDetach,
+)
 from sa_partman.plan.batches import MOST, pieces
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.postgres.queries import BOUNDS, NAME_HELD_BY
 from sa_partman.postgres.residues import require_current
 from sa_partman.postgres.sqlstate import FOREIGN_KEY_VIOLATION, first_line, overtaken, sqlstate
 from sa_partman.postgres.steps.branches import Still, TooMany, fitting, remove_in_batches
-from sa_partman.postgres.steps.detach import detach_concurrently, plain_instead
+from sa_partman.postgres.steps.detach import detach_concurrently, plain_instead, require_ended
 from sa_partman.postgres.steps.in_step import at_once, in_step
 from sa_partman.postgres.steps.perform import worker_of
 from sa_partman.postgres.steps.running import Running
@@ -124,6 +131,7 @@ def _transaction(running: Running, steps: tuple[Step, ...], still: Still | None 
         if still is not None:
             still(connection)
         require_unchanged(connection, actions)
+        require_ended(connection, actions)
         apply_actions(connection, actions, steps[0].role if steps[0].purpose is Purpose.PROVISION else None)
 
     try:
@@ -192,7 +200,7 @@ def _verify(connection: Connection, actions: tuple[Action, ...], owner: str | No
 def _attached_again(actions: tuple[Action, ...]) -> Iterator[tuple[QualifiedName, QualifiedName]]:
     """What becomes a partition that these actions neither make nor detach, behind its parent."""
     made = {action.name for action in actions if isinstance(action, CreateTable | CreatePartition)}
-    made |= {action.partition for action in actions if isinstance(action, DetachPartition)}
+    made |= {action.partition for action in actions if isinstance(action, DetachPartition | FinalizeDetach)}
     attached = (action for action in actions if isinstance(action, AttachPartition))
     return ((action.parent, action.partition) for action in attached if action.partition not in made)
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman.errors import LockNotAcquired, OthersTurn, PartmanError
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import FinalizeDetach
-from sa_partman.plan.locks import Lock, locks_of, subjects_of
+from sa_partman.plan.locks import Lock, Place, locks_of, subjects_of
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import isolated
 from sa_partman.postgres.locks.blockers import Holder, Watch, described
@@ -146,6 +146,7 @@ class _Undertaking:
     watch: Watch = field(default_factory=Watch)
     wanted: tuple[Lock, ...] = ()
     strong: bool = False
+    felt: bool = False
     hurried: bool = False
 
     @property
@@ -192,6 +193,7 @@ class _Undertaking:
         if self.inspect is not None:
             self.inspect(connection, around)
         self.strong = any(not lock.mode.gentle for lock in locks)
+        self.felt = any(not lock.mode.gentle and lock.place is not Place.PARTITION for lock in locks)
         if self.strong and self.hurried:
             raise NotAtOnce
         act_as(connection, self.steps[0].role)
@@ -199,7 +201,9 @@ class _Undertaking:
         take(connection, [_target(lock) for lock in lockable], self.patience, self.running.spending)
 
     def working(self, connection: Connection, work: Callable[[Connection], T]) -> T:
-        if any(isinstance(action, FinalizeDetach) for step in self.steps for action in step.actions):
+        actions = tuple(chain.from_iterable(step.actions for step in self.steps))
+        finalizes = any(isinstance(action, FinalizeDetach) for action in actions)
+        if finalizes and not (self.felt and len(actions) > 1):
             # It waits for old snapshots, with nobody behind it.
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(self.patience.gentle * 1000)}ms'")
             return work(connection)

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import Engine, Table
+import signal
 
-from sa_partman import LockPolicy, PartitionByRange, Retention
-from tests.support.database import codes, holding, new_table, outcomes, partitions, relations, sql, upkeep
-from tests.support.residues import SNAPSHOT, is_pending, leave_pending
+import pytest
+from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, Table
+from sqlalchemy.exc import DBAPIError
+
+from sa_partman import LockPolicy, PartitionByHash, PartitionByRange, Retention
+from sa_partman.errors import LockNotAcquired
+from sa_partman.finding import Finding, Severity
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import FinalizeDetach
+from sa_partman.postgres.session import pin
+from sa_partman.postgres.steps.detach import require_ended
+from tests.support.builders import at
+from tests.support.database import (
+    as_role,
+    codes,
+    holding,
+    new_table,
+    outcomes,
+    partitions,
+    relations,
+    role,
+    sql,
+    upkeep,
+)
+from tests.support.killing import process, repairing
+from tests.support.residues import SNAPSHOT, detaching, is_pending, leave_pending
 
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=1)
 DROPPING = MONTHLY.with_(retention=Retention("1 month", then="drop"))
@@ -111,17 +133,166 @@ def test_a_referenced_table_is_finalized(engine: Engine) -> None:
 # -- others'
 
 
-def test_of_somebody_else(engine: Engine) -> None:
-    """Left alone, also when it is due, and reported with the statement that ends it."""
+FINALIZE = 'ALTER TABLE "public"."events" DETACH PARTITION "public"."{}" FINALIZE'
+
+
+def _wrong(engine: Engine, table: Table) -> list[Finding]:
+    return [each for each in upkeep(engine, table, NOW).check() if each.code.startswith("detach-")]
+
+
+@pytest.mark.parametrize("partition", [CURRENT, DUE])
+def test_of_somebody_else(partition: str, engine: Engine) -> None:
+    """Left alone, also when it is due, and never ok: run after run says which statement ends it, as check does."""
     table = _made(engine, DROPPING)
-    leave_pending(engine, DUE, ours=False)
+    leave_pending(engine, partition, ours=False)
+    upkeep(engine, table, NOW).run()
     result = upkeep(engine, table, NOW).run()
-    (found,) = (each for each in upkeep(engine, table, NOW).check() if each.code == "detach-pending")
+    (found,) = _wrong(engine, table)
+
+    assert not result.ok
+    assert not result.steps
+    assert is_pending(engine, partition)
+    assert FINALIZE.format(partition) in found.remedy
+    assert "a dump would restore it attached" in found.message
+    assert found in result.findings
+    assert found in upkeep(engine, table, NOW).plan().findings
+
+
+def test_of_somebody_else_is_repaired(engine: Engine) -> None:
+    """Today's rows are there again, and inserts go on."""
+    table = _made(engine, DROPPING)
+    leave_pending(engine, CURRENT, ours=False)
+    with pytest.raises(DBAPIError, match="no partition of relation"):
+        sql(engine, "INSERT INTO events VALUES (3, '2031-03-06Z')")
+    result = upkeep(engine, table, NOW).run(repair=True)
+    sql(engine, "INSERT INTO events VALUES (3, '2031-03-06Z')")
 
     assert result.ok, str(result)
-    assert is_pending(engine, DUE)
-    assert f'ALTER TABLE "public"."events" DETACH PARTITION "public"."{DUE}" FINALIZE' == found.remedy
-    assert "a dump would restore it attached" in found.message
+    assert is_pending(engine, CURRENT) is False
+    assert [(2,), (3,)] == sql(engine, "SELECT id FROM events WHERE created_at >= '2031-03-01Z' ORDER BY 1")
+    assert [] == _wrong(engine, table)
+    assert not upkeep(engine, table, NOW).run()
+
+
+def test_of_somebody_else_that_is_due_is_only_ended(engine: Engine) -> None:
+    """It is his table now, with its rows, and no run touches it again."""
+    table = _made(engine, DROPPING)
+    leave_pending(engine, DUE, ours=False)
+    result = upkeep(engine, table, NOW).run(repair=True)
+    again = upkeep(engine, table, NOW).run()
+
+    assert result.ok, str(result)
+    assert again.ok, str(again)
+    assert is_pending(engine, DUE) is None
+    assert [(1,)] == sql(engine, f"SELECT id FROM {DUE}")
+
+
+def test_of_somebody_else_with_a_default_of_later(engine: Engine) -> None:
+    """It takes no rows of the range meanwhile, so none have to be moved."""
+    table = _made(engine, MONTHLY.with_(default=True))
+    leave_pending(engine, CURRENT, ours=False)
+    sql(engine, "CREATE TABLE events_default PARTITION OF events DEFAULT")
+    with pytest.raises(DBAPIError, match='"events_default" violates partition constraint'):
+        sql(engine, "INSERT INTO events VALUES (3, '2031-03-06Z')")
+    result = upkeep(engine, table, NOW).run(repair=True)
+
+    assert result.ok, str(result)
+    assert is_pending(engine, CURRENT) is False
+
+
+def test_of_somebody_else_with_partitions_of_its_own(engine: Engine) -> None:
+    """With identity columns, a foreign key and one that refers to it: whole again, and it can be detached later."""
+    spec = MONTHLY.with_(subpartition=PartitionByHash("id", modulus=2))
+    keys = (
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("created_at", DateTime(timezone=True), primary_key=True),
+    )
+    table = new_table(spec, *keys)
+    sql(engine, "CREATE TABLE people (id bigint PRIMARY KEY)")
+    sql(
+        engine,
+        "CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY, created_at timestamptz NOT NULL, "
+        "person bigint REFERENCES people, PRIMARY KEY (id, created_at)) PARTITION BY RANGE (created_at)",
+    )
+    upkeep(engine, table, NOW).run()
+    sql(engine, "INSERT INTO people VALUES (1)")
+    sql(engine, "INSERT INTO events (created_at, person) VALUES ('2031-03-05Z', 1)")
+    sql(engine, "CREATE TABLE notes (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES events)")
+    leave_pending(engine, CURRENT, ours=False)
+    result = upkeep(engine, table, NOW).run(repair=True)
+
+    assert result.ok, str(result)
+    sql(engine, "INSERT INTO events (created_at, person) VALUES ('2031-03-05Z', 1)")
+    assert [(2,)] == sql(engine, "SELECT count(*) FROM events")
+    sql(engine, f"ALTER TABLE events DETACH PARTITION {CURRENT}")
+
+
+@pytest.mark.parametrize("statement", ["FINALIZE", "ATTACH PARTITION", "COMMIT"])
+def test_killed_while_it_repairs(statement: str, engine: Engine) -> None:
+    """One transaction ends the detach and attaches the partition, so there is nothing in between."""
+    table = _made(engine, DROPPING)
+    upkeep(engine, table, NOW).run()
+    leave_pending(engine, CURRENT, ours=False)
+    url = engine.url.render_as_string(hide_password=False)
+    child = process(url, at(NOW), statement, target=repairing)
+    child.join(60)
+    left = is_pending(engine, CURRENT)
+    result = upkeep(engine, table, NOW).run(repair=True)
+
+    assert -signal.SIGKILL == child.exitcode
+    assert left is True
+    assert result.ok, str(result)
+    assert is_pending(engine, CURRENT) is False
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_one_that_still_runs_is_left_alone(hidden: bool, engine: Engine) -> None:
+    """It holds no lock on the table and waits for an old transaction; also where the text of others is hidden."""
+    table = _made(engine, MONTHLY)
+    upkeep(engine, table, NOW).run()
+    with role(engine) as name:
+        for each in ("events", *partitions(engine)):
+            sql(engine, f"ALTER TABLE {each} OWNER TO {name}")
+        with detaching(engine, CURRENT) as pid:
+            looking = as_role(engine, name) if hidden else engine
+            result = upkeep(looking, table, NOW, lock=PATIENCE).run(repair=True)
+            (found,) = _wrong(looking, table)
+            if hidden:
+                looking.dispose()
+
+            assert not result.ok
+            assert not result.steps
+            assert ("detach-running", Severity.ERROR) == (found.code, found.severity)
+            assert f"pid {pid} " in found.message
+            assert is_pending(engine, CURRENT)
+        assert is_pending(engine, CURRENT) is None
+
+
+def test_one_that_runs_since_the_plan_is_left_alone(engine: Engine) -> None:
+    """What the plan saw cut off is looked at again under the locks."""
+    table = _made(engine, MONTHLY)
+    with detaching(engine, CURRENT) as pid, engine.begin() as connection:
+        pin(connection, 1.0)
+        name = QualifiedName("public", CURRENT)
+        finalize = FinalizeDetach(QualifiedName("public", str(table.name)), name)
+
+        with pytest.raises(LockNotAcquired, match=f"{CURRENT} still runs; nothing was changed. Held by: pid {pid}"):
+            require_ended(connection, (finalize,))
+
+
+@pytest.mark.parametrize("change", ["ADD COLUMN DEFAULT", "ADD CHECK"])
+def test_of_somebody_else_and_the_parent_was_changed(change: str, engine: Engine, server_major: int) -> None:
+    """It can't be attached as it is: the message has the statements; before 18 they make it a partition again."""
+    table = _made(engine, MONTHLY)
+    leave_pending(engine, CURRENT, ours=False)
+    sql(engine, CHANGES[change])
+    result = upkeep(engine, table, NOW).run(repair=True)
+    (failed,) = (each for each in result.steps if each.failed)
+
+    assert is_pending(engine, CURRENT)
+    for statement in _statements(failed.error):
+        sql(engine, statement.replace(":", r"\:"))
+    assert (None if server_major >= 18 else False) is is_pending(engine, CURRENT)
 
 
 def test_check_names_the_command_for_ours(engine: Engine) -> None:

@@ -158,7 +158,7 @@ def test_a_pending_detach() -> None:
         if each.code == "detach-pending"
     )
 
-    assert 'ALTER TABLE "public"."events" DETACH PARTITION "public"."events_p20260101" FINALIZE' == finding.remedy
+    assert 'ALTER TABLE "public"."events" DETACH PARTITION "public"."events_p20260101" FINALIZE' in finding.remedy
 
 
 def test_a_default_partition_that_nobody_declared() -> None:

@@ -6,14 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from sa_partman import PartitionByRange
+from sa_partman import PartitionByHash, PartitionByRange
+from sa_partman.bounds.bound import HashBound
 from sa_partman.catalog import Partition
 from sa_partman.compare.residues import InvalidIndex
 from sa_partman.compare.situation import Situation
+from sa_partman.finding import Finding, Severity
 from sa_partman.marks import marked
-from sa_partman.plan.actions import DropInvalidIndex, DropPartition, FinalizeDetach
+from sa_partman.plan.actions import (
+    AttachPartition,
+    DetachPartition,
+    DropInvalidIndex,
+    DropPartition,
+    FinalizeDetach,
+)
 from sa_partman.plan.heal import heal_steps, index_steps
-from sa_partman.plan.steps import Purpose
+from sa_partman.plan.steps import Purpose, Step
 from sa_partman.plan.table import plan_table
 from sa_partman.spec.retention import Retention
 from tests.support.builders import EVENTS, at, declare, found, partition, span
@@ -31,7 +39,8 @@ def _pending(name: str = "old", *, ours: bool = True) -> Partition:
 def _steps(retention: Retention | None, each: Partition, *, referenced: bool = False) -> list[tuple[Purpose, type]]:
     declared = declare(MONTHLY.with_(retention=retention))
     table = replace(found(declared, each, partition("now", CURRENT, 3)), referenced=referenced)
-    return [(step.purpose, type(step.actions[0])) for step in heal_steps(declared, table, NOW)]
+    steps = (each for each in heal_steps(declared, table, NOW) if isinstance(each, Step))
+    return [(step.purpose, type(step.actions[0])) for step in steps]
 
 
 @pytest.mark.parametrize(
@@ -54,8 +63,68 @@ def test_of_a_referenced_table() -> None:
     assert [(Purpose.HEAL, FinalizeDetach)] == _steps(Retention("1 month", then="drop"), _pending(), referenced=True)
 
 
-def test_of_somebody_else() -> None:
-    assert [] == _steps(Retention("1 month", then="drop"), _pending(ours=False))
+def _foreign(
+    retention: Retention | None, *, repair: bool = False, by: int | None = None, ours: bool = False
+) -> list[Step | Finding]:
+    declared = declare(MONTHLY.with_(retention=retention))
+    pending = replace(_pending(ours=ours), detached_by=by)
+    return list(heal_steps(declared, found(declared, pending), NOW, repair=repair))
+
+
+@pytest.mark.parametrize("retention", [None, Retention("1 month", then="drop")])
+def test_of_somebody_else(retention: Retention | None) -> None:
+    """Whatever the retention, its rows are invisible, and that is an error; nothing is done about it."""
+    (finding,) = _foreign(retention)
+
+    assert isinstance(finding, Finding)
+    assert ("detach-pending", Severity.ERROR) == (finding.code, finding.severity)
+    assert "sa-partman run --repair" in finding.remedy
+
+
+def test_of_somebody_else_and_repaired() -> None:
+    """Ended and attached again in one transaction; what is expired is ended, and never dropped."""
+    (again,) = _foreign(Retention("1 year", then="drop"), repair=True)
+    (expired,) = _foreign(Retention("1 month", then="drop"), repair=True)
+
+    assert isinstance(again, Step)
+    assert [FinalizeDetach, AttachPartition] == [type(each) for each in again.actions]
+    assert isinstance(expired, Step)
+    assert [FinalizeDetach] == [type(each) for each in expired.actions]
+
+
+def test_of_somebody_else_with_partitions_of_its_own() -> None:
+    """Attached from the top, so that 17 and 18 give all of the branch the same identity columns."""
+    spec = MONTHLY.with_(subpartition=PartitionByHash("id", modulus=1))
+    declared = declare(spec)
+    assert declared.level.below is not None
+    leaf = partition("leaf", HashBound(1, 0), 7)
+    branch = replace(_pending(ours=False), kind="p", strategy="HASH", key=declared.level.below.key, partitions=(leaf,))
+    (step,) = heal_steps(declared, found(declared, branch), NOW, repair=True)
+
+    assert isinstance(step, Step)
+    assert [
+        (FinalizeDetach, "old"),
+        (DetachPartition, "leaf"),
+        (AttachPartition, "old"),
+        (AttachPartition, "leaf"),
+    ] == [(type(each), each.partition.name) for each in step.actions]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("retention", "ours", "severity"),
+    [
+        (None, False, Severity.ERROR),
+        (Retention("1 month", then="drop"), False, Severity.INFO),
+        (None, True, Severity.INFO),
+    ],
+)
+def test_one_that_still_runs(retention: Retention | None, ours: bool, severity: Severity) -> None:
+    """It is left to whoever runs it, repaired or not; and it is an error when it takes away what is to be kept."""
+    (finding,) = _foreign(retention, repair=True, by=4711, ours=ours)
+
+    assert isinstance(finding, Finding)
+    assert ("detach-running", severity) == (finding.code, finding.severity)
+    assert "4711" in finding.message
 
 
 def test_nothing_to_heal() -> None:

@@ -1,0 +1,77 @@
+"""Detaches that are pending."""
+
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import FinalizeDetach
+from sa_partman.postgres.session import pin
+from sa_partman.postgres.steps.detach import require_ended
+from tests.remedies.row import Box, Meant, Row, check
+from tests.remedies.rows.models import EVENTS
+from tests.support.builders import at
+from tests.support.residues import detaching, leave_pending
+
+CURRENT = "events_p20300601"
+DETACH = f"ALTER TABLE public.events DETACH PARTITION public.{CURRENT}"
+
+
+_MIGRATION = (
+    "op.create_partition('old', 'events', lower='2000-01-01 00:00:00+00:00', upper='2000-02-01 00:00:00+00:00')"
+)
+
+
+def _later(box: Box) -> None:
+    box.now = at("2030-09-15")
+
+
+def _check_meanwhile(box: Box) -> str:
+    with detaching(box.engine, CURRENT):
+        return check(box)
+
+
+def _finalize_meanwhile(box: Box) -> None:
+    with detaching(box.engine, CURRENT), box.engine.begin() as connection:
+        pin(connection, 1.0)
+        parent, partition = QualifiedName("public", "events"), QualifiedName("public", CURRENT)
+        require_ended(connection, (FinalizeDetach(parent, partition),))
+
+
+PENDING = (
+    Row(
+        "detach-pending: the concurrent detach of … was interrupted: its rows are invisible and new ones of its range "
+        "are refused; a dump would restore it attached -> attach it again with: sa-partman run --repair, or end the "
+        "detach: …",
+        ("sa-partman run --repair", f"{DETACH} FINALIZE"),
+        EVENTS,
+        (Box.create, lambda box: leave_pending(box.engine, CURRENT, ours=False)),
+    ),
+    Row(
+        "detach-pending: the concurrent detach of … was interrupted: its rows are invisible and new ones of its range "
+        "are refused; a dump would restore it attached -> run: sa-partman run, or …",
+        ("sa-partman run", f"{DETACH} FINALIZE"),
+        EVENTS,
+        (Box.create, lambda box: leave_pending(box.engine, CURRENT)),
+    ),
+    Row(
+        "it is expired; end the detach with: sa-partman run --repair, or ALTER TABLE",
+        ("sa-partman run --repair", f"{DETACH} FINALIZE"),
+        EVENTS.replace("premake=2", 'premake=2, retention=Retention("2 months", then="detach")'),
+        (Box.create, lambda box: leave_pending(box.engine, CURRENT, ours=False), _later),
+    ),
+    Row(
+        "detach-running: pid … is detaching … concurrently, and waits for older transactions: … -> wait for its end; "
+        "or SELECT pg_cancel_backend(…), then: sa-partman run --repair",
+        (Meant("SELECT 1"),),
+        EVENTS,
+        (Box.create,),
+        attempt=_check_meanwhile,
+    ),
+    Row("the concurrent detach of … still runs", models=EVENTS, given=(Box.create,), attempt=_finalize_meanwhile),
+    Row(
+        "…: the concurrent detach of … from … was interrupted and is pending; nothing was changed. End it first: "
+        "sa-partman run --repair, or ALTER TABLE … DETACH PARTITION … FINALIZE",
+        ("sa-partman run --repair", f"{DETACH} FINALIZE"),
+        EVENTS,
+        (Box.create, lambda box: leave_pending(box.engine, CURRENT, ours=False)),
+        attempt=_MIGRATION,
+        again=_MIGRATION,
+    ),
+)
