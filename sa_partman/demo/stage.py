@@ -71,7 +71,7 @@ class Stage:
 
         Args:
             at: The clock of a migration.
-            quiet: Keep its output to ourselves.
+            quiet: Show its output only if it fails.
 
         Raises:
             CommandFailed: It did not end with 0.
@@ -92,10 +92,13 @@ class Stage:
             text=True,
             encoding="utf-8",
         ) as process:
-            if process.stdout is not None:
-                self.say(*(line.rstrip() for line in process.stdout if not quiet and not line.startswith(NOISE)))
+            lines = [line.rstrip() for line in process.stdout or () if not line.startswith(NOISE)]
+        if process.returncode or not quiet:
+            self.say(*lines)
         if process.returncode:
-            raise CommandFailed(f"{command} {' '.join(arguments)}: exit code {process.returncode}")
+            raise CommandFailed(
+                f"{command} {' '.join(arguments)} ended with exit code {process.returncode}; it said why above"
+            )
 
 
 def _quoted(argument: str) -> str:

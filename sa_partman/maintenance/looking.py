@@ -39,7 +39,9 @@ def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = (), *, 
     wanted = tuple(each.declared for each in placed)
     branches = {table.name: typed(table, paths) for table in wanted if paths and takes_paths(table)}
     if paths and not branches:
-        raise DeclarationError("tenants= were given, and none of the tables has a level of tenants or list values")
+        raise DeclarationError(
+            "tenants= were given, and no table has a level of tenants or list values; leave them out"
+        )
     schemas = {each.declared.name: each.schemas for each in placed if each.schemas}
     return look(engine, wanted, settings.now, branches, schemas, measured=measured)
 
@@ -78,7 +80,7 @@ def undecided(table: DeclaredTable, error: Exception) -> Finding:
         Severity.ERROR,
         str(table.name),
         f"{table.name} can't be planned: {said}; nothing was changed",
-        "put the declaration right; the other tables were not affected",
+        "fix the declaration; the other tables were not affected",
     )
 
 

@@ -34,7 +34,8 @@ def typed(declared: DeclaredTable, paths: Iterable[tuple[Any, ...]]) -> tuple[Pa
     for path in given:
         if len(path) > len(takers):
             raise DeclarationError(
-                f"{declared.name} has {len(takers)} levels of tenants, and {path!r} names more; nothing was changed"
+                f"{declared.name} takes {len(takers)} tenants, one for each of its levels that has them, and {path!r} "
+                f"has more; nothing was changed"
             )
     return tuple(
         tuple(_value(declared, each, level) for each, level in zip(path, takers, strict=False)) for path in given
@@ -47,7 +48,9 @@ def _value(declared: DeclaredTable, value: Any, level: Level) -> Any:
         read = value_of(value, type) if isinstance(value, str) else value
         return fitted(read, type, null=isinstance(level, ListLevel))
     except ValueError:
-        raise DeclarationError(f"{declared.name}: the tenant {value!r} is no {type.sql}; nothing was changed") from None
+        raise DeclarationError(
+            f"{declared.name}: the tenant {value!r} is not of type {type.sql}; nothing was changed"
+        ) from None
 
 
 def _takes(level: Level) -> bool:

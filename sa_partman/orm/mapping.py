@@ -63,7 +63,9 @@ def _require_another_way(class_: type, table: Any) -> None:
     """A ``Partitioned`` class without ``__partition__`` has its declaration on the table, or on a mapped base class."""
     declared = isinstance(table, Table) and spec_of(table) is not None
     if issubclass(class_, Partitioned) and not declared and not _inherits(class_):
-        raise DeclarationError(f"{class_.__name__} is Partitioned and says not how: set __partition__ on it")
+        raise DeclarationError(
+            f"{class_.__name__} is Partitioned and has no __partition__; set it, such as PartitionByHash(...)"
+        )
 
 
 def _inherits(class_: type) -> bool:

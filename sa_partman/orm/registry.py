@@ -53,7 +53,8 @@ def settle(table: Table) -> None:
     written = table.dialect_options["postgresql"].get("partition_by")
     if written is not None and _words(written) != _words(wanted):
         raise DeclarationError(
-            f"{table.fullname}: postgresql_partition_by={written!r} contradicts {spec!r}; remove the former"
+            f"{table.fullname}: postgresql_partition_by={written!r} contradicts {spec!r}; remove "
+            f"postgresql_partition_by"
         )
     table.dialect_kwargs[PARTITION_BY] = wanted
 
@@ -79,8 +80,7 @@ def spec_of(table: Table) -> PartitionSpec | None:
 def declared(table: Table) -> DeclaredTable:
     """The declaration of *table*, which must have one, bound to its types."""
     spec = spec_of(table)
-    if spec is None:
-        raise DeclarationError(f"{table.fullname} has no declaration; set __partition__ on its class")
+    assert spec is not None, table.fullname
     columns = {column.key: ColumnType(column.name, key_type(column)) for column in table.columns}
     return bind(QualifiedName(table.schema, table.name), spec, columns)
 

@@ -56,7 +56,9 @@ class PartitionSpec:
                     f"{type(self).__name__}({item!r}): a partition key is a column's name or a KeyExpression"
                 )
         if subpartition is not None and not isinstance(subpartition, PartitionSpec):
-            raise DeclarationError(f"subpartition={subpartition!r} is not a declaration such as PartitionByHash(...)")
+            raise DeclarationError(
+                f"subpartition={subpartition!r} is no declaration; write one, such as PartitionByHash(...)"
+            )
         self._set(key=key, default=bool(default), name=name, unlogged=bool(unlogged), subpartition=subpartition)
 
     def _set(self, **values: Any) -> None:

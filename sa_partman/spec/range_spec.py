@@ -128,7 +128,12 @@ def _interval(value: str | int | timedelta | Interval) -> Interval | int:
 def _retention(rule: RetentionRule | None, default: bool) -> RetentionRule | None:
     if isinstance(rule, str):
         raise DeclarationError(f"retention={rule!r}: write retention=Retention({rule!r}, then='detach')")
-    each = rule.values() if isinstance(rule, Mapping) else (rule,)
+    each = tuple(rule.values()) if isinstance(rule, Mapping) else (rule,)
+    if any(one is not None and not isinstance(one, Retention) and not callable(rule) for one in each):
+        raise DeclarationError(
+            f"retention={rule!r}: write retention=Retention('14 months', then='detach'), a mapping of tenants to such "
+            f"rules, or a callable that returns one"
+        )
     if default and any(isinstance(one, Retention) and one.concurrently for one in each):
         raise DeclarationError(
             "default=True and Retention(concurrently=True) exclude each other: PostgreSQL refuses DETACH ... "

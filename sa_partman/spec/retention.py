@@ -117,7 +117,7 @@ def _satellites(names: Iterable[str]) -> tuple[str, ...]:
         raise DeclarationError(f"Retention(satellites={names!r}): write satellites=({names!r},)")
     found = tuple(names)
     if not all(found):
-        raise DeclarationError(f"Retention(satellites={found!r}): these are the names of tables")
+        raise DeclarationError(f"Retention(satellites={found!r}): write the names of tables")
     return found
 
 
@@ -156,7 +156,9 @@ def retention_of(rule: RetentionRule | None, tenant: object) -> Retention | None
     try:
         answer = rule(tenant)
     except Exception as error:
-        raise DeclarationError(f"retention={rule!r} failed for the tenant {tenant!r}: {error!r}") from error
+        raise DeclarationError(
+            f"retention={rule!r} failed for the tenant {tenant!r}: {error!r}; correct it, or return None"
+        ) from error
     if answer is None or isinstance(answer, Retention):
         return answer
     raise DeclarationError(f"retention={rule!r} gave {answer!r} for the tenant {tenant!r}; return a Retention, or None")

@@ -47,7 +47,7 @@ def tenant_source(argument: Any) -> TenantSource:
         raise DeclarationError(f"values={argument!r}: write a list of values, or a mapping of labels to values")
     if isinstance(argument, Mapping):
         if len({str(label) for label in argument}) < len(argument):
-            raise DeclarationError(f"values={argument!r}: two labels read alike; give each a text of its own")
+            raise DeclarationError(f"values={argument!r}: two labels are the same text; give each its own")
         frozen = {str(label): _values(label, values) for label, values in argument.items()}
         return TenantSource(_Labels(frozen), _unique(tuple(frozen.items())), literal=True)
     if not callable(argument) and isinstance(argument, Iterable):
@@ -75,7 +75,9 @@ def _values(label: object, values: Any) -> tuple[Any, ...]:
         raise DeclarationError(f"values={{{label!r}: {values!r}}}: write the values of a label as a list")
     found = tuple(map(plain_value, values))
     if not found:
-        raise DeclarationError(f"the label {label!r} has no values; PostgreSQL has no empty list partition")
+        raise DeclarationError(
+            f"the label {label!r} has no values, and PostgreSQL has no empty list partition; remove it"
+        )
     return found
 
 
@@ -84,7 +86,7 @@ def _unique(labelled: Labelled) -> Labelled:
     for label, values in labelled:
         for value in values:
             if value in seen:
-                raise DeclarationError(f"the value {value!r} stands in {seen[value]!r} and again in {label!r}")
+                raise DeclarationError(f"the value {value!r} is in {seen[value]!r} and in {label!r}; remove one")
             seen[value] = label
     return labelled
 

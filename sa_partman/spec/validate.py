@@ -97,7 +97,10 @@ _UNCOMPARABLE = frozenset({"json", "xml", "point", "line", "lseg", "box", "path"
 def _column_can_be_a_key(item: str, table: TableFacts) -> None:
     column = table.columns[item]
     if column.generated:
-        raise _fail(table, f"{item!r} is a generated column, which PostgreSQL takes in no partition key; store it")
+        raise _fail(
+            table,
+            f"{item!r} is a generated column, which PostgreSQL takes in no partition key; make it an ordinary column",
+        )
     if column.type.sql in _UNCOMPARABLE:
         raise _fail(
             table,
@@ -150,7 +153,9 @@ def _interval_fits(level: RangeSpec, label: str, kind: KeyType, table: TableFact
     elif codec is None:
         raise _fail(table, _needs_codec(where, kind.family, level.interval))
     elif kind.family not in codec.families:
-        raise _fail(table, f"{codec!r} can't live in {where}; it needs {' or '.join(sorted(codec.families))}")
+        raise _fail(
+            table, f"{codec!r} does not fit {where}; it needs a column of type {' or '.join(sorted(codec.families))}"
+        )
     resolution = timedelta(days=1) if kind.family is Family.DATE else codec.resolution if codec else _MICROSECOND
     _resolution_fits(level.interval, resolution, where, table)
     _start_fits(level, table)
@@ -212,7 +217,7 @@ def _values_fit(item: str, source: TenantSource, table: TableFacts, *, null: boo
             except ValueError as error:
                 raise _fail(table, f"{item!r} ({column.type.sql}), label {label!r}: {error}") from error
             if value is None and not null:
-                raise _fail(table, f"{item!r}: NULL can't be a tenant, because no range takes it")
+                raise _fail(table, f"{item!r}: None can't be a tenant, because no range takes a NULL; leave it out")
             if column.labels is not None and value is not None and value not in column.labels:
                 raise _fail(
                     table,

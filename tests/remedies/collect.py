@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -24,6 +24,9 @@ INTERNAL = {"InTheWay", "NotAtOnce", "NotGranted", "StallSpent", "TooMany"}
 
 WORDS = 12
 """Letters of its own without which a template only passes on what others say."""
+
+FORMS = 40
+"""Of more texts than these a part of another message is a hole: they are somebody's, and not chosen here."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = Function | None
@@ -112,7 +115,7 @@ class Product:
             for node, expression in self._messages(source):
                 for text in self._forms(source, expression, source.scopes[node], ()):
                     short = re.sub(f"{HOLE}+", HOLE, text)
-                    if len(re.sub(r"\W", "", short)) >= WORDS:
+                    if _letters(short) >= WORDS:
                         found.setdefault(short, Template(f"{source.name}:{expression.lineno}", short))
         return list(found.values())
 
@@ -138,6 +141,8 @@ class Product:
         if node in seen or len(seen) > 12:
             return [HOLE]
 
+        given = [] if scope is None else [each.arg for each in (*scope.args.args, *scope.args.kwonlyargs)]
+
         def of(inner: ast.expr) -> list[str]:
             return self._forms(source, inner, scope, (*seen, node))
 
@@ -145,7 +150,8 @@ class Product:
             case ast.Constant(value=str(text)):
                 return [text]
             case ast.JoinedStr(values=values):
-                return ["".join(str(each.value) if isinstance(each, ast.Constant) else HOLE for each in values)]
+                own = "".join(str(each.value) if isinstance(each, ast.Constant) else HOLE for each in values)
+                return [own] if _letters(own) >= WORDS else _joined([_part(each, given, of) for each in values])
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return ["".join(both) for both in product(of(left), of(right))]
             case ast.IfExp(body=body, orelse=orelse):
@@ -221,6 +227,28 @@ class Product:
                 if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                     found[node.targets[0].id].append(node.value)
         return found
+
+
+def _part(node: ast.expr, given: list[str], of: Callable[[ast.expr], list[str]]) -> list[str]:
+    """The texts that a part of an f-string may be which only passes on what callers write."""
+    match node:
+        case ast.Constant(value=value):
+            return [str(value)]
+        case ast.FormattedValue(value=ast.Name(id=name) as inner, conversion=-1, format_spec=None) if name in given:
+            return of(inner)
+    return [HOLE]
+
+
+def _letters(text: str) -> int:
+    """Of its words; the call that a message is about, such as ``op.create_partition(…, ...)``, has none."""
+    words = re.findall(r"\w+", re.sub(r"[\w.…]+\([…\W]*\)", "", text))
+    return sum(map(len, words)) if len(words) > 1 else 0
+
+
+def _joined(parts: list[list[str]]) -> list[str]:
+    """Every text of *parts*; one with a hole, where there are too many."""
+    few = [part if len(part) <= FORMS else [HOLE] for part in parts]
+    return ["".join(chosen) for chosen in product(*few)]
 
 
 def _returns(function: Function) -> Iterator[ast.Return]:

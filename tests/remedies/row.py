@@ -56,6 +56,12 @@ class Models(Meant):
     __slots__ = ()
 
 
+class Imported(Models):
+    """The models, changed and imported: what is wrong with a declaration is said then."""
+
+    __slots__ = ()
+
+
 class Failed(Exception):
     """A step ended otherwise than well; with all that it printed."""
 
@@ -159,7 +165,7 @@ class Box:
             return str(step(self) or "")
         if isinstance(step, Models):
             self.models(step)
-            return ""
+            return str(self.metadata if isinstance(step, Imported) else "")
         if step.startswith("sa-partman "):
             return self._command(shlex.split(step)[1:])
         if step.startswith("alembic "):
@@ -236,6 +242,7 @@ class Row:
         attempt: What then prints the message.
         again: What succeeds, or no longer prints it, afterwards; None: what is typed stands in its place.
         since: The oldest major version on which the state can be had.
+        server: Whether it needs one.
     """
 
     says: str
@@ -245,6 +252,7 @@ class Row:
     attempt: Step = check
     again: Step | None = check
     since: int = 14
+    server: bool = True
 
     @property
     def name(self) -> str:
@@ -274,6 +282,11 @@ class Row:
             return box.do(step)
         except Exception as error:
             return str(error)
+
+
+def declared(says: str, wrong: str, *right: str) -> Row:
+    """Models that can't be imported as they are written."""
+    return Row(says, tuple(map(Imported, right)), attempt=Imported(wrong), again=None, server=False)
 
 
 @contextmanager

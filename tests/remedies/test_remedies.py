@@ -19,10 +19,11 @@ NOT_YET = frozenset((Path(__file__).parent / "not_yet.txt").read_text().splitlin
 """Messages that have no row yet, as `Product.templates()` has them; the list only gets shorter."""
 
 
-def _stories() -> list[object]:
+def _stories(*, server: bool) -> list[object]:
     return [
         pytest.param(row, way, id=f"{row.name}-{number}")
         for row in ROWS
+        if row.server is server
         for number, way in enumerate(row.ways or (None,))
     ]
 
@@ -42,7 +43,12 @@ def test_no_message_has_two_rows() -> None:
     assert [] == [each for each in says if says.count(each) > 1]
 
 
-@pytest.mark.parametrize(("row", "way"), _stories())
+@pytest.mark.parametrize(("row", "way"), _stories(server=False))
+def test_what_it_says_is_typed_and_works_without_a_server(row: Row, way: Way | None, tmp_path: Path) -> None:
+    row.play(Box("postgresql+psycopg://nobody@127.0.0.1:1/nothing", tmp_path), way)
+
+
+@pytest.mark.parametrize(("row", "way"), _stories(server=True))
 def test_what_it_says_is_typed_and_works(
     row: Row, way: Way | None, engine: Engine, server_major: int, tmp_path: Path
 ) -> None:

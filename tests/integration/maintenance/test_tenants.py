@@ -112,7 +112,7 @@ def test_tenants_of_a_table_that_has_none(engine: Engine, tenants: list[Any]) ->
     table = new_table(PartitionByRange("created_at", interval="1 month"))
     table.create(engine)
 
-    with pytest.raises(DeclarationError, match="none of the tables"):
+    with pytest.raises(DeclarationError, match="no table has a level of tenants"):
         upkeep(engine, table).provision(tenants=tenants)
 
 

@@ -58,6 +58,20 @@ CONVERSIONS = (
         (PLAIN, stopped, "DROP SCHEMA sa_partman CASCADE"),
     ),
     Row(
+        "public.events: taking back the step 'parent' failed: cannot drop table public.events_pnew because other "
+        "objects depend on it DETAIL: view public.v depends on table public.events_pnew; the steps before it stay. Go "
+        "on with --resume, or take everything back with --abort. Until then it holds: promise [MINVALUE, 2030-07-01) "
+        "for new rows.",
+        (
+            (Meant("DROP VIEW v"), Meant("sa-partman convert public.events --resume --yes")),
+            (Meant("DROP VIEW v"), Meant("sa-partman convert public.events --abort --yes")),
+        ),
+        EVENTS,
+        (PLAIN, stopped, "CREATE VIEW v AS SELECT * FROM events_pnew"),
+        "sa-partman convert public.events --abort --yes",
+        None,
+    ),
+    Row(
         "op.batch_alter_table('events'): it is partitioned, and would be made anew as a plain table, and dropped; "
         "nothing was changed. Leave recreate='always' out: PostgreSQL alters the table in place.",
         (Meant(batch("")),),

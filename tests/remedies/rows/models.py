@@ -24,3 +24,11 @@ def later(now: str) -> Callable[[Box], None]:
         box.now = at(now)
 
     return move
+
+
+ORDERS = """
+class Order(Partitioned, Base):
+    __tablename__ = "orders"
+    __partition__ = PartitionByList("country", values=["de", "fr"])
+    country: Mapped[str] = mapped_column(primary_key=True)
+"""

@@ -403,7 +403,7 @@ def test_joined_inheritance() -> None:
 
 def test_partitioned_without_saying_how() -> None:
     """The mixin without ``__partition__`` is a slip, and the message says what is missing."""
-    with pytest.raises(DeclarationError, match="Event is Partitioned and says not how: set __partition__"):
+    with pytest.raises(DeclarationError, match="Event is Partitioned and has no __partition__; set it"):
 
         class Event(Partitioned, new_base()):  # type: ignore[misc]
             __tablename__ = "events"

@@ -525,7 +525,7 @@ def test_a_label_that_is_called_default() -> None:
 
 def test_labels_that_read_alike() -> None:
     """One would silently replace the other."""
-    with refused("two labels read alike"):
+    with refused("two labels are the same text"):
         PartitionByList("kind", values={1: ["a"], "1": ["b"]})
 
 
