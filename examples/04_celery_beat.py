@@ -14,8 +14,7 @@ from celery.schedules import crontab
 from sqlalchemy import BigInteger, DateTime, Identity, NullPool, create_engine, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from sa_partman import Maintainer, PartitionByRange, Partitioned, Retention
-from sa_partman.errors import MaintainerBusy
+from sa_partman import Maintainer, MaintainerBusy, PartitionByRange, Partitioned, Retention
 
 
 class Base(DeclarativeBase):

@@ -1,6 +1,7 @@
 """PostgreSQL partitioning for SQLAlchemy and Alembic, from one declaration on the model."""
 
 from importlib import import_module as _import_module
+from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING, Any
 
 from sa_partman.codecs import ULID, Codec, Epoch, Snowflake, UUIDv7
@@ -16,54 +17,201 @@ from sa_partman.spec.retention import Retention
 from sa_partman.version import __version__
 
 if TYPE_CHECKING:
-    from sa_partman.errors import Veto
-    from sa_partman.events.step import StepEvent
-    from sa_partman.maintenance.converter import Converter
+    from sa_partman.checks.status import PartitionStatus, State, TableStatus
+    from sa_partman.errors import (
+        CatalogError,
+        ConfigurationError,
+        ConversionPending,
+        ConversionRefused,
+        DeclarationError,
+        ExclusionLost,
+        ExecutionError,
+        LockNotAcquired,
+        MaintainerBusy,
+        MissingDependency,
+        MissingPrivilege,
+        NameTaken,
+        OthersTurn,
+        ReadOnlyServer,
+        Refused,
+        ServerUnavailable,
+        UnreadableBound,
+        VerificationFailed,
+        Veto,
+    )
+    from sa_partman.events.step import StepEvent, When
+    from sa_partman.finding import Finding, Severity
+    from sa_partman.maintenance.archives import Archived
+    from sa_partman.maintenance.converter import Conversion, Converter, Estimate, Interrupted, Progress
+    from sa_partman.maintenance.fleet import Answer, Fleet
     from sa_partman.maintenance.maintainer import Maintainer
     from sa_partman.maintenance.maintainer_async import AsyncMaintainer
+    from sa_partman.maintenance.reporting import Report
+    from sa_partman.maintenance.restoring import Restored
+    from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
+    from sa_partman.maintenance.serving import Service
+    from sa_partman.maintenance.serving_async import AsyncService
+    from sa_partman.names import QualifiedName
+    from sa_partman.observe.health import Health
+    from sa_partman.observe.log import JsonFormatter
     from sa_partman.orm.inserts import UnbatchedInserts
+    from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
+    from sa_partman.plan.steps import Step
     from sa_partman.ports.hook import Hook, after, before
 
-_SERVICES = {
-    "AsyncMaintainer": "sa_partman.maintenance.maintainer_async",
-    "Converter": "sa_partman.maintenance.converter",
-    "Hook": "sa_partman.ports.hook",
-    "Maintainer": "sa_partman.maintenance.maintainer",
-    "StepEvent": "sa_partman.events.step",
-    "UnbatchedInserts": "sa_partman.orm.inserts",
-    "Veto": "sa_partman.errors",
-    "after": "sa_partman.ports.hook",
-    "before": "sa_partman.ports.hook",
+_HOMES = {
+    "sa_partman.checks.status": (
+        "PartitionStatus",
+        "State",
+        "TableStatus",
+    ),
+    "sa_partman.errors": (
+        "CatalogError",
+        "ConfigurationError",
+        "ConversionPending",
+        "ConversionRefused",
+        "DeclarationError",
+        "ExclusionLost",
+        "ExecutionError",
+        "LockNotAcquired",
+        "MaintainerBusy",
+        "MissingDependency",
+        "MissingPrivilege",
+        "NameTaken",
+        "OthersTurn",
+        "ReadOnlyServer",
+        "Refused",
+        "ServerUnavailable",
+        "UnreadableBound",
+        "VerificationFailed",
+        "Veto",
+    ),
+    "sa_partman.events.step": (
+        "StepEvent",
+        "When",
+    ),
+    "sa_partman.finding": (
+        "Finding",
+        "Severity",
+    ),
+    "sa_partman.maintenance.archives": ("Archived",),
+    "sa_partman.maintenance.converter": (
+        "Conversion",
+        "Converter",
+        "Estimate",
+        "Interrupted",
+        "Progress",
+    ),
+    "sa_partman.maintenance.fleet": (
+        "Answer",
+        "Fleet",
+    ),
+    "sa_partman.maintenance.maintainer": ("Maintainer",),
+    "sa_partman.maintenance.maintainer_async": ("AsyncMaintainer",),
+    "sa_partman.maintenance.reporting": ("Report",),
+    "sa_partman.maintenance.restoring": ("Restored",),
+    "sa_partman.maintenance.results": (
+        "MaintenancePlan",
+        "Outcome",
+        "RunResult",
+        "StepResult",
+    ),
+    "sa_partman.maintenance.serving": ("Service",),
+    "sa_partman.maintenance.serving_async": ("AsyncService",),
+    "sa_partman.names": ("QualifiedName",),
+    "sa_partman.observe.health": ("Health",),
+    "sa_partman.observe.log": ("JsonFormatter",),
+    "sa_partman.orm.inserts": ("UnbatchedInserts",),
+    "sa_partman.plan.conversion.steps": (
+        "ConversionPlan",
+        "ConversionStep",
+    ),
+    "sa_partman.plan.steps": ("Step",),
+    "sa_partman.ports.hook": (
+        "Hook",
+        "after",
+        "before",
+    ),
 }
+_SERVICES = {name: home for home, names in _HOMES.items() for name in names}
 """Imported when they are asked for: models need none of them, and whoever starts a process waits for its imports."""
 
 __all__ = [
-    "ULID",
+    "Answer",
     "Archive",
+    "Archived",
     "AsyncMaintainer",
+    "AsyncService",
+    "CatalogError",
     "Codec",
+    "ConfigurationError",
+    "Conversion",
+    "ConversionPending",
+    "ConversionPlan",
+    "ConversionRefused",
+    "ConversionStep",
     "Converter",
+    "DeclarationError",
     "Epoch",
+    "Estimate",
+    "ExclusionLost",
+    "ExecutionError",
+    "Finding",
+    "Fleet",
+    "Health",
     "Hook",
+    "Interrupted",
+    "JsonFormatter",
     "KeyExpression",
+    "LockNotAcquired",
     "LockPolicy",
     "Maintainer",
+    "MaintainerBusy",
+    "MaintenancePlan",
+    "MissingDependency",
+    "MissingPrivilege",
+    "NameTaken",
+    "OthersTurn",
+    "Outcome",
     "PartitionByHash",
     "PartitionByList",
     "PartitionByRange",
+    "PartitionStatus",
     "Partitioned",
     "PartmanError",
+    "Progress",
+    "QualifiedName",
+    "ReadOnlyServer",
+    "Refused",
+    "Report",
+    "Restored",
     "Retention",
+    "RunResult",
+    "ServerUnavailable",
+    "Service",
+    "Severity",
     "Snowflake",
+    "State",
+    "Step",
     "StepEvent",
+    "StepResult",
+    "TableStatus",
+    "ULID",
     "UUIDv7",
     "UnbatchedInserts",
+    "UnreadableBound",
+    "VerificationFailed",
     "Veto",
+    "When",
     "__version__",
     "after",
     "before",
     "partition_by",
 ]
+
+_ASYNCHRONOUS = ("AsyncMaintainer", "AsyncService")
+if _find_spec("greenlet") is None:  # "import *" asks for all; type checkers see them all the same
+    globals()["__all__"] = [name for name in __all__ if name not in _ASYNCHRONOUS]
 
 del _create_all
 
@@ -71,4 +219,8 @@ del _create_all
 def __getattr__(name: str) -> Any:
     if name not in _SERVICES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _ASYNCHRONOUS and _find_spec("greenlet") is None:
+        from sa_partman.errors import MissingDependency
+
+        raise MissingDependency("greenlet is not installed, which asynchronous engines need", extra="asyncpg")
     return getattr(_import_module(_SERVICES[name]), name)

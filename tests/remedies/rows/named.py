@@ -57,9 +57,26 @@ def encoded(box: Box) -> str:
     return box.do(f"sa-partman plan --url {shlex.quote(url)}")
 
 
+def asynchronous(box: Box) -> str:
+    """In a process of its own, without greenlet until it is installed."""
+    hidden = "" if "installed" in box.environment else "import sys; sys.modules['greenlet'] = None; "
+    code = f"{hidden}import sa_partman; sa_partman.AsyncMaintainer"
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False).stderr
+
+
+def installed(box: Box) -> None:
+    box.environment["installed"] = "1"
+
+
 ATTACH = "op.attach_partition('events_p20300601', 'events', lower='2030-06-01 00:00+00', upper='2030-07-01 00:00+00')"
 
 NAMED = (
+    Row(
+        "greenlet is not installed, which asynchronous engines need; install it with: pip install 'sa-partman[asyncpg]'",
+        (installed,),
+        attempt=asynchronous,
+        again=asynchronous,
+    ),
     Row(
         "--url: the password in the URL has an @; write it as %40",
         (encoded,),
