@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.bounds.text import parse_bound
+from sa_partman.errors import CatalogError
 from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.spec.declared import ColumnType
@@ -89,8 +90,17 @@ def oid_of(connection: Connection, name: QualifiedName) -> int | None:
 
 
 def relation_of(connection: Connection, oid: int) -> Relation:
-    """The session must be pinned: types and bounds are printed by its settings."""
-    row = connection.execute(_RELATION, {"oid": oid}).one()
+    """
+    The session must be pinned: types and bounds are printed by its settings.
+
+    Raises:
+        CatalogError: It is gone.
+    """
+    row = connection.execute(_RELATION, {"oid": oid}).one_or_none()
+    # The server prints no bound of a partition that is gone, although the query's snapshot still has it.
+    if row is None or (row[7] is not None and row[8] is None):
+        name = oid if row is None else QualifiedName(row[1], row[2])
+        raise CatalogError(f"the relation {name} was dropped while it was looked at; nothing was changed. Try again.")
     name = QualifiedName(row[1], row[2])
     key = None if row[5] is None else _key(connection, name, row[10], row[11], row[12], row[13])
     strategy = None if row[5] is None else _STRATEGIES[row[5]]

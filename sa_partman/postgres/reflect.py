@@ -60,6 +60,17 @@ def reflect(
         CatalogError: A bound can't be read.
     """
     wanted = {table.name: table for table in tables}
+    looked, again = _looked(connection, wanted, ranges=ranges), _AGAIN
+    while looked.bounds.gone and again:
+        looked, again = _looked(connection, wanted, ranges=ranges), again - 1
+    return looked.tables()
+
+
+_AGAIN = 3
+"""Partitions that go between two queries may have been split or merged: what came in their place is looked for."""
+
+
+def _looked(connection: Connection, wanted: Mapping[QualifiedName, DeclaredTable], *, ranges: bool) -> _Builder:
     parameters = {"schemas": [name.schema for name in wanted], "names": [name.name for name in wanted]}
     asked = connection.execute(parents_query(before_15=is_before_15(connection)), {**parameters, "ranges": ranges})
     parents = [ParentRow._make(row) for row in asked.all()]
@@ -69,7 +80,7 @@ def reflect(
         unsorted = connection.execute(PARTITIONS, {"parents": divided, "ranges": ranges}).all()
         rows = sorted(unsorted, key=itemgetter(1))
     detaching = running_detaches(connection, (QualifiedName(row[2], row[3]) for row in rows if row[5]))
-    return _Builder(parents, rows, Bounds(connection, rows), wanted, detaching).tables()
+    return _Builder(parents, rows, Bounds(connection, rows), wanted, detaching)
 
 
 class Bounds:
@@ -83,7 +94,10 @@ class Bounds:
         known = self._known.get
         new = [row[1] for row in rows if (known(row[1]) or _NEVER)[0] != row[9]]
         if new:
-            self._printed = {row[0]: (row[1], row[2]) for row in connection.execute(PRINTED, {"oids": new}).all()}
+            printed = connection.execute(PRINTED, {"oids": new}).all()
+            # The server prints nothing of a partition that is gone, although the query's snapshot still has it.
+            self._printed = {row[0]: (row[1], row[2]) for row in printed if row[1] is not None}
+        self.gone = frozenset(new) - self._printed.keys()
 
     def of(self, partition: int, types: tuple[KeyType, ...]) -> Bound | None:
         """
@@ -92,6 +106,8 @@ class Bounds:
         Raises:
             UnreadableBound: See `parse_bound`.
         """
+        if partition in self.gone:
+            return None
         if partition not in self._printed:
             known = self._known.get(partition)
             return None if known is None else known[1].bound

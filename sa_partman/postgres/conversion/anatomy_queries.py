@@ -341,6 +341,7 @@ FROM (SELECT v.oid, v.relowner AS owner, CAST('pg_class' AS regclass) AS classid
       FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid WHERE k.confrelid = :oid AND k.contype = 'f'
       UNION SELECT p.oid, p.pubowner, CAST('pg_publication' AS regclass)
       FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = :oid
+        AND NOT p.puballtables
       UNION SELECT s.oid, s.stxowner, CAST('pg_statistic_ext' AS regclass) FROM pg_statistic_ext s
       WHERE s.stxrelid = :oid) x(oid, owner, classid)
 WHERE NOT pg_has_role(current_user, x.owner, 'USAGE')

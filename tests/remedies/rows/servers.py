@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from sa_partman.postgres.columns import relation_of
 from sa_partman.postgres.connect import connected
 from tests.remedies.row import Box, Row
 from tests.remedies.rows.models import EVENTS, PLAIN
@@ -24,7 +25,17 @@ def first_word(options: str) -> Callable[[Box], None]:
     return connect
 
 
+def looked_at(box: Box) -> None:
+    with box.engine.connect() as connection:
+        relation_of(connection, oid=1)
+
+
 SERVERS = (
+    Row(
+        "the relation 1 was dropped while it was looked at; nothing was changed. Try again.",
+        models=EVENTS,
+        attempt=looked_at,
+    ),
     Row(
         "events: the server refused: canceling statement due to lock timeout; what was done before stays. How far it "
         "is: sa-partman convert events --state",
