@@ -61,6 +61,7 @@ class DetachedTable:
         at: When it was detached, as the mark says; aware.
         bound: The bound that it had, as the mark says it; empty when it does not.
         foreign: We had not made it, and nobody had handed it over.
+        asked: It is the branch of a tenant that somebody asked to remove.
     """
 
     name: QualifiedName
@@ -70,6 +71,7 @@ class DetachedTable:
     at: datetime | None = None
     bound: str = ""
     foreign: bool = False
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

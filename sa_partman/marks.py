@@ -25,7 +25,7 @@ CREATED = "sa_partman: created"
 ADOPTED = "sa_partman: adopted"
 
 _NAME = r'"((?:[^"]|"")+)"'
-_LINE = re.compile(rf'{re.escape(PREFIX)}(?:{_NAME}\.)?{_NAME}(?: at (\S+)(?: had (".*"))?)?( not ours)?')
+_LINE = re.compile(rf'{re.escape(PREFIX)}(?:{_NAME}\.)?{_NAME}(?: at (\S+)(?: had (".*"))?)?( not ours)?( on request)?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,24 @@ class Mark:
         at: When; aware. None: an old mark, or somebody else's detach.
         bound: The bound that it had, as SQL; empty when that is not known.
         foreign: We had not made it, and nobody had handed it over.
+        asked: It is the branch of a tenant that somebody asked to remove: its grace counts, not what it held.
     """
 
     parent: QualifiedName
     at: datetime | None = None
     bound: str = ""
     foreign: bool = False
+    asked: bool = False
 
 
 def marked(
-    parent: QualifiedName, comment: str | None, at: datetime | None = None, bound: str = "", *, foreign: bool = False
+    parent: QualifiedName,
+    comment: str | None,
+    at: datetime | None = None,
+    bound: str = "",
+    *,
+    foreign: bool = False,
+    asked: bool = False,
 ) -> str:
     """
     The comment of a table that was detached from *parent* and had *comment*.
@@ -56,6 +64,7 @@ def marked(
         at: When; aware.
         bound: The bound that it had, as SQL; whatever it holds, the mark stays one line.
         foreign: See `Mark`.
+        asked: See `Mark`.
     """
     line = PREFIX + parent.quoted.replace("\n", " ")
     if at is not None:
@@ -64,6 +73,8 @@ def marked(
             line += f" had {json.dumps(bound, ensure_ascii=False)}"
     if foreign:
         line += " not ours"
+    if asked:
+        line += " on request"
     return f"{line}\n{comment}" if comment else line
 
 
@@ -90,14 +101,16 @@ def mark_of(comment: str | None) -> Mark | None:
     found = _LINE.fullmatch((comment or "").partition("\n")[0])
     if found is None:
         return None
-    schema, name, at, bound, foreign = found.groups()
+    schema, name, at, bound, foreign, asked = found.groups()
     parent = QualifiedName(None if schema is None else _unquoted(schema), _unquoted(name))
     try:
         moment = None if at is None else datetime.fromisoformat(at)
         text = "" if bound is None else str(json.loads(bound))
     except ValueError:
         return None
-    return None if moment is not None and moment.tzinfo is None else Mark(parent, moment, text, foreign is not None)
+    if moment is not None and moment.tzinfo is None:
+        return None
+    return Mark(parent, moment, text, foreign is not None, asked is not None)
 
 
 def parent_of(comment: str) -> QualifiedName | None:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from sa_partman.catalog import FoundTable, Parent
 from sa_partman.compare.descend import descend, divides
-from sa_partman.compare.lists import is_active
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.declared import DeclaredTable, Level
 
@@ -25,16 +24,25 @@ class Place(NamedTuple):
     situation: Situation
 
 
-def places_of(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Place]:
-    """The table, then what is below it; branches of another form, or of a tenant that is gone, are left out."""
-    yield from _below(Place(declared.level, found, situation))
+def places_of(
+    declared: DeclaredTable, found: FoundTable, situation: Situation, *, gone: bool = False
+) -> Iterator[Place]:
+    """
+    The table, then what is below it; branches of another form are left out.
+
+    Args:
+        gone: Give the branches of tenants that left, too: things expire there, and nothing is made.
+    """
+    yield from _below(Place(declared.level, found, situation), gone)
 
 
-def _below(place: Place) -> Iterator[Place]:
+def _below(place: Place, gone: bool) -> Iterator[Place]:
     yield place
     level, parent, situation = place
     if level.below is None:
         return
     for partition in parent.partitions:
-        if divides(level.below, partition) and is_active(level, partition.bound, situation):
-            yield from _below(Place(level.below, partition, descend(level, partition.bound, situation)))
+        if divides(level.below, partition):
+            inside = descend(level, partition.bound, situation)
+            if gone or not inside.gone:
+                yield from _below(Place(level.below, partition, inside), gone)

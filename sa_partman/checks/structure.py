@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote as in_shell
 
-from sa_partman.bounds.bound import DefaultBound
+from sa_partman.bounds.bound import Bound, DefaultBound, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, Parent, default_of
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.lists import is_active
 from sa_partman.compare.pending import pending_detaches, pending_finding
+from sa_partman.compare.ranges import line_of, lines_of
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
-from sa_partman.spec.declared import DeclaredTable, Level
+from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
 
 MANY = 1_000
 """Partitions of one parent from which on queries without the key get slow: each one is looked into."""
@@ -52,16 +54,39 @@ def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> I
     yield from _inside(table, level, parent, situation)
 
 
+def _gone_lines(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
+    """One for each tenant of a range key that nobody wants any more."""
+    if not isinstance(level, RangeLevel) or level.spec.tenants is None:
+        return
+    wanted = set(lines_of(level, parent, situation))
+    for partition in parent.partitions:
+        line = line_of(level, partition.bound) if isinstance(partition.bound, RangeBound) else None
+        if line is not None and line not in wanted:
+            wanted.add(line)
+            yield _gone(table, f"{partition.name}, the first partition of its tenant,", partition.bound, situation)
+
+
+def _gone(table: str, what: object, bound: Bound, situation: Situation) -> Finding:
+    held = bound.values if isinstance(bound, ListBound) else bound.lower[:1] if isinstance(bound, RangeBound) else ()
+    values = sorted(map(str, held))
+    typed = not situation.branch and None not in held
+    named = " ".join(f"--tenant {in_shell(each)}" for each in values)
+    return Finding(
+        "tenant-gone",
+        Severity.INFO,
+        table,
+        f"{what} belongs to a value that is no longer wanted: retention goes on in it, and no partition is made",
+        f"remove it: sa-partman prune {named}"
+        if typed
+        else "remove it: Maintainer.prune(tenants=[...]) takes a tuple with the value of each level",
+    )
+
+
 def _inside(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
+    yield from _gone_lines(table, level, parent, situation)
     for partition in parent.partitions:
         if not is_active(level, partition.bound, situation):
-            yield Finding(
-                "tenant-gone",
-                Severity.INFO,
-                table,
-                f"{partition.name} belongs to a value that is no longer wanted; it is kept as it is",
-                "drop it with Maintainer.drop_branch(), or detach it",
-            )
+            yield _gone(table, partition.name, partition.bound, situation)
         elif level.below is None or isinstance(partition.bound, DefaultBound):
             continue
         elif divides(level.below, partition):

@@ -66,7 +66,7 @@ def findings_of(
     places = tuple(places_of(declared, found, situation))
     runways = tuple(runways_of(declared, found, situation)) if known.runways is None else known.runways
     yield from coverage_findings(found, places, runways, due, asked or Asked())
-    yield from overdue_findings(found, places, due.expired)
+    yield from overdue_findings(found, places_of(declared, found, situation, gone=True), due.expired)
     yield from structure_findings(declared, found, situation)
     yield from restored_findings(found)
     yield from lock_findings(found, places, known.table, known.lock_table)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sa_partman.bounds.bound import Bound, ListBound, RangeBound
 from sa_partman.catalog import Partition
+from sa_partman.compare.lists import is_active
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.declared import Level, RangeLevel
 
@@ -18,9 +19,10 @@ def divides(below: Level, partition: Partition) -> bool:
 
 
 def descend(level: Level, bound: Bound, situation: Situation) -> Situation:
-    """The situation inside the partition of *bound*."""
+    """The situation inside the partition of *bound*; `Situation.gone` where nobody wants that any more."""
     if isinstance(bound, ListBound):
-        return situation.below(tuple(bound.values))
+        inside = situation.below(tuple(bound.values))
+        return inside if situation.gone or is_active(level, bound, situation) else replace(inside, gone=True)
     if isinstance(bound, RangeBound) and isinstance(level, RangeLevel):
         lower, upper = (level.axis.decode(end[level.place]) for end in (bound.lower, bound.upper))
         branch = situation if level.spec.tenants is None else situation.below((bound.lower[0],))

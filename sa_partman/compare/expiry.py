@@ -1,8 +1,8 @@
 """
 Which partitions are expired: upper bound <= now - keep. By value, never by name.
 
-Never expired: the default partition, one whose upper end is open, one that the codec can't place, one of a tenant that
-is gone, one that was restored from an archive and still says so.
+Never expired: the default partition, one whose upper end is open, one that the codec can't place, one that was restored
+from an archive and still says so. What belongs to a tenant that left expires like any other.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sa_partman.bounds.values import MINVALUE, KeyValue
 from sa_partman.catalog import Parent, Partition
 from sa_partman.compare.ranges import Line, cutoff_of, line_of, lines_of, retention_in
 from sa_partman.compare.situation import Situation
+from sa_partman.errors import DeclarationError
 from sa_partman.marks import is_restored
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import Level, RangeLevel
@@ -29,20 +30,28 @@ def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
     """A judge for the partitions of *parent*; what holds for all of them is computed once."""
     if not isinstance(level, RangeLevel) or level.spec.retention is None:
         return _keep
-    cutoffs: dict[Line, tuple[Retention, Position]] = {}
-    for line in lines_of(level, parent, situation):
-        retention = retention_in(line, level, situation)
-        if retention is not None:
-            cutoffs[line] = (retention, cutoff_of(retention, level, parent, situation))
+    wanted = frozenset(lines_of(level, parent, situation))
+    cutoffs: dict[Line, tuple[Retention, Position] | None] = {}
+
+    def cutoff_in(line: Line) -> tuple[Retention, Position] | None:
+        if line not in cutoffs:
+            retention = _retention_in(line, level, situation, gone=line not in wanted)
+            found = None if retention is None else (retention, cutoff_of(retention, level, parent, situation))
+            cutoffs[line] = found
+        return cutoffs[line]
+
+    for line in wanted:  # what fails of the user's fails here
+        cutoff_in(line)
 
     def judge(partition: Partition) -> Retention | None:
         bound = partition.bound
         if not isinstance(bound, RangeBound) or bound.open_above or is_restored(partition.comment):
             return None
         line = line_of(level, bound)
-        if line is None or line not in cutoffs:
+        found = None if line is None else cutoff_in(line)
+        if line is None or found is None:
             return None
-        retention, cutoff = cutoffs[line]
+        retention, cutoff = found
         upper = level.axis.decode(bound.upper[line.place])
         if upper is None:
             return None
@@ -54,6 +63,15 @@ def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
         return retention if (beyond is None and (whole or upper < cutoff)) or _is_past(beyond, cutoff) else None
 
     return judge
+
+
+def _retention_in(line: Line, level: RangeLevel, situation: Situation, *, gone: bool) -> Retention | None:
+    try:
+        return retention_in(line, level, situation)
+    except DeclarationError:
+        if gone or situation.gone:
+            return None  # a callable need not know whom the tenants' source has forgotten
+        raise
 
 
 def _beyond(level: RangeLevel, value: KeyValue, position: Position) -> Position | None:

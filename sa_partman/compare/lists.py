@@ -33,8 +33,8 @@ def missing_labels(level: ListLevel, parent: Parent, situation: Situation) -> It
 
 def is_active(level: Level, bound: Bound, situation: Situation) -> bool:
     """
-    False for the partition of a tenant or label that is no longer wanted: it is kept as it is until somebody says
-    otherwise.
+    False for the partition of a tenant or label that is no longer wanted: nothing is made in it, what expires goes, and
+    the rest is kept until somebody says otherwise.
     """
     if not isinstance(level, ListLevel) or not isinstance(bound, ListBound) or level.spec.values.at_run_time:
         return True

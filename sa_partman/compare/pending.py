@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
-from sa_partman.compare.lists import is_active
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import is_marked
@@ -86,7 +85,5 @@ def _judged(level: Level, parent: Parent, situation: Situation) -> Iterator[Pend
     for partition in parent.partitions:
         if partition.detach_pending:
             yield Pending(parent, partition, level, expiry(partition))
-        elif (
-            level.below is not None and divides(level.below, partition) and is_active(level, partition.bound, situation)
-        ):
+        elif level.below is not None and divides(level.below, partition):
             yield from _judged(level.below, partition, descend(level, partition.bound, situation))

@@ -25,6 +25,7 @@ class Situation:
         paths: Branches asked for at run time.
         branch: The values of the LIST levels above, while a plan descends.
         within: The bound of the range partition above, while a plan descends.
+        gone: Inside the branch of a tenant that left, while a plan descends.
         inbound: Foreign keys that refer to the tables; None while nobody had to read them.
         sizes: Bytes of the tables that the catalog has no estimate for, by oid; only where somebody measured them.
     """
@@ -37,6 +38,7 @@ class Situation:
     within: tuple[object, Any, Any] | None = None
     inbound: tuple[ForeignKey, ...] | None = None
     sizes: Mapping[int, int] = field(default_factory=dict)
+    gone: bool = False
 
     def below(self, values: tuple[KeyValue, ...]) -> Situation:
         """The situation in the branch of *values*: only the paths that lead there, shortened."""

@@ -186,7 +186,7 @@ def _mark(action: MarkDetached | MarkAdopted) -> str:
     if isinstance(action, MarkAdopted):
         return adopted(action.at, action.comment)
     bound = "" if action.bound is None or action.key is None else for_values(action.bound, action.key.types)
-    return marked(action.parent, action.comment, action.at, bound, foreign=action.foreign)
+    return marked(action.parent, action.comment, action.at, bound, foreign=action.foreign, asked=action.asked)
 
 
 @_on_postgresql(MarkCreatedDDL)

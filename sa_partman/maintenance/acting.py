@@ -13,6 +13,7 @@ from sa_partman.errors import DeclarationError, ExclusionLost
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.executing import Executor
 from sa_partman.maintenance.healing import healed, with_reason
+from sa_partman.maintenance.leaving import leaving_all
 from sa_partman.maintenance.looking import Tables, looked
 from sa_partman.maintenance.membership import owned, whole
 from sa_partman.maintenance.recording import Record
@@ -37,13 +38,19 @@ def run(
     *,
     repair: bool = False,
     adopt: bool = False,
+    leaving: tuple[tuple[Any, ...], ...] = (),
 ) -> RunResult:
-    """The steps of *purposes*; every creation of every table comes before the first removal."""
+    """
+    The steps of *purposes*; every creation of every table comes before the first removal.
+
+    Args:
+        leaving: Tenants whose branches are removed, and nothing else.
+    """
     with _running(settings) as running:
         settings, zombies = replace(settings, engine=running.engine), tuple(end_zombies(running))
         view = looked(settings, tables, paths)
         view.session.require_writable()
-        plans = plans_of(settings, view, purposes, repair=repair, adopt=adopt)
+        plans = plans_of(settings, view, purposes, repair=repair, adopt=adopt, leaving=leaving)
         steps = list(in_order(plans))
         findings = (*zombies, *(finding for plan in plans for finding in plan.findings))
         record = Record(settings, running.name, view.session)
@@ -58,8 +65,14 @@ def plans_of(
     *,
     repair: bool = False,
     adopt: bool = False,
+    leaving: tuple[tuple[Any, ...], ...] = (),
 ) -> tuple[TablePlan, ...]:
     """What a run for *purposes* would do."""
+    if leaving:
+        plans, keys = leaving_all(settings, view, leaving)
+        by_name = {each.declared.name: each for each in view.tables}
+        plans = tuple(replace(each, steps=owned(by_name[each.table], each.steps)) for each in plans)
+        return settled(settings, plans, keys)
     plans, keys = planned_all(settings, view, adopt=adopt, repair=repair)
     plans = whole(settings, view.tables, healed(settings, view.tables, plans), repair=repair)
     return settled(settings, (each.only(*purposes) for each in plans), keys)

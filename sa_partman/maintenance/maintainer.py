@@ -111,13 +111,20 @@ class Maintainer:
     # -- looking -------------------------------------------------------------------------------------------------
 
     def plan(
-        self, tables: Tables = None, *, tenants: Iterable[Any] = (), repair: bool = False, adopt: bool = False
+        self,
+        tables: Tables = None,
+        *,
+        tenants: Iterable[Any] = (),
+        leaving: Iterable[Any] = (),
+        repair: bool = False,
+        adopt: bool = False,
     ) -> MaintenancePlan:
         """
         What `run` would do now; nothing is changed.
 
         Args:
             tenants: See `provision`.
+            leaving: What `prune` would do with these tenants, and nothing else.
             repair: See `run`.
             adopt: See `run`.
 
@@ -126,7 +133,9 @@ class Maintainer:
             ServerUnavailable: No server answers.
         """
         view = looked(self.settings, tables, paths_of(tenants))
-        return MaintenancePlan(view.now, acting.plans_of(self.settings, view, repair=repair, adopt=adopt))
+        gone = paths_of(leaving)
+        plans = acting.plans_of(self.settings, view, repair=repair, adopt=adopt, leaving=gone)
+        return MaintenancePlan(view.now, plans)
 
     def check(
         self,
@@ -183,15 +192,26 @@ class Maintainer:
         """
         return acting.run(self.settings, tables, (Purpose.HEAL, Purpose.PROVISION), paths_of(tenants))
 
-    def prune(self, tables: Tables = None) -> RunResult:
-        """Removes expired partitions and makes none."""
-        return acting.run(
-            self.settings, tables, tuple(each for each in Purpose if each is Purpose.HEAL or each.removes)
-        )
+    def prune(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
+        """
+        Removes expired partitions and makes none.
+
+        Args:
+            tenants: Values, or tuples of values from the top level down, of tenants that left: their branches are
+                removed, whatever they hold, and nothing else is. They go the way that their retention says, grace and
+                archive included, and are dropped where there is none.
+
+        Raises:
+            DeclarationError: No table has a partition for one of *tenants*; nothing was changed.
+            Refused: One of *tenants* is still declared; nothing was changed.
+        """
+        removing = tuple(each for each in Purpose if each is Purpose.HEAL or each.removes)
+        return acting.run(self.settings, tables, removing, leaving=paths_of(tenants))
 
     def drop_branch(self, table: str, branch: Any) -> RunResult:
         """
-        Drops the partition of one tenant with all below it.
+        Drops the partition of one tenant with all below it, whatever the declaration says of it; `prune` is the careful
+        way.
 
         Args:
             branch: The tenant's value, or a tuple of values from the top level down.

@@ -96,10 +96,16 @@ class AsyncMaintainer:
         return other
 
     async def plan(
-        self, tables: Tables = None, *, tenants: Iterable[Any] = (), repair: bool = False, adopt: bool = False
+        self,
+        tables: Tables = None,
+        *,
+        tenants: Iterable[Any] = (),
+        leaving: Iterable[Any] = (),
+        repair: bool = False,
+        adopt: bool = False,
     ) -> MaintenancePlan:
         """See `Maintainer.plan`."""
-        return await _spawned(self._inner.plan, tables, tenants=tenants, repair=repair, adopt=adopt)
+        return await _spawned(self._inner.plan, tables, tenants=tenants, leaving=leaving, repair=repair, adopt=adopt)
 
     async def check(
         self,
@@ -124,9 +130,9 @@ class AsyncMaintainer:
         """See `Maintainer.provision`."""
         return await _spawned(self._inner.provision, tables, tenants=tenants)
 
-    async def prune(self, tables: Tables = None) -> RunResult:
+    async def prune(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
         """See `Maintainer.prune`."""
-        return await _spawned(self._inner.prune, tables)
+        return await _spawned(self._inner.prune, tables, tenants=tenants)
 
     async def drop_branch(self, table: str, branch: Any) -> RunResult:
         """See `Maintainer.drop_branch`."""

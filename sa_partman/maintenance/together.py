@@ -34,10 +34,10 @@ def planned_all(
     plans = tuple(planned(each, adopt=adopt, repair=repair) for each in view.tables)
     if not any(map(_removes, plans)):
         return plans, ()
-    keys = _inbound(settings, view.tables)
+    keys = inbound_of(settings, view.tables)
     if not keys and not _named(view.tables):
         return plans, keys
-    return tuple(planned(_knowing(each, keys), adopt=adopt, repair=repair) for each in view.tables), keys
+    return tuple(planned(knowing(each, keys), adopt=adopt, repair=repair) for each in view.tables), keys
 
 
 def settled(settings: Settings, plans: Iterable[TablePlan], keys: Keys) -> tuple[TablePlan, ...]:
@@ -64,7 +64,7 @@ def _named(tables: Iterable[TableView]) -> bool:
     return any(getattr(rule, "satellites", ()) for rule in rules)
 
 
-def _inbound(settings: Settings, tables: Iterable[TableView]) -> Keys:
+def inbound_of(settings: Settings, tables: Iterable[TableView]) -> Keys:
     oids = [each.found.oid for each in tables if each.found is not None and each.found.referenced]
     if not oids:
         return ()
@@ -73,5 +73,5 @@ def _inbound(settings: Settings, tables: Iterable[TableView]) -> Keys:
         return inbound_keys(connection, oids)
 
 
-def _knowing(view: TableView, keys: Keys) -> TableView:
+def knowing(view: TableView, keys: Keys) -> TableView:
     return replace(view, situation=replace(view.situation, inbound=keys))

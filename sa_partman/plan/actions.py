@@ -182,6 +182,7 @@ class MarkDetached:
         bound: The bound that it had.
         key: Of *parent*.
         foreign: We had not made it, and nobody had handed it over.
+        asked: It is the branch of a tenant that somebody asked to remove.
     """
 
     table: QualifiedName
@@ -191,6 +192,7 @@ class MarkDetached:
     bound: Bound | None = field(default=None, repr=False)
     key: PartitionKey | None = field(default=None, repr=False)
     foreign: bool = field(default=False, repr=False)
+    asked: bool = field(default=False, repr=False)
 
     in_transaction: ClassVar[bool] = True
 

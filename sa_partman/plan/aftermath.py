@@ -15,6 +15,7 @@ from sa_partman.bounds.interval import LAST, Duration, months_before
 from sa_partman.bounds.text import parse_bound
 from sa_partman.bounds.values import MINVALUE
 from sa_partman.catalog import DetachedTable, FoundTable, Parent, Partition
+from sa_partman.compare.branch import is_listed, retention_of_branch
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.ranges import cutoff_of
@@ -115,8 +116,10 @@ def _bound_of(table: DetachedTable, key: PartitionKey) -> Bound | None:
 
 
 def _retention_of(table: DetachedTable, bound: Bound | None, place: _Place) -> Retention | None:
-    """By what the table is expired now; None while it is not, or nobody can tell."""
+    """By what the table is to go; None while it is not, or nobody can tell, or its tenant is back."""
     level, parent, situation = place
+    if bound is not None and table.asked:
+        return None if is_listed(level, parent, bound, situation) else retention_of_branch(level, bound)
     if bound is not None:
         return expiry_of(level, parent, situation)(Partition(table.name, table.oid, bound, "r"))
     if not isinstance(level, RangeLevel) or level.spec.tenants is not None or table.bound:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sa_partman.bounds.bound import ListBound, RangeBound
 from sa_partman.bounds.values import KeyValue
 from sa_partman.catalog import FoundTable, Parent, Partition
-from sa_partman.compare.situation import Path
-from sa_partman.errors import DeclarationError
-from sa_partman.plan.prune import below_of, dropped
+from sa_partman.compare.branch import is_listed, retention_of_branch
+from sa_partman.compare.descend import descend
+from sa_partman.compare.situation import Path, Situation
+from sa_partman.errors import DeclarationError, Refused
+from sa_partman.finding import Finding
+from sa_partman.names import QualifiedName
+from sa_partman.plan.adopt import has_foreign
+from sa_partman.plan.prune import below_of, dropped, leaving
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.declared import DeclaredTable, Level
+from sa_partman.spec.retention import Retention
+
+
+class NoBranch(DeclarationError):
+    """A table has no partition for a tenant."""
 
 
 def branch_steps(declared: DeclaredTable, found: FoundTable | None, path: Path) -> tuple[Step, ...]:
@@ -28,29 +40,106 @@ def branch_steps(declared: DeclaredTable, found: FoundTable | None, path: Path) 
     )
 
 
-def _follow(declared: DeclaredTable, found: FoundTable, path: Path) -> tuple[Level, Parent, tuple[Partition, ...]]:
+def leaving_steps(
+    declared: DeclaredTable, found: FoundTable, paths: tuple[Path, ...], situation: Situation
+) -> Iterator[Step | Finding]:
+    """
+    The removal of each branch of *paths* that *found* has, the way that its retention says; without one it is dropped.
+
+    Raises:
+        Refused: A branch is still declared, or was not made by us.
+        DeclarationError: It holds other values too.
+    """
+    asked, seen = frozenset(path[-1] for path in paths), set[QualifiedName]()
+    for path in paths:
+        try:
+            level, parent, partitions = _follow(declared, found, path, asked)
+        except NoBranch:
+            continue
+        here = _inside(declared, found, path, situation)
+        for each in partitions:
+            if each.name in seen:
+                continue
+            seen.add(each.name)
+            _require_unlisted(declared, level, parent, each, here, path)
+            retention = retention_of_branch(level, each.bound) or _DROP
+            if not retention.foreign and has_foreign(each):
+                raise Refused(
+                    f"{each.name} was not made by sa-partman; nothing was changed. Hand it over first: "
+                    f"sa-partman run --adopt"
+                )
+            yield from leaving(found, level, parent, each, retention, here, asked=True)
+
+
+def has_branch(declared: DeclaredTable, found: FoundTable, path: Path) -> bool:
+    """Whether *found* has a partition for *path*, be it one that holds other values, too."""
+    try:
+        _follow(declared, found, path)
+    except NoBranch:
+        return False
+    except DeclarationError:
+        return True
+    return True
+
+
+_DROP = Retention(0, then="drop")
+"""Where nothing is declared: whoever names a tenant wants him gone."""
+
+
+def _inside(declared: DeclaredTable, found: FoundTable, path: Path, situation: Situation) -> Situation:
+    """*situation* as seen from the parent of the branch."""
+    level: Level | None = declared.level
+    parent: Parent = found
+    for value in path[:-1]:
+        assert level is not None
+        branch = next(each for each in parent.partitions if _holds(each, value))
+        situation = descend(level, branch.bound, situation)
+        level, parent = level.below, branch
+    return situation
+
+
+def _require_unlisted(
+    declared: DeclaredTable, level: Level, parent: Parent, branch: Partition, here: Situation, path: Path
+) -> None:
+    """In a branch that nobody wants any more nobody wants what is below either."""
+    if here.gone or not is_listed(level, parent, branch.bound, here):
+        return
+    raise Refused(
+        f"{declared.name}: {path[-1]!r} is still declared, so {branch.name} would be made again at the next run; "
+        f"nothing was changed. Take it out of the declaration, or out of what its select() or callable gives, first."
+    )
+
+
+def _follow(
+    declared: DeclaredTable, found: FoundTable, path: Path, asked: frozenset[KeyValue] = frozenset()
+) -> tuple[Level, Parent, tuple[Partition, ...]]:
     level: Level | None = declared.level
     parent: Parent = found
     for depth, value in enumerate(path):
         if level is None:
             raise DeclarationError(f"{declared.name} has {depth} levels, and {path!r} names more; nothing was changed")
-        here = tuple(each for each in parent.partitions if _belongs(each, value, str(declared.name)))
+        here = tuple(each for each in parent.partitions if _belongs(each, value, str(declared.name), asked))
         if not here:
-            raise DeclarationError(f"{declared.name} has no partition for {path[: depth + 1]!r}; nothing was changed")
+            raise NoBranch(f"{declared.name} has no partition for {path[: depth + 1]!r}; nothing was changed")
         if depth == len(path) - 1:
             return level, parent, here
         parent, level = here[0], level.below
     raise DeclarationError(f"{declared.name}: name at least one value; nothing was changed")
 
 
-def _belongs(partition: Partition, value: KeyValue, table: str) -> bool:
+def _holds(partition: Partition, value: KeyValue) -> bool:
     bound = partition.bound
     if isinstance(bound, RangeBound):
         return len(bound.lower) > 1 and bound.lower[0] == value == bound.upper[0]
-    if not isinstance(bound, ListBound) or value not in bound.values:
+    return isinstance(bound, ListBound) and value in bound.values
+
+
+def _belongs(partition: Partition, value: KeyValue, table: str, asked: frozenset[KeyValue]) -> bool:
+    if not _holds(partition, value):
         return False
-    if len(bound.values) > 1:
-        others = sorted(repr(other) for other in bound.values if other != value)
+    values = partition.bound.values if isinstance(partition.bound, ListBound) else frozenset()
+    others = sorted(repr(other) for other in values if other != value and other not in asked)
+    if others:
         raise DeclarationError(
             f"{table}: {partition.name} holds {', '.join(others)} beside {value!r}; nothing was changed. "
             f"Move the value to a partition of its own first."

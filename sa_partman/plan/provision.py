@@ -13,7 +13,7 @@ from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.hashes import missing_remainders, modulus_findings
-from sa_partman.compare.lists import half_held, is_active, missing_labels
+from sa_partman.compare.lists import half_held, missing_labels
 from sa_partman.compare.ranges import MOST, Lacking, There, TooWide, lacking_in, lines_of
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
@@ -82,9 +82,11 @@ class _Builder:
         if level.below is not None:
             expiry = expiry_of(level, parent, situation)
             for partition in parent.partitions:
-                kept = is_active(level, partition.bound, situation) and not expiry(partition)
-                if kept and divides(level.below, partition):
-                    yield from self.level(level.below, partition, descend(level, partition.bound, situation))
+                if not divides(level.below, partition) or expiry(partition):
+                    continue
+                inside = descend(level, partition.bound, situation)
+                if not inside.gone:
+                    yield from self.level(level.below, partition, inside)
 
     def findings(
         self, level: Level, parent: Parent, situation: Situation, lacking: tuple[Lacking, ...]

@@ -13,7 +13,6 @@ from sa_partman.bounds.values import OrderKey, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
-from sa_partman.compare.lists import is_active
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
 from sa_partman.marks import unmarked
@@ -50,10 +49,8 @@ def _level(
             if not retention.foreign and has_foreign(partition):
                 kept += [partition] if retention.foreign is None else []
                 continue
-            yield from _leaving(table, level, parent, partition, retention, situation)
-        elif (
-            level.below is not None and divides(level.below, partition) and is_active(level, partition.bound, situation)
-        ):
+            yield from leaving(table, level, parent, partition, retention, situation)
+        elif level.below is not None and divides(level.below, partition):
             yield from _level(table, level.below, partition, descend(level, partition.bound, situation), kept)
 
 
@@ -63,27 +60,51 @@ def _place(partition: Partition) -> tuple[tuple[OrderKey, ...], str]:
     return (row_order(bound.lower) if isinstance(bound, RangeBound) else (), partition.name.name)
 
 
-def _leaving(
-    table: FoundTable, level: Level, parent: Parent, partition: Partition, retention: Retention, situation: Situation
+def leaving(
+    table: FoundTable,
+    level: Level,
+    parent: Parent,
+    partition: Partition,
+    retention: Retention,
+    situation: Situation,
+    *,
+    asked: bool = False,
 ) -> Iterator[Step | Finding]:
-    """*partition* goes, and before it what its satellites hold of it; or it stays, and a finding says why."""
+    """
+    *partition* goes, and before it what its satellites hold of it; or it stays, and a finding says why.
+
+    Args:
+        asked: See `removal`.
+    """
     satellites = tuple(satellite_steps(table, parent, partition, level.key, retention, situation.inbound))
     yield from satellites
     if not any(isinstance(each, Finding) for each in satellites):
-        yield from removal(table, level, parent, partition, retention, situation)
+        yield from removal(table, level, parent, partition, retention, situation, asked=asked)
 
 
 def removal(
-    table: FoundTable, level: Level, parent: Parent, partition: Partition, retention: Retention, situation: Situation
+    table: FoundTable,
+    level: Level,
+    parent: Parent,
+    partition: Partition,
+    retention: Retention,
+    situation: Situation,
+    *,
+    asked: bool = False,
 ) -> Iterator[Step]:
-    """Detach or drop *partition*; without a grace, what follows a detach is done in the same run."""
+    """
+    Detach or drop *partition*; without a grace, what follows a detach is done in the same run.
+
+    Args:
+        asked: It is the branch of a tenant, which goes whatever it holds.
+    """
     below = below_of(partition)
     if not retention.detaches:
         gone = dropped(table, level, parent, partition)
         yield Step(Purpose.DROP, table.name, partition.name, partition.bound, gone, below=below)
         return
     mark = MarkDetached(
-        partition.name, parent.name, unmarked(partition.comment), situation.now, partition.bound, level.key
+        partition.name, parent.name, unmarked(partition.comment), situation.now, partition.bound, level.key, asked=asked
     )
     detach = DetachPartition(
         parent.name, partition.name, partition.bound, level.key, concurrently=bool(retention.concurrently)

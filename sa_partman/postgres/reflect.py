@@ -173,7 +173,8 @@ class _Builder:
         mark = mark_of(row.comment)
         if mark is not None:
             name = QualifiedName(row.schema, row.name)
-            table = DetachedTable(name, row.oid, mark.parent, unmarked(row.comment), mark.at, mark.bound, mark.foreign)
+            said = (unmarked(row.comment), mark.at, mark.bound, mark.foreign, mark.asked)
+            table = DetachedTable(name, row.oid, mark.parent, *said)
             self.detached[mark.parent].append(table)
             (by_superuser,) = row.may
             if not by_superuser:

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.support.command import PARTITIONS, Project
+from tests.support.database import sql
 
 LATER = "2030-10-15"
 """June has expired by then (two months are kept), July has not; two partitions are to be made."""
@@ -110,3 +111,35 @@ def test_an_adoption_is_said_once(events: Project) -> None:
 
     assert 2 == ended.code
     assert "--adopt is said once; run it without --every and --listen" in ended.err
+
+
+TENANTS = """
+from sqlalchemy import Column, Integer, MetaData, Table, Text
+from sa_partman import PartitionByList
+
+metadata = MetaData()
+events = Table(
+    "events", metadata, Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, primary_key=True),
+    PartitionByList("tenant", values={values}),
+)
+"""
+
+
+def test_the_command_asks_and_takes_yes(project: Project, engine: Engine) -> None:
+    """`prune --tenant`: refused where nobody can be asked, shown by --dry-run, and done with --yes."""
+    (project.folder / "models.py").write_text(TENANTS.format(values=["a b", "c"]))
+    sql(engine, "CREATE TABLE events (id integer, tenant text, PRIMARY KEY (id, tenant)) PARTITION BY LIST (tenant)")
+    assert 0 == project.run("provision").code
+    (project.folder / "models.py").write_text(TENANTS.format(values=["c"]))
+    asked = project.run("prune", "--tenant", "a b")
+    shown = project.run("prune", "--tenant", "a b", "--dry-run")
+    listed = project.run("prune", "--tenant", "c", "--yes")
+    done = project.run("prune", "--tenant", "a b", "--yes")
+
+    assert (2, 3) == (asked.code, listed.code)
+    assert "needs --yes" in asked.err
+    assert "1 partition will be dropped." in shown.out
+    assert "still declared" in listed.err
+    assert (0, "1 partition dropped.") == (done.code, done.out.splitlines()[-1])
+    assert {"events_c"} == partitions(engine)

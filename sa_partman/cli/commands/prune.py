@@ -13,17 +13,24 @@ PRUNING = tuple(purpose for purpose in Purpose if purpose is Purpose.HEAL or pur
 
 @click.command("prune")
 @shared
+@click.option(
+    "--tenant",
+    "tenants",
+    multiple=True,
+    metavar="VALUE",
+    help="Only all that is left of this tenant; repeatable.",
+)
 @dry_run_option
 @sql_option
 @yes_option
 @limit_option
-def command(request: Request, dry_run: bool, as_sql: bool, yes: bool) -> int:
+def command(request: Request, tenants: tuple[str, ...], dry_run: bool, as_sql: bool, yes: bool) -> int:
     """Detach, archive or drop expired partitions, as the models say; asks first."""
     return perform(
         request,
         Change(
-            lambda each: each.plan(request.only).only(*PRUNING),
-            lambda each: each.prune(request.only),
+            lambda each: each.plan(request.only, leaving=tenants).only(*PRUNING),
+            lambda each: each.prune(request.only, tenants=tenants),
             dry_run,
             as_sql,
             yes,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, Uuid, select
+from sqlalchemy.schema import CreateTable
 
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
 from sa_partman.errors import DeclarationError
@@ -32,6 +33,12 @@ def add(engine: Engine, metadata: MetaData, *names: object) -> None:
             connection.execute(metadata.tables["tenants"].insert(), {"name": name})
 
 
+def bare(engine: Engine, table: Table) -> None:
+    """*table* without the partitions that `create_all()` makes by the server's clock."""
+    with engine.begin() as connection:
+        connection.execute(CreateTable(table))
+
+
 def composite(tenants: Any, **changes: Any) -> PartitionByRange:
     return PartitionByRange("tenant", "created_at", interval="1 month", premake=1, tenants=tenants).with_(**changes)
 
@@ -50,19 +57,55 @@ def test_a_new_tenant_at_the_next_run(engine: Engine) -> None:
 
 
 def test_a_tenant_that_is_gone_keeps_its_table(engine: Engine) -> None:
-    """Its rows stay, its range is not extended, nothing of it expires; the check names it once."""
+    """Its rows stay until they expire like all others, its range is not extended; the check names it once."""
     metadata, names = with_tenants(engine, "t1", "t2")
     events = new_table(composite(names, retention=Retention("1 month", then="drop")), metadata=metadata)
-    events.create(engine)
-    upkeep(engine, metadata, "2025-01-15").run()
+    bare(engine, events)
+    upkeep(engine, metadata, "2025-12-15").run()
     sql(engine, "DELETE FROM tenants WHERE name = 't2'")
     upkeep(engine, metadata, NOW).run()
     found = partitions(engine)
 
-    assert "events_t1_p20250101" not in found
-    assert "events_t2_p20250101" in found
-    assert "events_t2_p20260201" not in found
-    assert not upkeep(engine, metadata, NOW).plan()
+    assert {"events_t2_p20251201", "events_t2_p20260101"} == {name for name in found if "_t2_" in name}
+    assert "events_t1_p20260201" in found
+    assert ["tenant-gone"] == codes(upkeep(engine, metadata, NOW).check())
+
+    upkeep(engine, metadata, "2026-03-15").run()
+
+    assert not [name for name in partitions(engine) if "_t2_" in name]
+    assert not upkeep(engine, metadata, "2026-03-15").plan()
+
+
+def test_retention_goes_on_in_the_branch_of_a_tenant_that_is_gone(engine: Engine) -> None:
+    """Below a list, with a retention that no longer knows him, too: then his partitions are kept."""
+    metadata, names = with_tenants(engine, "t1", "t2")
+    months = PartitionByRange("created_at", interval="1 month", premake=0, retention=Retention("1 month", then="drop"))
+    events = new_table(PartitionByList("tenant", values=names, subpartition=months), metadata=metadata)
+    bare(engine, events)
+    upkeep(engine, metadata, "2025-12-15").run()
+    sql(engine, "DELETE FROM tenants WHERE name = 't2'")
+
+    assert "events_t2_p20251201" in leaves(engine)
+    assert ["overdue", "tenant-gone"] == sorted(
+        {each.code for each in upkeep(engine, metadata, "2026-03-15").check() if "t2" in each.message}
+    )
+    upkeep(engine, metadata, "2026-03-15").run()
+    assert not [name for name in leaves(engine) if "_t2_" in name]
+
+    known = {"t1": Retention("1 month", then="drop")}
+    forgetful = months.with_(retention=lambda tenant: known[tenant])
+    other = new_table(PartitionByList("tenant", values=names, subpartition=forgetful), name="others", metadata=metadata)
+    sql(engine, "INSERT INTO tenants VALUES ('t3')")
+    known["t3"] = known["t1"]
+    bare(engine, other)
+    upkeep(engine, metadata, "2025-12-15").run()
+    sql(engine, "DELETE FROM tenants WHERE name = 't3'")
+    del known["t3"]
+    result = upkeep(engine, metadata, "2026-03-15").run(["others"])
+
+    assert result.ok, str(result)
+    assert "others_t3_p20251201" in leaves(engine, "others")
+    assert "others_t1_p20251201" not in leaves(engine, "others")
 
 
 def test_a_list_tenant_that_is_gone(engine: Engine) -> None:

@@ -6,6 +6,7 @@ from tests.remedies.rows.coverage import COVERAGE
 from tests.remedies.rows.declarations import DECLARATIONS
 from tests.remedies.rows.findings import FINDINGS
 from tests.remedies.rows.fitting import FITTING
+from tests.remedies.rows.leaving import LEAVING
 from tests.remedies.rows.members import MEMBERS
 from tests.remedies.rows.missing import MISSING
 from tests.remedies.rows.named import NAMED
@@ -22,6 +23,7 @@ ROWS: tuple[Row, ...] = (
     *COVERAGE,
     *MEMBERS,
     *CONVERSIONS,
+    *LEAVING,
     *REFUSED,
     *SERVERS,
     *DECLARATIONS,

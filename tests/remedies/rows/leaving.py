@@ -1,0 +1,85 @@
+"""Tenants that left: what is said of them, and what removes them."""
+
+from tests.remedies.row import Box, Meant, Models, Row, Step
+
+BOTH = """
+class Event(Partitioned, Base):
+    __tablename__ = "events"
+    __partition__ = PartitionByList("tenant", values={"a": ["a"], "b": ["it's b"]})
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+"""
+ONE = BOTH.replace(""", "b": ["it's b"]""", "")
+RANGES = BOTH.replace(
+    """PartitionByList("tenant", values={"a": ["a"], "b": ["it's b"]})""",
+    """PartitionByRange("tenant", "at", interval="1 month", premake=0, tenants=["a", "b"])""",
+).replace("\n    id:", "\n    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)\n    id:")
+DEEP = BOTH.replace("values=", 'subpartition=PartitionByList("kind", values=["x", "y"]), values=') + (
+    "    kind: Mapped[str] = mapped_column(primary_key=True)\n"
+)
+
+
+def pruned(*tenants: object) -> Meant:
+    return Meant(f"sa-partman prune {' '.join(map(str, tenants))} --yes")
+
+
+def said(tenant: object) -> Step:
+    """What `Maintainer.prune` answers to *tenant*."""
+
+    def attempt(box: Box) -> str:
+        return str(box.maintainer().prune(tenants=[tenant]))
+
+    return attempt
+
+
+B = """--tenant 'it'"'"'s b'"""
+
+LEAVING = (
+    Row(
+        "tenant-gone: public.events_b belongs to a value that is no longer wanted: retention goes on in it, and no "
+        f"partition is made -> remove it: sa-partman prune {B}",
+        (pruned(B),),
+        BOTH,
+        (Box.create, Models(ONE)),
+    ),
+    Row(
+        "tenant-gone: public.events_b_p20300601, the first partition of its tenant, belongs to a value that is no "
+        "longer wanted: retention goes on in it, and no partition is made -> remove it: sa-partman prune --tenant b",
+        (pruned("--tenant b"),),
+        RANGES,
+        (Box.create, Models(RANGES.replace(', "b"]', "]"))),
+    ),
+    Row(
+        "tenant-gone: public.events_a_y belongs to a value that is no longer wanted: retention goes on in it, and no "
+        "partition is made -> remove it: Maintainer.prune(tenants=[...]) takes a tuple with the value of each level",
+        (lambda box: box.maintainer().prune(tenants=[("a", "y")]),),
+        DEEP.replace(""", "b": ["it's b"]""", ""),
+        (Box.create, Models(DEEP.replace(', "y"]', "]").replace(""", "b": ["it's b"]""", ""))),
+    ),
+    Row(
+        "public.events: 'a' is still declared, so public.events_a would be made again at the next run; nothing was "
+        "changed. Take it out of the declaration, or out of what its select() or callable gives, first.",
+        (Models(BOTH.replace('"a": ["a"], ', "")),),
+        BOTH,
+        (Box.create,),
+        said("a"),
+        pruned("--tenant a"),
+    ),
+    Row(
+        "public.events_b was not made by sa-partman; nothing was changed. Hand it over first: sa-partman run --adopt",
+        (("sa-partman run --adopt", pruned(B)),),
+        ONE,
+        (
+            Box.create,
+            "CREATE TABLE events_b PARTITION OF events FOR VALUES IN ('it''s b')",
+        ),
+        said("it's b"),
+        None,
+    ),
+    Row(
+        "no table has a partition for the tenant 'c'; nothing was changed",
+        models=BOTH,
+        given=(Box.create,),
+        attempt=said("c"),
+    ),
+)
