@@ -1,5 +1,6 @@
 """The command line as a user runs it: in a project of his, as a process of its own."""
 
+import atexit
 import json
 import os
 import pty
@@ -7,13 +8,17 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Connection, text
+
+from tests.support.warm import Warm
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "sa_partman")
@@ -89,10 +94,19 @@ class Project:
 
     def run(self, *arguments: str, **environment: str | None) -> Ended:
         """No terminal anywhere; a variable that is None is unset."""
+        if any(name.startswith("PYTHON") for name in environment):
+            return self._anew(arguments, self._environment(environment))
+        with TemporaryDirectory() as folder:
+            out, err = Path(folder) / "out", Path(folder) / "err"
+            code = _warm().run(arguments, self.folder, self._environment(environment), out, err)
+            return Ended(code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+    def _anew(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Ended:
+        """As `run`, with an interpreter that nothing was imported in: it is told by variables how to begin."""
         done = subprocess.run(
             [*COMMAND, *arguments],
             cwd=self.folder,
-            env=self._environment(environment),
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -138,10 +152,22 @@ class Project:
         return Ended(code, shown, "")
 
     def _environment(self, more: Mapping[str, str | None]) -> dict[str, str]:
-        strange = ("SA_PARTMAN_", "DATABASE_URL", "ALEMBIC_", "NO_COLOR", "FORCE_COLOR")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
-        wanted = {**inherited, "PYTHONPATH": str(ROOT), **self.environment, **more}
+        wanted = {**_inherited(), **self.environment, **more}
         return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _inherited() -> dict[str, str]:
+    strange = ("SA_PARTMAN_", "DATABASE_URL", "ALEMBIC_", "NO_COLOR", "FORCE_COLOR")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
+    return {**inherited, "PYTHONPATH": str(ROOT)}
+
+
+@cache
+def _warm() -> Warm:
+    """One for each process of tests."""
+    warm = Warm(_inherited())
+    atexit.register(warm.close)
+    return warm
 
 
 def _conversation(terminal: int, answer: str) -> str:
