@@ -6,6 +6,8 @@ from sqlalchemy import Engine
 from tests.support.command import AT, Project
 from tests.support.database import role, sql
 
+pytestmark = pytest.mark.once
+
 parser = pytest.importorskip("prometheus_client.parser")
 
 

@@ -4,7 +4,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import COMMAND, ROOT
+
+pytestmark = pytest.mark.once
 
 
 def test_the_story_is_told_to_the_end_and_nothing_is_left(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Where the metadata and the URL come from, and in which order."""
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import alembic
@@ -9,6 +8,9 @@ import pytest
 from sqlalchemy import Engine, inspect, make_url
 
 from tests.support.command import AT, MODEL, Project
+from tests.support.warm import forked
+
+pytestmark = pytest.mark.once
 
 BROKEN = "postgresql://127.0.0.1:1/nowhere"
 WITH = Path(alembic.__file__).parent / "templates"
@@ -70,12 +72,7 @@ def env_py(project: Project, template: str, model: str, url: str | None = None, 
     """An Alembic project, as ``alembic init`` makes it and its documentation says to fill it in."""
     folder = project.folder
     if not again:
-        subprocess.run(
-            [sys.executable, "-m", "alembic", "init", "-t", template, "migrations"],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-        )
+        assert 0 == forked("alembic", ["init", "-t", template, "migrations"], folder, os.environ)[0]
         env = folder / "migrations" / "env.py"
         wanted = f"from {model} import Base\ntarget_metadata = Base.metadata\nprint('hello from env.py')\n"
         env.write_text(env.read_text().replace("target_metadata = None\n", wanted))

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sa_partman.throwaway import Server
 from tests.support.command import AT, PARTITIONS, ROOT, Project
 
+pytestmark = pytest.mark.once
+
 LOCK = int.from_bytes(b"sapartmn")
 
 

@@ -12,6 +12,8 @@ import pytest
 from sa_partman.cli.discovery.find import Discovery
 from sa_partman.errors import ConfigurationError
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 
 APP = """

@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
 from sqlalchemy import Engine
 
 from tests.support.command import AT, Project
 from tests.support.database import sql
+
+pytestmark = pytest.mark.once
 
 LATER = "2030-07-01"
 

@@ -8,6 +8,8 @@ from sqlalchemy import Engine, make_url, text
 from sa_partman.cli.main import COMMANDS
 from tests.support.command import AT, COMMAND, PARTITIONS, ROOT, Project
 
+pytestmark = pytest.mark.once
+
 LATER = "2030-07-01"
 
 

@@ -8,6 +8,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from tests.support.command import AT, CREATE, Project
 
+pytestmark = pytest.mark.once
+
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
 
 

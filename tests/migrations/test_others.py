@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -17,8 +14,7 @@ from sa_partman import Maintainer
 from sa_partman.postgres.audit import RUNS
 from tests.migrations.project import ONE_LINE, Project
 from tests.support.database import sql
-
-ROOT = Path(__file__).parents[2]
+from tests.support.warm import ROOT, forked
 
 COMPARATOR = """
 from alembic.autogenerate import comparators, renderers
@@ -63,11 +59,8 @@ def alembic(project: Project, *arguments: str) -> tuple[int, str]:
         for line in ini.read_text().splitlines()
     ]
     ini.write_text("\n".join(lines))
-    command = [sys.executable, "-m", "alembic.config", "-c", str(ini), *arguments]
-    ended = subprocess.run(
-        command, cwd=project.folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
-    return ended.returncode, ended.stdout + ended.stderr
+    code, out, err = forked("alembic", ["-c", str(ini), *arguments], project.folder, {"PYTHONPATH": str(ROOT)})
+    return code, out + err
 
 
 def with_line(project: Project, before: str, after: str = "") -> None:

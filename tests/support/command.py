@@ -1,6 +1,5 @@
 """The command line as a user runs it: in a project of his, as a process of its own."""
 
-import atexit
 import json
 import os
 import pty
@@ -11,14 +10,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from tests.support.warm import Warm
+from tests.support.warm import forked
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "sa_partman")
@@ -96,10 +93,7 @@ class Project:
         """No terminal anywhere; a variable that is None is unset."""
         if any(name.startswith("PYTHON") for name in environment):
             return self._anew(arguments, self._environment(environment))
-        with TemporaryDirectory() as folder:
-            out, err = Path(folder) / "out", Path(folder) / "err"
-            code = _warm().run(arguments, self.folder, self._environment(environment), out, err)
-            return Ended(code, out.read_text("utf-8"), err.read_text("utf-8"))
+        return Ended(*forked("sa_partman", arguments, self.folder, self._environment(environment)))
 
     def _anew(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Ended:
         """As `run`, with an interpreter that nothing was imported in: it is told by variables how to begin."""
@@ -160,14 +154,6 @@ def _inherited() -> dict[str, str]:
     strange = ("SA_PARTMAN_", "DATABASE_URL", "ALEMBIC_", "NO_COLOR", "FORCE_COLOR")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
     return {**inherited, "PYTHONPATH": str(ROOT)}
-
-
-@cache
-def _warm() -> Warm:
-    """One for each process of tests."""
-    warm = Warm(_inherited())
-    atexit.register(warm.close)
-    return warm
 
 
 def _conversation(terminal: int, answer: str) -> str:
