@@ -74,7 +74,7 @@ def _place(operations: Operations, operation: ConversionOp) -> Iterator[Place]:
         name = QualifiedName(operation.schema, operation.table)
         oid = oid_of(connection, translated_name(connection, name))
         if oid is None:
-            raise CommandError(f"{what}: the table {name} does not exist")
+            raise CommandError(f"{what}: the table {name} does not exist; nothing was changed")
         with in_transaction(connection), pinned(connection, lock_timeout(connection)) as session:
             yield Place(connection, relation_of(connection, oid), appointed() or session.now)
 

@@ -83,7 +83,10 @@ def rows_moved(here: Place, source: QualifiedName, target: QualifiedName, bound:
         CommandError: No condition tells the rows of a hash partition, and no default partition stands beside one.
     """
     if isinstance(bound, HashBound):
-        raise CommandError(f"{target}: a hash partition takes no rows from {source}")
+        raise CommandError(
+            f"{target}: {source} is a default partition, and a table PARTITION BY HASH has none; write the bound as "
+            f"values=, or lower= and upper="
+        )
     return MoveRows(source, target, bound, key_of(here.table), limit)
 
 
@@ -119,7 +122,9 @@ def bound_level(name: QualifiedName, spec: PartitionSpec, columns: Mapping[str, 
     for each in spec.levels():
         for column in each.columns:
             if column not in columns:
-                raise CommandError(f"{name}: {spec!r} names {column!r}; the columns are {', '.join(columns)}")
+                raise CommandError(
+                    f"{name}: {spec!r} names the column {column!r}, which the table lacks; it has {', '.join(columns)}"
+                )
     return bind(name, spec, columns).level
 
 
@@ -140,7 +145,10 @@ def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
         name, bound = _name(here, operation), _bound_of(operation, key_of(here.table))
         there = relation_named(here.connection, name)
         if there is None:
-            raise CommandError(f"op.attach_partition: the table {name} does not exist; nothing was changed")
+            raise CommandError(
+                f"op.attach_partition: the table {name} does not exist; nothing was changed. Create it with its bound: "
+                f"op.create_partition({name.name!r}, ...)"
+            )
         actions: list[Action] = [AttachPartition(here.table.name, name, bound, key_of(here.table))]
         if is_marked(there.comment):
             actions.append(UnmarkDetached(name, here.table.name, unmarked(there.comment)))

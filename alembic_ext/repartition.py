@@ -63,12 +63,18 @@ def repartition(operations: Operations, operation: table_ops.RepartitionTableOp)
 
 def _change(level: Level, found: FoundTable, what: str) -> Change:
     if isinstance(level, ListLevel):
-        if level.spec.values.at_run_time:
-            raise CommandError(f"{what}: the declaration names no values, so every partition would be detached")
+        if not level.spec.values.labelled:
+            raise CommandError(
+                f"{what}: the declaration names no values, so every partition would be detached; nothing was changed. "
+                f"Write them: values={{'label': ['value', ...]}}"
+            )
         return list_change(level, found)
     if isinstance(level, HashLevel):
         return hash_change(level, found)
-    raise CommandError(f"{what} is for LIST and HASH: the interval of a RANGE is no structure, and gives no migration")
+    raise CommandError(
+        f"{what} is for LIST and HASH; nothing was changed. Change the interval of a RANGE in the model: the next run "
+        f"makes new partitions of that width"
+    )
 
 
 @dataclass
@@ -106,8 +112,12 @@ class _Repartition:
 
     def _refuse(self) -> None:
         change, what = self.change, f"{self.found.name}"
-        if any(source.kind == "f" for source in change.sources):
-            raise CommandError(f"{what}: a foreign table is among the partitions to change; nothing was changed")
+        foreign = next((source.name for source in change.sources if source.kind == "f"), None)
+        if foreign is not None:
+            raise CommandError(
+                f"{what}: the partition {foreign} is a foreign table, whose rows can't be moved; nothing was changed. "
+                f"Detach it first: ALTER TABLE {self.found.name.quoted} DETACH PARTITION {foreign.quoted}"
+            )
         if change.sources or change.leaving:
             refuse_references(self.here.connection, self.found.oid, what)
         moving = 0

@@ -90,11 +90,14 @@ def place(operations: Operations, table: str, schema: str | None, what: str) -> 
     with translated(what):
         oid = oid_of(connection, translated_name(connection, QualifiedName(schema, table)))
         if oid is None:
-            raise CommandError(f"{what}: the table {QualifiedName(schema, table)} does not exist")
+            raise CommandError(f"{what}: the table {QualifiedName(schema, table)} does not exist; nothing was changed")
         with in_transaction(connection), pinned(connection, lock_timeout(connection)) as session:
             found = relation_of(connection, oid)
             if found.key is None:
-                raise CommandError(f"{what}: {found.name} is not partitioned; nothing was changed")
+                raise CommandError(
+                    f"{what}: {found.name} is not partitioned; nothing was changed. Make it partitioned before: "
+                    f"op.partition_table({table!r}, ...)"
+                )
             refuse_pending(connection, oid, what)
             yield Place(connection, found, appointed() or session.now)
 

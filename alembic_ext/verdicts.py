@@ -131,7 +131,7 @@ def _drop_index(operations: Operations, operation: DropIndexOp) -> None:
         raise CommandError(
             f"op.drop_index({operation.index_name!r}, ..., postgresql_concurrently=True): it is the index of a "
             f"partitioned table, and PostgreSQL can't do that; nothing was changed. op.drop_partitioned_index() locks "
-            f"the table for an instant only, and waits for nobody."
+            f"the table for an instant only, and gives up rather than queue."
         )
 
 

@@ -54,8 +54,8 @@ def unpartitioned(connection: Connection, table: Table) -> UnpartitionTableOp:
         raise CommandError(
             f"{table.fullname} is PARTITION BY {found.strategy} ({found.key}) in the database, its model does not say "
             f"so, and its partitions follow no pattern that a downgrade could go back to; no migration was written. "
-            f"Declare it with __partition__, or with __table_args__ = {{'postgresql_partition_by': ...}} if its "
-            f"partitions are somebody else's business."
+            f"Declare it with __partition__, or, if something else manages its partitions, with __table_args__ = "
+            f"{{'postgresql_partition_by': ...}}."
         )
     present = primary_key(unique_keys(connection, [found.oid]).get(found.oid, ()))
     return UnpartitionTableOp(

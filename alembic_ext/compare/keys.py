@@ -18,7 +18,8 @@ def compare_primary_key(table: Table, found: FoundTable, present: tuple[str, ...
         return
     raise CommandError(
         f"{found.name} has the primary key ({', '.join(present) or 'none'}) in the database and "
-        f"({', '.join(wanted) or 'none'}) in the model; no migration was written. On a partitioned table the new key "
-        f"has to be built first: op.create_partitioned_index(..., unique=True), then in one transaction drop the old "
-        f"constraint and ADD PRIMARY KEY; or put the model's key back."
+        f"({', '.join(wanted) or 'none'}) in the model; no migration was written. On a partitioned table, first build "
+        f"the new key on each partition (CREATE UNIQUE INDEX CONCURRENTLY); then in one transaction drop the old "
+        f"constraint, ADD PRIMARY KEY USING INDEX on each partition, and ADD PRIMARY KEY on the table, which takes "
+        f"those over. Or put the model's key back."
     )

@@ -102,7 +102,8 @@ def _inside(compared: _Compared, level: Level, partition: Partition) -> Iterator
         raise CommandError(
             f"{partition.name} is declared {wanted}, and is {has} in the database; no migration was written. A "
             f"partition can't be divided anew in place: declare subpartition= as it is, or replace the partition in a "
-            f"migration of your own (op.detach_partition, op.create_partition with partition_by=, copy the rows)."
+            f"migration of your own (op.detach_partition, op.create_partition with partition_by= under another name, "
+            f"copy the rows)."
         )
 
 

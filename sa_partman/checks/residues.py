@@ -66,7 +66,10 @@ def _incomplete(index: InvalidIndex) -> tuple[str, str]:
             f"CONCURRENTLY and ALTER INDEX {name} ATTACH PARTITION each; or DROP INDEX {name}",
         )
     if index.below is not None:
-        return f"its part {index.below} is invalid itself", f"do what is said of {index.below}; this one follows"
+        return (
+            f"its part {index.below} is invalid itself",
+            f"follow the advice for {index.below}; this one becomes valid with it",
+        )
     if index.attached is not None:
         return (
             "every partition has its part, but the one that lacked it is gone and PostgreSQL has not counted again",

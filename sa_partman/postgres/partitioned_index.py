@@ -111,7 +111,10 @@ def build_partitioned_index(connection: Connection, wanted: Wanted, policy: Lock
     policy = policy or LockPolicy()
     row = connection.execute(_PARENT, {"name": wanted.name.quoted}).one_or_none()
     if row is not None and row.table_oid != wanted.oid:
-        raise CatalogError(f"{wanted.name} is no index of {wanted.table}; nothing was changed. Rename one of the two")
+        raise CatalogError(
+            f"{wanted.name} exists already and is no index of {wanted.table}; nothing was changed. Rename one of the "
+            f"two"
+        )
     if row is not None and row.valid:
         return
     tree = connection.execute(_TREE, {"table": wanted.oid}).all()
@@ -163,16 +166,15 @@ def _plainly(connection: Connection, wanted: Wanted, policy: LockPolicy) -> None
 def _finish(connection: Connection, wanted: Wanted, row: Any, policy: LockPolicy) -> None:
     head = f"CREATE {'UNIQUE ' if row.unique else ''}INDEX"
     _, found, tail = row.definition.partition(f" ON ONLY {row.table_printed} ")
-    if not found:
-        raise CatalogError(f"{wanted.name} is not an index of a partitioned table: {row.definition}")
+    assert found, row.definition
     node = _Node(row.index_oid, wanted.name, row.table_oid, head, tail)
     for _ in range(_ROUNDS):
         _complete(connection, node, policy)
         if connection.execute(_VALID, {"oid": row.index_oid}).scalar_one():
             return
     raise ExecutionError(
-        f"{wanted.name} is still invalid: partitions came while it was built, or a partition of several levels has no "
-        f"partition yet. Run it again, and it goes on."
+        f"{wanted.name} is still invalid: partitions were created meanwhile, or a partition that is itself partitioned "
+        f"has none. Create one there first (sa-partman run), then run this again: it goes on."
     )
 
 

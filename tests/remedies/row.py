@@ -170,7 +170,7 @@ class Box:
             return self._command(shlex.split(step)[1:])
         if step.startswith("alembic "):
             return self._alembic(shlex.split(step)[1:])
-        if step.startswith("op."):
+        if step.startswith(("op.", "with op.")):
             return self._operation(step)
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql(step)
@@ -205,7 +205,7 @@ class Box:
     def _operation(self, line: str) -> str:
         with self.engine.connect() as connection:
             context = MigrationContext.configure(connection)
-            names = {**vars(sa_partman), **vars(alembic_ext), "op": Operations(context)}
+            names = {**vars(sa_partman), **vars(alembic_ext), "alembic_ext": alembic_ext, "op": Operations(context)}
             with context.begin_transaction():
                 exec(line, names)
         return ""

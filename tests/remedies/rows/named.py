@@ -214,8 +214,8 @@ NAMED = (
         None,
     ),
     Row(
-        "op.repartition_table moves at most 2 in one transaction; nothing was changed. Move them in a maintenance "
-        "window with a higher limit=: readers and writers of the table wait meanwhile.",
+        "public.users: … rows would have to move, and op.repartition_table moves at most 2 in one transaction; nothing "
+        "was changed. Move them in a maintenance window with a higher limit=: readers and writers of the table wait meanwhile.",
         (Meant(REPARTITION.format(100)),),
         "",
         (
