@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import click
 
 from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
+from sa_partman.postgres.conversion.concurrent_build import PATIENCE
 from sa_partman.postgres.conversion.estimate import Estimate
 from sa_partman.postgres.conversion.progress import Progress
 from sa_partman.postgres.conversion.state import Conversion
+from sa_partman.postgres.locks.retry import LockPolicy
 
 _CLEAR = "\r\x1b[K"
 _WIDTH = 24
@@ -21,12 +23,13 @@ def plan_lines(plan: ConversionPlan, estimate: Estimate, *, sql: bool) -> Iterat
     for refusal in plan.refusals:
         yield f"{click.style('REFUSED', fg='red', bold=True)}  {refusal.what}"
         yield f"{'':<9}-> {refusal.choices}"
+    policy = LockPolicy()
     for number, step in enumerate(plan.steps, 1):
         yield click.style(f"{number}. {step.id}: {step.title}", bold=True)
         yield f"   locks: {step.lock or 'none'}"
         yield f"   reads: {step.scans or 'nothing'}{_about(estimate.seconds(step.id))}"
         if sql:
-            yield from (f"   {statement};" for statement in step.statements)
+            yield from (f"   {line}" for line in step.script(policy.lock_timeout, PATIENCE * policy.budget))
     for note in plan.notes:
         yield f"{click.style('note', fg='yellow')}  {note}"
     if plan.steps:

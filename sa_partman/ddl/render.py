@@ -131,10 +131,33 @@ def step_sql(step: Step) -> tuple[str, ...]:
     return (role, *sql_of(step.actions), *given_back)
 
 
-def script_of(steps: Iterable[Step]) -> str:
-    """*steps* as a script that psql can run: transactions as they are taken."""
-    blocks = []
-    for step in steps:
-        body = "".join(f"{sql};\n" for sql in step_sql(step))
-        blocks.append(f"BEGIN;\n{body}COMMIT;\n" if step.in_transaction else body)
-    return "\n".join(blocks)
+_ADVICE = """\
+-- No statement waits in a queue for a lock, with others behind it, for longer than its lock_timeout. What fails so has
+-- changed nothing: run it again. Use psql -v ON_ERROR_STOP=1, or paste one block at a time: the second half of a change
+-- needs the first one. "sa-partman run" looks who is in the way before it queues, and tries again by itself.
+"""
+
+
+def script_of(steps: Iterable[Step], *, lock_timeout: float, patience: float) -> str:
+    """
+    *steps* as a script that psql can run, from a file or pasted: transactions as they are taken, each with the timeout
+    that a run gives it, and nothing of it left in the session.
+
+    Args:
+        lock_timeout: Seconds that a transaction waits for a lock.
+        patience: Seconds that a statement outside of any waits, behind which nobody queues.
+    """
+    blocks = [_block(step, lock_timeout, patience) for step in steps]
+    return "\n".join([_ADVICE, *blocks]) if blocks else ""
+
+
+def _block(step: Step, lock_timeout: float, patience: float) -> str:
+    body = "".join(f"{sql};\n" for sql in step_sql(step))
+    if step.in_transaction:
+        return f"BEGIN;\nSET LOCAL lock_timeout = '{milliseconds(lock_timeout)}';\n{body}COMMIT;\n"
+    return f"SET lock_timeout = '{milliseconds(patience)}';\n{body}RESET lock_timeout;\n"
+
+
+def milliseconds(seconds: float) -> str:
+    """As a setting has it: at least 1 ms, for 0 would mean without end."""
+    return f"{max(1, round(seconds * 1000))}ms"

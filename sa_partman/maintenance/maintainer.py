@@ -135,7 +135,7 @@ class Maintainer:
         view = looked(self.settings, tables, paths_of(tenants))
         gone = paths_of(leaving)
         plans = acting.plans_of(self.settings, view, repair=repair, adopt=adopt, leaving=gone)
-        return MaintenancePlan(view.now, plans)
+        return MaintenancePlan(view.now, plans, self.settings.lock)
 
     def check(
         self,

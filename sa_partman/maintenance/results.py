@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -14,14 +14,23 @@ from sa_partman.finding import Finding, Severity
 from sa_partman.passwords import without_passwords
 from sa_partman.plan.actions import DeleteReferring
 from sa_partman.plan.steps import Plan, Purpose, Step
+from sa_partman.postgres.locks.retry import LockPolicy
 
 
+@dataclass(frozen=True, slots=True)
 class MaintenancePlan(Plan):
-    """A plan that prints itself: as sentences with ``str()``, as the SQL that would run with ``sql()``."""
+    """
+    A plan that prints itself: as sentences with ``str()``, as the SQL that would run with ``sql()``.
+
+    Args:
+        lock: How long its transactions wait for locks.
+    """
+
+    lock: LockPolicy = field(default_factory=LockPolicy, compare=False, repr=False)
 
     def sql(self) -> str:
-        """A script for psql; empty when there is nothing to do."""
-        return script_of(self.steps)
+        """A script for psql, with the timeouts of a run; empty when there is nothing to do."""
+        return script_of(self.steps, lock_timeout=self.lock.lock_timeout, patience=self.lock.budget)
 
     def __str__(self) -> str:
         lines = [sentence(step) for step in self.steps]

@@ -38,6 +38,20 @@ class ConversionStep:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def script(self, lock_timeout: float, patience: float) -> tuple[str, ...]:
+        """
+        Its statements as they can be pasted, each with the locks and the timeout that a conversion gives it.
+
+        Args:
+            lock_timeout: Seconds that a transaction waits for a lock.
+            patience: Seconds that a concurrent build waits, behind which nobody queues.
+        """
+        body = tuple(f"{statement};" for statement in self.statements)
+        if not self.transaction:
+            return (f"SET lock_timeout = '{round(patience * 1000)}ms';", *body, "RESET lock_timeout;")
+        locks = (f"LOCK TABLE {', '.join(self.locked)} IN ACCESS EXCLUSIVE MODE;",) if self.locked else ()
+        return ("BEGIN;", f"SET LOCAL lock_timeout = '{round(lock_timeout * 1000)}ms';", *locks, *body, "COMMIT;")
+
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> ConversionStep:
         lists = {key: tuple(stored[key]) for key in ("statements", "undo", "locked")}

@@ -193,9 +193,14 @@ def test_a_script() -> None:
     inside = Step(Purpose.DROP, EVENTS, JANUARY, MONTH, (DropPartition(EVENTS, JANUARY, MONTH, KEY),))
     detach = DetachPartition(EVENTS, JANUARY, MONTH, KEY, concurrently=True)
     outside = Step(Purpose.DETACH, EVENTS, JANUARY, MONTH, (detach,))
-    script = script_of([inside, outside])
+    script = script_of([inside, outside], lock_timeout=0.2, patience=60)
 
     assert "BEGIN;\n" in script
     assert "DROP TABLE public.events_p20260101;\nCOMMIT;\n" in script
-    assert script.rstrip().endswith("DETACH PARTITION public.events_p20260101 CONCURRENTLY;")
-    assert 1 == script.count("BEGIN")
+    assert (
+        "SET lock_timeout = '60000ms';\n"
+        "ALTER TABLE public.events DETACH PARTITION public.events_p20260101 CONCURRENTLY;\n"
+        "RESET lock_timeout;\n"
+    ) in script
+    assert 1 == script.count("BEGIN;\nSET LOCAL lock_timeout = '200ms';\n")
+    assert "" == script_of([], lock_timeout=0.2, patience=60)
