@@ -111,7 +111,7 @@ class EnvPy:
             return None
         said = str(failed) if isinstance(failed, PartmanError) else f"{type(failed).__name__}: {self._line(failed)}"
         raise ConfigurationError(
-            f"{self.file}: its env.py failed: {said}; say --metadata and --url to do without it"
+            f"{self.file}: its env.py failed: {said}; give --metadata and --url to do without it"
         ) from failed
 
     def _line(self, error: BaseException) -> str:
