@@ -45,6 +45,11 @@ class Partition:
     key: PartitionKey | None = None
     partitions: tuple[Partition, ...] = ()
 
+    @property
+    def has_foreign_tables(self) -> bool:
+        """Whether it is a foreign table, or has one below it."""
+        return any(each.kind == "f" for each in self.walk())
+
     def walk(self) -> Iterator[Partition]:
         """This partition, then all below it."""
         yield self

@@ -146,7 +146,8 @@ def _by(compiler: DDLCompiler, partition_by: str | None) -> str:
 
 @_on_postgresql(DropTableDDL)
 def _drop_table(action: DropTable | DropPartition, compiler: DDLCompiler) -> str:
-    return f"DROP TABLE {relation(compiler, action.name)}"
+    foreign = "FOREIGN " if isinstance(action, DropPartition) and action.foreign else ""
+    return f"DROP {foreign}TABLE {relation(compiler, action.name)}"
 
 
 @_on_postgresql(AttachPartitionDDL)

@@ -87,7 +87,12 @@ class CreatePartition:
 
 @dataclass(frozen=True, slots=True)
 class DropPartition:
-    """Drop an attached partition with its rows. Locks the parent: ACCESS EXCLUSIVE."""
+    """
+    Drop an attached partition with its rows. Locks the parent: ACCESS EXCLUSIVE.
+
+    Args:
+        foreign: It is a foreign table; its rows stay on the other server. Its inverse would make an ordinary one.
+    """
 
     parent: QualifiedName
     name: QualifiedName
@@ -95,6 +100,7 @@ class DropPartition:
     key: PartitionKey
     partition_by: str | None = None
     unlogged: bool = False
+    foreign: bool = field(default=False, repr=False)
 
     in_transaction: ClassVar[bool] = True
 

@@ -65,8 +65,30 @@ def _detached(table: DetachedTable, found: FoundTable) -> MarkDetached:
 
 
 def has_foreign(partition: Partition) -> bool:
-    """Whether we did not make *partition*, or something below it that would go with it."""
-    return any(is_foreign(each.comment) for each in partition.walk())
+    """
+    Whether we did not make *partition*, or something below it that would go with it; of foreign tables, which nobody
+    makes but the user, `Retention` says something else.
+    """
+    return any(is_foreign(each.comment) for each in partition.walk() if each.kind != "f")
+
+
+def away_finding(table: QualifiedName, kept: Iterable[Partition]) -> Iterator[Finding]:
+    """One for all that is expired and kept, because it is, or has, a foreign table."""
+    all_kept = tuple(kept)
+    if not all_kept:
+        return
+    shown = ", ".join(f"{each.name} {describe(each.bound)}" for each in all_kept[:_SHOWN])
+    more = f" and {len(all_kept) - _SHOWN} more" if len(all_kept) > _SHOWN else ""
+    one = len(all_kept) == 1
+    yield Finding(
+        "foreign-table",
+        Severity.WARNING,
+        str(table),
+        f"{len(all_kept)} expired {'partition is' if one else 'partitions are'} kept, because "
+        f"{'it is a foreign table' if one else 'they are foreign tables'} or partitioned into some: {shown}{more}",
+        "declare Retention(..., foreign_tables=True) to drop or detach them like other partitions, which leaves the "
+        "rows on the other server; or foreign_tables=False to keep them and hear no more of it",
+    )
 
 
 def kept_finding(table: QualifiedName, kept: Iterable[Partition]) -> Iterator[Finding]:

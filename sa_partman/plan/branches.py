@@ -63,6 +63,11 @@ def leaving_steps(
             seen.add(each.name)
             _require_unlisted(declared, level, parent, each, here, path)
             retention = retention_of_branch(level, each.bound) or _DROP
+            if not retention.foreign_tables and each.has_foreign_tables:
+                raise Refused(
+                    f"{each.name} has foreign tables, and Retention(foreign_tables=True) is not declared; nothing was "
+                    f"changed. Declare it, or detach them first."
+                )
             if not retention.foreign and has_foreign(each):
                 raise Refused(
                     f"{each.name} was not made by sa-partman; nothing was changed. Hand it over first: "

@@ -17,7 +17,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
 from sa_partman.marks import unmarked
 from sa_partman.plan.actions import Action, DetachPartition, DropPartition, DropTable, MarkDetached
-from sa_partman.plan.adopt import has_foreign, kept_finding
+from sa_partman.plan.adopt import away_finding, has_foreign, kept_finding
 from sa_partman.plan.aftermath import end
 from sa_partman.plan.families import satellite_steps
 from sa_partman.plan.steps import Purpose, Step
@@ -28,15 +28,22 @@ from sa_partman.spec.retention import Retention
 def prune_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step | Finding]:
     """
     The steps of each expired partition, the oldest first, whatever order the catalog lists them in; and a finding for
-    those that are kept, because we did not make them.
+    those that are kept, because we did not make them or they are foreign tables.
     """
     kept: list[Partition] = []
-    yield from _level(found, declared.level, found, situation, kept)
+    away: list[Partition] = []
+    yield from _level(found, declared.level, found, situation, kept, away)
     yield from kept_finding(found.name, kept)
+    yield from away_finding(found.name, away)
 
 
 def _level(
-    table: FoundTable, level: Level, parent: Parent, situation: Situation, kept: list[Partition]
+    table: FoundTable,
+    level: Level,
+    parent: Parent,
+    situation: Situation,
+    kept: list[Partition],
+    away: list[Partition],
 ) -> Iterator[Step | Finding]:
     expiry = expiry_of(level, parent, situation)
     # Most runs remove nothing, so what is not concerned is not sorted.
@@ -46,12 +53,15 @@ def _level(
             continue
         retention = expiry(partition)
         if retention is not None:
+            if not retention.foreign_tables and partition.has_foreign_tables:
+                away += [partition] if retention.foreign_tables is None else []
+                continue
             if not retention.foreign and has_foreign(partition):
                 kept += [partition] if retention.foreign is None else []
                 continue
             yield from leaving(table, level, parent, partition, retention, situation)
         elif level.below is not None and divides(level.below, partition):
-            yield from _level(table, level.below, partition, descend(level, partition.bound, situation), kept)
+            yield from _level(table, level.below, partition, descend(level, partition.bound, situation), kept, away)
 
 
 def _place(partition: Partition) -> tuple[tuple[OrderKey, ...], str]:
@@ -111,6 +121,8 @@ def removal(
     )
     # Where they can't share a transaction the mark comes first: a detach that is cut off leaves a table known as ours.
     actions: tuple[Action, ...] = (mark, detach) if detach.concurrently else (detach, mark)
+    if partition.kind == "f":
+        actions = (detach,)  # what somebody else's server holds is his from then on
     yield Step(Purpose.DETACH, table.name, partition.name, partition.bound, actions, below=below)
     if retention.archive is not None and retention.grace is None:
         yield from end(
@@ -133,7 +145,8 @@ def dropped(table: FoundTable, level: Level, parent: Parent, partition: Partitio
     by = None if level.below is None or partition.strategy is None else level.below.partition_by
     unlogged = level.spec.unlogged and by is None
     if not table.referenced:
-        return (DropPartition(parent.name, partition.name, partition.bound, level.key, by, unlogged),)
+        foreign = partition.kind == "f"
+        return (DropPartition(parent.name, partition.name, partition.bound, level.key, by, unlogged, foreign=foreign),)
     return (
         DetachPartition(parent.name, partition.name, partition.bound, level.key),
         DropTable(partition.name, parent.name, by, unlogged),

@@ -33,9 +33,13 @@ class Retention:
             partition are deleted before it goes. Nothing is deleted in a table that is not named here.
         foreign: What becomes of an expired partition that sa_partman did not make and nobody handed over with
             ``run --adopt``. None: it is kept, and reported. True: it goes like any other. False: it is kept, silently.
+        foreign_tables: What becomes of an expired partition that is a foreign table, or has one below it. None: it is
+            kept, and reported. True: it is dropped or detached as *then* says; what is on the other server stays there.
+            False: it is kept, silently.
 
     Raises:
-        DeclarationError: *keep* or *grace* is not a positive length, *then* is no such word, or *grace* has no end.
+        DeclarationError: *keep* or *grace* is not a positive length, *then* is no such word, *grace* has no end, or
+            foreign tables are to be archived or to have a grace.
     """
 
     keep: Duration | int
@@ -44,6 +48,7 @@ class Retention:
     grace: Duration | None
     satellites: tuple[str, ...]
     foreign: bool | None
+    foreign_tables: bool | None
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class Retention:
         grace: str | timedelta | None = None,
         satellites: Iterable[str] = (),
         foreign: bool | None = None,
+        foreign_tables: bool | None = None,
     ) -> None:
         object.__setattr__(self, "keep", _keep(keep))
         if not isinstance(then, Archive) and then not in ("detach", "drop"):
@@ -67,6 +73,14 @@ class Retention:
         if foreign not in (None, True, False):
             raise DeclarationError(f"Retention(foreign={foreign!r}): write True, False or None")
         object.__setattr__(self, "foreign", foreign)
+        if foreign_tables not in (None, True, False):
+            raise DeclarationError(f"Retention(foreign_tables={foreign_tables!r}): write True, False or None")
+        if foreign_tables and (self.archive is not None or self.grace is not None):
+            raise DeclarationError(
+                "Retention(foreign_tables=True): a foreign table is dropped or detached at once; write then='drop' or "
+                "then='detach' without grace=, or leave foreign_tables=True out"
+            )
+        object.__setattr__(self, "foreign_tables", foreign_tables)
 
     @property
     def archive(self) -> Archive | None:
@@ -89,6 +103,8 @@ class Retention:
             parts.append(f"satellites={self.satellites!r}")
         if self.foreign is not None:
             parts.append(f"foreign={self.foreign!r}")
+        if self.foreign_tables is not None:
+            parts.append(f"foreign_tables={self.foreign_tables!r}")
         return f"Retention({', '.join(parts)})"
 
     def __str__(self) -> str:

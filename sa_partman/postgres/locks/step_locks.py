@@ -48,13 +48,14 @@ WITH RECURSIVE given AS MATERIALIZED (
   UNION ALL
     SELECT place, 'below', oid, depth FROM below
 ), named AS MATERIALIZED (
-    SELECT r.place, r.role, r.oid, r.depth, c.schema, c.relname, c.relispartition FROM related r, LATERAL (
+    SELECT r.place, r.role, r.oid, r.depth, c.schema, c.relname, c.relkind, c.relispartition FROM related r, LATERAL (
         SELECT (SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid = c.relnamespace) AS schema, c.relname,
-            c.relispartition
+            c.relkind, c.relispartition
         FROM pg_catalog.pg_class c WHERE c.oid = r.oid OFFSET 0) c
 )
 SELECT r.place, r.role, r.schema, r.relname,
-    pg_catalog.has_table_privilege(coalesce(CAST(:acting AS name), current_user), r.oid, 'UPDATE, DELETE, TRUNCATE'),
+    r.relkind <> 'f' AND pg_catalog.has_table_privilege(
+        coalesce(CAST(:acting AS name), current_user), r.oid, 'UPDATE, DELETE, TRUNCATE'),
     l.pid, l.virtualtransaction, l.mode, (SELECT {condition})
 FROM named r
 LEFT JOIN pg_catalog.pg_locks l ON l.relation = r.oid AND l.locktype = 'relation' AND l.granted
@@ -85,7 +86,8 @@ class Surroundings:
     """
     Args:
         relatives: Of every table that was asked for and exists.
-        lockable: Tables that the role may lock by itself; ALTER TABLE needs no such privilege on the others.
+        lockable: Tables that the role may lock by itself; ALTER TABLE needs no such privilege on the others, and LOCK
+            TABLE takes no foreign table.
         held: By others, on all of these tables.
         holds: Whether the condition holds; False too when there was no table to look at.
     """
