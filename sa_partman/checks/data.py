@@ -3,8 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 from sa_partman.names import QualifiedName
+
+
+class Fate(StrEnum):
+    """What becomes of rows of a default partition: the next run moves them, a later one does, or none."""
+
+    NEXT = "next"
+    LATER = "later"
+    EXPIRED = "expired"
+    NONE = "none"
+
+
+class Blocked(NamedTuple):
+    """
+    Args:
+        what: A cell of the grid, or a value, as text.
+        rows: That lie in it, as far as they were seen.
+        at: The first instant of the cell, for ``--at``; empty where there is none.
+        where: The condition of its rows.
+    """
+
+    what: str
+    rows: int
+    fate: Fate = Fate.NONE
+    at: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +42,13 @@ class DefaultRows:
     Args:
         partition: The default partition.
         rows: How many; estimated when the table is large.
-        blocked: The cells or values that they keep from being created, as text, each with its number of rows; the
-            first ones, when there are many.
+        blocked: The cells or values that they belong to; the first ones, when there are many.
         sampled: The table is large and only a part of it was read.
     """
 
     partition: QualifiedName
     rows: int
-    blocked: tuple[tuple[str, int], ...] = ()
+    blocked: tuple[Blocked, ...] = ()
     sampled: bool = False
 
 

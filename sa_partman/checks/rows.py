@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.checks.data import DataFacts
+from sa_partman.checks.coverage import RUN
+from sa_partman.checks.data import Blocked, DataFacts, DefaultRows, Fate
+from sa_partman.compare.moved import MOVED_AT_MOST
 from sa_partman.finding import Finding, Severity
 
 
 def row_findings(table: str, facts: DataFacts) -> Iterator[Finding]:
     for default in facts.default_rows:
-        blocked = ", ".join(f"{what} ({rows} rows)" for what, rows in default.blocked)
-        ranges = f"; they block {blocked}" if blocked else ""
-        about = "about " if default.sampled else ""
-        yield Finding(
-            "default-rows",
-            Severity.WARNING,
-            table,
-            f"{about}{default.rows} rows sit in the default partition {default.partition}{ranges}",
-            "the next run moves up to 100,000 rows into each partition that it makes",
-        )
+        yield from _default_findings(table, default)
     for misplaced in facts.misplaced:
         seen = "at least " if misplaced.sampled else ""
         yield Finding(
@@ -29,3 +22,42 @@ def row_findings(table: str, facts: DataFacts) -> Iterator[Finding]:
             f"{seen}{misplaced.rows} rows in {misplaced.partition} have a key that the codec can't place in time",
             "find out what writes them; retention goes by the partition that they are in",
         )
+
+
+def _default_findings(table: str, default: DefaultRows) -> Iterator[Finding]:
+    """One for each fate of rows, so that none promises what happens to others only."""
+    about = "about " if default.sampled else ""
+    sits = f"{about}{default.rows} rows sit in the default partition {default.partition}"
+    if not default.blocked:
+        yield Finding("default-rows", Severity.WARNING, table, sits, "look what they are: no run moves them")
+        return
+    for fate in Fate:
+        some = [each for each in default.blocked if each.fate is fate]
+        if some:
+            yield _of_fate(table, default, f"{sits}; of these", fate, some)
+
+
+def _of_fate(table: str, default: DefaultRows, sits: str, fate: Fate, some: list[Blocked]) -> Finding:
+    listed = ", ".join(f"{each.what} ({each.rows} rows)" for each in some)
+    most = max(each.rows for each in some)
+    severity = Severity.INFO if fate is Fate.LATER else Severity.WARNING
+    if fate is Fate.NEXT and most > MOVED_AT_MOST:
+        message = f"{sits}, more than {MOVED_AT_MOST} belong into one partition that is missing: {listed}"
+        remedy = (
+            f"in a maintenance window, because nobody reads or writes them meanwhile: sa-partman run --max-rows {most}"
+        )
+    elif fate is Fate.NEXT:
+        message, remedy = f"{sits}, the next run moves {listed} into partitions that it makes", RUN
+    elif fate is Fate.LATER:
+        message, remedy = f"{sits}, {listed} lie ahead; the run that makes their partitions moves them", ""
+    elif fate is Fate.EXPIRED:
+        rows = " OR ".join(f"({each.where})" for each in some)
+        message = f"{sits}, {listed} are expired, and retention removes partitions and no rows"
+        remedy = f"delete them: DELETE FROM {default.partition.quoted} WHERE {rows}"
+    elif some[0].at:
+        message = f"{sits}, no run makes a partition for {listed}"
+        remedy = f"make one, which moves them: {'; '.join(f'sa-partman provision --at {each.at}' for each in some)}"
+    else:
+        message = f"{sits}, no run makes a partition for {listed}"
+        remedy = "declare what they belong to, make a partition in a migration, or delete them"
+    return Finding("default-rows", severity, table, message, remedy)

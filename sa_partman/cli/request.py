@@ -134,3 +134,9 @@ yes_option = click.option("-y", "--yes", is_flag=True, help="Remove what the pla
 limit_option = click.option(
     "--limit", type=click.IntRange(min=0), metavar="N", help="Remove at most N partitions in one run, the oldest first."
 )
+max_rows_option = click.option(
+    "--max-rows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Move up to N rows of a default partition into a new one, in one transaction; 100,000 unless you say more.",
+)

@@ -22,6 +22,7 @@ from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.tenants import typed
 from sa_partman.maintenance.together import planned_all, settled
 from sa_partman.plan.branches import branch_steps
+from sa_partman.plan.raising import raised
 from sa_partman.plan.steps import Purpose, Step, TablePlan, in_order
 from sa_partman.postgres.locks.exclusion import APPLICATION, only_maintainer
 from sa_partman.postgres.locks.pooler import dependable
@@ -39,18 +40,20 @@ def run(
     repair: bool = False,
     adopt: bool = False,
     leaving: tuple[tuple[Any, ...], ...] = (),
+    max_rows: int | None = None,
 ) -> RunResult:
     """
     The steps of *purposes*; every creation of every table comes before the first removal.
 
     Args:
         leaving: Tenants whose branches are removed, and nothing else.
+        max_rows: Rows that are moved into one new partition at most; None: 100,000.
     """
     with _running(settings) as running:
         settings, zombies = replace(settings, engine=running.engine), tuple(end_zombies(running))
         view = looked(settings, tables, paths)
         view.session.require_writable()
-        plans = plans_of(settings, view, purposes, repair=repair, adopt=adopt, leaving=leaving)
+        plans = plans_of(settings, view, purposes, repair=repair, adopt=adopt, leaving=leaving, max_rows=max_rows)
         steps = list(in_order(plans))
         findings = (*zombies, *(finding for plan in plans for finding in plan.findings))
         record = Record(settings, running.name, view.session)
@@ -66,6 +69,7 @@ def plans_of(
     repair: bool = False,
     adopt: bool = False,
     leaving: tuple[tuple[Any, ...], ...] = (),
+    max_rows: int | None = None,
 ) -> tuple[TablePlan, ...]:
     """What a run for *purposes* would do."""
     if leaving:
@@ -75,7 +79,7 @@ def plans_of(
         return settled(settings, plans, keys)
     plans, keys = planned_all(settings, view, adopt=adopt, repair=repair)
     plans = whole(settings, view.tables, healed(settings, view.tables, plans), repair=repair)
-    return settled(settings, (each.only(*purposes) for each in plans), keys)
+    return settled(settings, (raised(each.only(*purposes), max_rows) for each in plans), keys)
 
 
 def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:

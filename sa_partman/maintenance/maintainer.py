@@ -118,6 +118,7 @@ class Maintainer:
         leaving: Iterable[Any] = (),
         repair: bool = False,
         adopt: bool = False,
+        max_rows: int | None = None,
     ) -> MaintenancePlan:
         """
         What `run` would do now; nothing is changed.
@@ -127,6 +128,7 @@ class Maintainer:
             leaving: What `prune` would do with these tenants, and nothing else.
             repair: See `run`.
             adopt: See `run`.
+            max_rows: See `run`.
 
         Raises:
             DeclarationError: A declaration is wrong, or one of *tables* is not declared.
@@ -134,7 +136,7 @@ class Maintainer:
         """
         view = looked(self.settings, tables, paths_of(tenants))
         gone = paths_of(leaving)
-        plans = acting.plans_of(self.settings, view, repair=repair, adopt=adopt, leaving=gone)
+        plans = acting.plans_of(self.settings, view, repair=repair, adopt=adopt, leaving=gone, max_rows=max_rows)
         return MaintenancePlan(view.now, plans, self.settings.lock)
 
     def check(
@@ -165,7 +167,9 @@ class Maintainer:
 
     # -- acting --------------------------------------------------------------------------------------------------
 
-    def run(self, tables: Tables = None, *, repair: bool = False, adopt: bool = False) -> RunResult:
+    def run(
+        self, tables: Tables = None, *, repair: bool = False, adopt: bool = False, max_rows: int | None = None
+    ) -> RunResult:
         """
         Provisions, then prunes.
 
@@ -175,22 +179,30 @@ class Maintainer:
                 and their partitions attached again, unless they are expired.
             adopt: First hand over to retention the partitions that are there and that sa_partman did not make: each
                 gets a mark, so once is enough.
+            max_rows: Rows of a default partition that are moved into one new partition at most; None: 100,000. They
+                are moved in one transaction, during which nobody reads or writes them: a number is for a maintenance
+                window, and then no time limit of ours ends it.
 
         Raises:
             MaintainerBusy: Another maintainer is at work; nothing was changed.
             ReadOnlyServer: Nothing can be changed here.
         """
-        return acting.run(self.settings, tables, tuple(Purpose), repair=repair, adopt=adopt)
+        return acting.run(self.settings, tables, tuple(Purpose), repair=repair, adopt=adopt, max_rows=max_rows)
 
-    def provision(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
+    def provision(
+        self, tables: Tables = None, *, tenants: Iterable[Any] = (), max_rows: int | None = None
+    ) -> RunResult:
         """
         Makes missing partitions and removes none.
 
         Args:
             tenants: Values, or tuples of values from the top level down, whose branches are made at once, whether or
                 not the declaration's source names them already.
+            max_rows: See `run`.
         """
-        return acting.run(self.settings, tables, (Purpose.HEAL, Purpose.PROVISION), paths_of(tenants))
+        return acting.run(
+            self.settings, tables, (Purpose.HEAL, Purpose.PROVISION), paths_of(tenants), max_rows=max_rows
+        )
 
     def prune(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
         """

@@ -103,9 +103,18 @@ class AsyncMaintainer:
         leaving: Iterable[Any] = (),
         repair: bool = False,
         adopt: bool = False,
+        max_rows: int | None = None,
     ) -> MaintenancePlan:
         """See `Maintainer.plan`."""
-        return await _spawned(self._inner.plan, tables, tenants=tenants, leaving=leaving, repair=repair, adopt=adopt)
+        return await _spawned(
+            self._inner.plan,
+            tables,
+            tenants=tenants,
+            leaving=leaving,
+            repair=repair,
+            adopt=adopt,
+            max_rows=max_rows,
+        )
 
     async def check(
         self,
@@ -122,13 +131,17 @@ class AsyncMaintainer:
         """See `Maintainer.status`."""
         return await _spawned(self._inner.status, tables)
 
-    async def run(self, tables: Tables = None, *, repair: bool = False, adopt: bool = False) -> RunResult:
+    async def run(
+        self, tables: Tables = None, *, repair: bool = False, adopt: bool = False, max_rows: int | None = None
+    ) -> RunResult:
         """See `Maintainer.run`."""
-        return await _spawned(self._inner.run, tables, repair=repair, adopt=adopt)
+        return await _spawned(self._inner.run, tables, repair=repair, adopt=adopt, max_rows=max_rows)
 
-    async def provision(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
+    async def provision(
+        self, tables: Tables = None, *, tenants: Iterable[Any] = (), max_rows: int | None = None
+    ) -> RunResult:
         """See `Maintainer.provision`."""
-        return await _spawned(self._inner.provision, tables, tenants=tenants)
+        return await _spawned(self._inner.provision, tables, tenants=tenants, max_rows=max_rows)
 
     async def prune(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
         """See `Maintainer.prune`."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from sa_partman.bounds.bound import Bound
+from sa_partman.compare.moved import MOVED_AT_MOST
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.member_actions import MemberAction
@@ -263,7 +264,7 @@ class MoveRows:
     target: QualifiedName
     bound: Bound
     key: PartitionKey = field(repr=False)
-    limit: int = 100_000
+    limit: int = MOVED_AT_MOST
     parent: QualifiedName | None = None
     known_as: QualifiedName | None = None
 

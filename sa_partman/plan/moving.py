@@ -84,13 +84,14 @@ def _limited(action: MoveRows, where: str, shown: QualifiedName) -> str:
     source = action.source.quoted
     said = (
         f" rows of {shown} belong into the new partition {action.target.name}, and at most {action.limit} are "
-        f"moved in one transaction; nothing was changed. Move them in a maintenance window, or raise the limit."
+        f"moved in one transaction, because nobody can read or write them meanwhile; nothing was changed. Raise the "
+        f"limit in a maintenance window, with limit= of an operation, or: sa-partman run --max-rows "
     )
     return f"""
     SELECT count(*) INTO waiting FROM (SELECT FROM {source} WHERE {where} LIMIT {action.limit + 1}) AS few;
     IF waiting > {action.limit} THEN
         SELECT count(*) INTO waiting FROM {source} WHERE {where};
-        RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded', MESSAGE = waiting || {text_literal(said)};
+        RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded', MESSAGE = waiting || {text_literal(said)} || waiting;
     END IF;"""
 
 

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -18,9 +19,11 @@ from sa_partman.bounds.grid import Cell
 from sa_partman.bounds.text import check_predicate, describe, literal, value_of
 from sa_partman.bounds.values import Extreme, KeyValue, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
-from sa_partman.checks.data import DataFacts, DefaultRows, Misplaced
+from sa_partman.checks.data import Blocked, DataFacts, DefaultRows, Fate, Misplaced
+from sa_partman.checks.fates import fates
 from sa_partman.checks.places import places_of
-from sa_partman.compare.descend import divides
+from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.lists import missing_labels
 from sa_partman.compare.ranges import Line
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType, PartitionKey
@@ -49,36 +52,41 @@ def has_rows_to_read(declared: DeclaredTable, found: FoundTable) -> bool:
 
 def data_facts(connection: Connection, declared: DeclaredTable, found: FoundTable, situation: Situation) -> DataFacts:
     """Reads *found* in the caller's pinned transaction; needs SELECT on it."""
-    defaults = islice(_defaults(connection, declared.level, found), READ_PARTITIONS)
+    defaults = islice(_defaults(connection, declared.level, found, situation), READ_PARTITIONS)
     return DataFacts(tuple(defaults), tuple(_misplaced(connection, declared, found, situation)))
 
 
-def _defaults(connection: Connection, level: Level, parent: Parent) -> Iterator[DefaultRows]:
+def _defaults(connection: Connection, level: Level, parent: Parent, situation: Situation) -> Iterator[DefaultRows]:
     default = default_of(parent)
     if default is not None:
-        rows = _default(connection, level, parent, default)
+        rows = _default(connection, level, parent, default, situation)
         if rows is not None:
             yield rows
     if level.below is not None:
         for partition in parent.partitions:
             if divides(level.below, partition):
-                yield from _defaults(connection, level.below, partition)
+                inside = descend(level, partition.bound, situation)
+                yield from _defaults(connection, level.below, partition, inside)
 
 
-def _default(connection: Connection, level: Level, parent: Parent, default: Partition) -> DefaultRows | None:
+def _default(
+    connection: Connection, level: Level, parent: Parent, default: Partition, situation: Situation
+) -> DefaultRows | None:
     """What sits in *default*: counted, or estimated when it is large; None when it is empty."""
     if _is_large(default):
-        blocked = _sampled_cells(connection, level, parent, default)
+        blocked = _sampled_cells(connection, level, parent, default, situation)
         return DefaultRows(default.name, max(int(default.rows), 1), blocked, sampled=True)
     rows = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted}")).scalar_one()
     if not rows:
         return None
-    return DefaultRows(default.name, rows, tuple(islice(_blocked(connection, level, parent, default), CELLS)))
+    return DefaultRows(
+        default.name, rows, tuple(islice(_blocked(connection, level, parent, default, situation), CELLS))
+    )
 
 
 def _sampled_cells(
-    connection: Connection, level: Level, parent: Parent, default: Partition
-) -> tuple[tuple[str, int], ...]:
+    connection: Connection, level: Level, parent: Parent, default: Partition, situation: Situation
+) -> tuple[Blocked, ...]:
     """The grid's cells that rows of a sample lie in, each with the number of its rows in the sample."""
     if not isinstance(level, RangeLevel) or level.spec.tenants is not None:
         return ()
@@ -89,30 +97,41 @@ def _sampled_cells(
     )
     positions = (level.axis.decode(value) for value in values)
     cells = Counter(level.axis.grid.cell(each) for each in positions if each is not None)
-    return tuple((_shown(level, cell), rows) for cell, rows in cells.most_common(CELLS))
+    told = fates(level, parent, situation)
+    return tuple(told(cell, _bound(level, cell), rows) for cell, rows in sorted(cells.most_common(CELLS), key=_lower))
 
 
-def _blocked(connection: Connection, level: Level, parent: Parent, default: Partition) -> Iterator[tuple[str, int]]:
+def _lower(counted: tuple[Cell, int]) -> Any:
+    return counted[0].lower
+
+
+def _blocked(
+    connection: Connection, level: Level, parent: Parent, default: Partition, situation: Situation
+) -> Iterator[Blocked]:
     key = parent.key or level.key
     if isinstance(level, ListLevel):
-        yield from _blocked_values(connection, key, default)
+        missing = {str(value) for _, bound in missing_labels(level, parent, situation) for value in bound.values}
+        for value, rows in _blocked_values(connection, key, default):
+            fate = Fate.NEXT if str(value) in missing else Fate.NONE
+            yield Blocked(describe(ListBound(frozenset({value}))), rows, fate)
     elif isinstance(level, RangeLevel) and level.spec.tenants is None:
-        yield from _blocked_cells(connection, level, key, default)
+        told = fates(level, parent, situation)
+        for cell, rows in _blocked_cells(connection, level, key, default):
+            yield told(cell, _bound(level, cell), rows)
 
 
-def _blocked_values(connection: Connection, key: PartitionKey, default: Partition) -> Iterator[tuple[str, int]]:
+def _blocked_values(connection: Connection, key: PartitionKey, default: Partition) -> Iterator[tuple[Any, int]]:
     column = _column(key, 0)
     sql = (
         f"SELECT CAST({column} AS text), count(*) FROM {default.name.quoted} "
         f"GROUP BY {column} ORDER BY 2 DESC LIMIT {CELLS}"
     )
-    for shown, rows in connection.execute(_sql(sql)):
-        yield describe(ListBound(frozenset({shown}))), rows
+    yield from ((row[0], row[1]) for row in connection.execute(_sql(sql)))
 
 
 def _blocked_cells(
     connection: Connection, level: RangeLevel, key: PartitionKey, default: Partition
-) -> Iterator[tuple[str, int]]:
+) -> Iterator[tuple[Cell, int]]:
     """The grid's cells that hold rows, from the lowest on; each is found from where the last one ended."""
     axis, kind, column = level.axis, key.types[0], _column(key, 0)
     lowest = _lowest(connection, column, kind, default, "true")
@@ -123,7 +142,7 @@ def _blocked_cells(
         bound = _bound(level, axis.grid.cell(position))
         inside = check_predicate(bound, [column], [kind])
         counted = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted} WHERE {inside}")).scalar_one()
-        yield describe(level.readable(bound)), counted
+        yield axis.grid.cell(position), counted
         if isinstance(bound.upper[0], Extreme):  # the end of the type, or of Python's calendar
             return
         lowest = _lowest(connection, column, kind, default, f"{column} >= {literal(bound.upper[0], kind)}")
@@ -137,10 +156,6 @@ def _lowest(connection: Connection, column: str, kind: KeyType, table: Partition
 
 def _bound(level: RangeLevel, cell: Cell) -> RangeBound:
     return Line((), 0, 1).bound(level.axis.encode(cell.lower), level.axis.encode(cell.upper))
-
-
-def _shown(level: RangeLevel, cell: Cell) -> str:
-    return describe(level.readable(_bound(level, cell)))
 
 
 def _misplaced(

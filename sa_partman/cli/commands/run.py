@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from sa_partman.cli.change import Change, perform
-from sa_partman.cli.request import Request, dry_run_option, limit_option, shared, sql_option, yes_option
+from sa_partman.cli.request import (
+    Request,
+    dry_run_option,
+    limit_option,
+    max_rows_option,
+    shared,
+    sql_option,
+    yes_option,
+)
 from sa_partman.cli.serving import every_option, listen_option, serve
 from sa_partman.maintenance.schedule import Schedule
 
@@ -16,6 +24,7 @@ from sa_partman.maintenance.schedule import Schedule
 @sql_option
 @yes_option
 @limit_option
+@max_rows_option
 @click.option(
     "--repair",
     is_flag=True,
@@ -29,6 +38,7 @@ def command(
     dry_run: bool,
     as_sql: bool,
     yes: bool,
+    max_rows: int | None,
     repair: bool,
     adopt: bool,
     schedule: Schedule | None,
@@ -41,9 +51,11 @@ def command(
     """
     if adopt and (schedule or listen):
         raise click.UsageError("--adopt is said once; run it without --every and --listen")
+    if max_rows is not None and (schedule or listen):
+        raise click.UsageError("--max-rows is for a maintenance window; run it without --every and --listen")
     change = Change(
-        lambda each: each.plan(request.only, repair=repair, adopt=adopt),
-        lambda each: each.run(request.only, repair=repair, adopt=adopt),
+        lambda each: each.plan(request.only, repair=repair, adopt=adopt, max_rows=max_rows),
+        lambda each: each.run(request.only, repair=repair, adopt=adopt, max_rows=max_rows),
         dry_run,
         as_sql,
         yes,

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.text import describe, parse_bound
+from sa_partman.compare.moved import MOVED_AT_MOST
 from sa_partman.ddl.render import render
 from sa_partman.errors import ExecutionError, NameTaken, VerificationFailed
 from sa_partman.names import QualifiedName
@@ -22,6 +23,7 @@ from sa_partman.plan.actions import (
     CreateTable,
     DetachPartition,
     FinalizeDetach,
+    MoveRows,
 )
 from sa_partman.plan.batches import MOST, pieces
 from sa_partman.plan.steps import Purpose, Step
@@ -135,10 +137,16 @@ def _transaction(running: Running, steps: tuple[Step, ...], still: Still | None 
         apply_actions(connection, actions, steps[0].role if steps[0].purpose is Purpose.PROVISION else None)
 
     try:
-        held = in_step(running, steps, work, inspect=fitting(running, actions))
+        held = in_step(running, steps, work, inspect=fitting(running, actions), seconds=_seconds(actions))
     except TooMany as error:
         return _in_batches(running, steps, error)
     return Attempted(0.0, held.attempts)
+
+
+def _seconds(actions: tuple[Action, ...]) -> float | None:
+    """Whoever raises the limit has the time."""
+    raised = any(isinstance(action, MoveRows) and action.limit > MOVED_AT_MOST for action in actions)
+    return 0 if raised else None
 
 
 def _in_batches(running: Running, steps: tuple[Step, ...], error: TooMany) -> Attempted:

@@ -162,7 +162,7 @@ def test_a_large_default_partition_is_sampled(engine: Engine, monkeypatch: pytes
     finding = one(upkeep(engine, table).check(), "default-rows")
 
     assert "about 500 rows sit in the default partition public.events_default" in finding.message
-    assert "they block [1999-06-01, 1999-07-01)" in finding.message
+    assert "no run makes a partition for [1999-06-01, 1999-07-01)" in finding.message
 
 
 def test_only_the_nearest_partitions_are_tried_with_a_codec(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table, create_engine
 from sqlalchemy.schema import CreateTable
 
-from sa_partman import PartitionByRange
+from sa_partman import LockPolicy, PartitionByRange
 from sa_partman.throwaway import Server
 from tests.support.archives import JANUARY, MARCH, january
-from tests.support.database import new_table, put, sql, upkeep
+from tests.support.database import new_table, put, scalar, sql, upkeep
+from tests.support.faces import Face
 
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=0)
 
@@ -62,3 +63,48 @@ def test_rows_of_a_published_default_partition(own_server: Server) -> None:
     engine.dispose()
 
     assert 1 == sent.count("I") - sent.count("D"), str(result)
+
+
+def many(engine: Engine, table: Table, rows: int) -> None:
+    """*rows* of March, while there is no partition for it."""
+    january(engine, table, 0)
+    sql(engine, f"INSERT INTO events (id, created_at) SELECT g, '2026-03-03' FROM generate_series(1, {rows}) g")
+
+
+def test_any_number_of_rows_is_moved_by_whoever_says_so(face: Face, engine: Engine) -> None:
+    """Refused with the number to say; with it all are moved, although that takes longer than a step may take."""
+    table = new_table(MONTHLY.with_(default=True))
+    many(engine, table, 100_001)
+    brief = LockPolicy(lock_timeout=0.05, budget=0.1)
+    refused = face.maintainer(table, MARCH, lock=brief).run()
+
+    assert not refused.ok
+    assert "sa-partman run --max-rows 100001" in str(refused)
+    assert 100_001 == scalar(engine, "SELECT count(*) FROM events_default")
+    again = face.maintainer(table, MARCH, lock=brief).run(max_rows=100_001)
+
+    assert again.ok, str(again)
+    assert (0, 100_001) == (
+        scalar(engine, "SELECT count(*) FROM ONLY events_default"),
+        scalar(engine, "SELECT count(*) FROM events_p20260301"),
+    )
+
+
+def test_what_is_said_of_rows_is_what_becomes_of_them(engine: Engine) -> None:
+    """Each kind by itself, in one default partition; after the run those of old and those ahead are left."""
+    table = new_table(MONTHLY.with_(default=True))
+    january(engine, table, 0)
+    put(engine, table, "2009-05-05", "2026-03-03", "2027-03-03")
+    found = [each for each in upkeep(engine, table, MARCH).check() if each.code == "default-rows"]
+    before = {each.message.partition("; of these, ")[2] for each in found}
+    result = upkeep(engine, table, MARCH).run()
+
+    assert {
+        "the next run moves [2026-03-01, 2026-04-01) (1 rows) into partitions that it makes",
+        "[2027-03-01, 2027-04-01) (1 rows) lie ahead; the run that makes their partitions moves them",
+        "no run makes a partition for [2009-05-01, 2009-06-01) (1 rows)",
+    } == before
+    assert result.ok
+    assert 2 == scalar(engine, "SELECT count(*) FROM events_default")
+    upkeep(engine, table, "2009-05-01").provision()
+    assert 1 == scalar(engine, "SELECT count(*) FROM events_default")

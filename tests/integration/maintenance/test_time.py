@@ -315,7 +315,7 @@ def test_a_table_partitioned_otherwise(engine: Engine) -> None:
 
 
 def test_rows_in_a_default_partition(engine: Engine) -> None:
-    """They are counted, with what they block; the next run moves each into its own partition, and loses none."""
+    """They are counted, with what becomes of them; the next run moves each into its own partition, and loses none."""
     empty(engine)
     table = new_table(MONTHLY.with_(default=True))
     sql(engine, "CREATE TABLE events_default PARTITION OF events DEFAULT")
@@ -324,8 +324,8 @@ def test_rows_in_a_default_partition(engine: Engine) -> None:
     result = upkeep(engine, table, NOW).run()
 
     assert "4 rows" in findings[0].message
-    assert "[1999-06-01, 1999-07-01) (1 rows)" in findings[0].message
-    assert "[2026-01-01, 2026-02-01) (2 rows)" in findings[0].message
+    assert "no run makes a partition for [1999-06-01, 1999-07-01) (1 rows)" in findings[1].message
+    assert "the next run moves [2026-01-01, 2026-02-01) (2 rows)" in findings[0].message
     assert result.ok, str(result)
     assert [2, 1, 1] == [
         scalar(engine, f"SELECT count(*) FROM {name}")

@@ -1,0 +1,49 @@
+"""What becomes of rows that sit in the default partition of ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sa_partman.bounds.bound import RangeBound
+from sa_partman.bounds.grid import Cell
+from sa_partman.bounds.text import check_predicate, describe
+from sa_partman.bounds.values import row_order
+from sa_partman.catalog import Parent
+from sa_partman.checks.data import Blocked, Fate
+from sa_partman.compare.ranges import current_cell, cutoff_of, lacking_in, lines_of, retention_in
+from sa_partman.compare.situation import Situation
+from sa_partman.spec.axis import TimeAxis
+from sa_partman.spec.declared import RangeLevel
+
+Telling = Callable[[Cell, RangeBound, int], Blocked]
+"""Takes a cell, its bound and the number of its rows."""
+
+
+def fates(level: RangeLevel, parent: Parent, situation: Situation) -> Telling:
+    """For the cells of *parent*, whose key has no tenants: what holds for all of them is computed once."""
+    (line,) = lines_of(level, parent, situation)
+    lacking = lacking_in(line, level, parent, situation)
+    missing = () if situation.gone else (*lacking.ahead, *lacking.past)
+    made = [(row_order(each.lower), row_order(each.upper)) for each in missing]
+    retention = retention_in(line, level, situation)
+    cutoff = None if retention is None else cutoff_of(retention, level, parent, situation)
+    ahead = current_cell(level, parent, situation).upper
+    key = parent.key or level.key
+    names = [part.sql for part in key.parts]
+
+    def fate(cell: Cell, bound: RangeBound) -> Fate:
+        lower, upper = row_order(bound.lower), row_order(bound.upper)
+        if any(first < upper and lower < last for first, last in made):
+            return Fate.NEXT
+        if cutoff is not None and cell.upper <= cutoff:
+            return Fate.EXPIRED
+        return Fate.LATER if cell.lower >= ahead and not situation.gone else Fate.NONE
+
+    def told(cell: Cell, bound: RangeBound, rows: int) -> Blocked:
+        at = cell.lower.isoformat() if isinstance(level.axis, TimeAxis) and isinstance(cell.lower, datetime) else ""
+        return Blocked(
+            describe(level.readable(bound)), rows, fate(cell, bound), at, check_predicate(bound, names, key.types) or ""
+        )
+
+    return told

@@ -1,0 +1,89 @@
+"""Rows of a default partition: what a run does with them, and what moves or removes the others."""
+
+from tests.remedies.row import Box, Models, Row, run_once
+from tests.remedies.rows.models import EVENTS
+
+DEFAULT = EVENTS.replace("premake=2", "premake=1, default=True")
+AHEAD = DEFAULT.replace("premake=1", "premake=3")
+KEPT = DEFAULT.replace("default=True", 'default=True, retention=Retention("1 month", then="drop")')
+LISTS = """
+class Event(Partitioned, Base):
+    __tablename__ = "events"
+    __partition__ = PartitionByList("kind", values=["a"], default=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+"""
+AUGUST = "[2030-08-01, 2030-09-01)"
+
+
+def rows(instant: str, number: int = 1) -> str:
+    return f"INSERT INTO events (created_at) SELECT '{instant}' FROM generate_series(1, {number})"
+
+
+def in_default(number: int = 1) -> str:
+    return f"default-rows: {number} rows sit in the default partition public.events_default"
+
+
+DEFAULT_ROWS = (
+    Row(
+        f"{in_default()}; of these, the next run moves {AUGUST} (1 rows) into partitions that it makes -> run: "
+        "sa-partman run",
+        ("sa-partman run",),
+        DEFAULT,
+        (Box.create, rows("2030-08-20"), Models(AHEAD)),
+    ),
+    Row(
+        f"{in_default(100001)}; of these, more than 100000 belong into one partition that is missing: {AUGUST} "
+        "(100001 rows) -> in a maintenance window, because nobody reads or writes them meanwhile: sa-partman run "
+        "--max-rows 100001",
+        ("sa-partman run --max-rows 100001",),
+        DEFAULT,
+        (Box.create, rows("2030-08-20", 100_001), Models(AHEAD)),
+    ),
+    Row(
+        "100001 rows of public.events_default belong into the new partition events_p20300801, and at most 100000 are "
+        "moved in one transaction, because nobody can read or write them meanwhile; nothing was changed. Raise the "
+        "limit in a maintenance window, with limit= of an operation, or: sa-partman run --max-rows 100001",
+        ("sa-partman run --max-rows 100001",),
+        DEFAULT,
+        (Box.create, rows("2030-08-20", 100_001), Models(AHEAD)),
+        run_once,
+        run_once,
+    ),
+    Row(
+        f"{in_default()}; of these, {AUGUST} (1 rows) lie ahead; the run that makes their partitions moves them",
+        models=DEFAULT,
+        given=(Box.create, rows("2030-08-20")),
+    ),
+    Row(
+        f"{in_default()}; of these, [2029-01-01, 2029-02-01) (1 rows) are expired, and retention removes partitions "
+        """and no rows -> delete them: DELETE FROM "public"."events_default" WHERE …""",
+        (
+            'DELETE FROM "public"."events_default" WHERE ("created_at" IS NOT NULL AND "created_at" >= '
+            "'2029-01-01 00:00:00+00'::timestamp with time zone AND \"created_at\" < "
+            "'2029-02-01 00:00:00+00'::timestamp with time zone)",
+        ),
+        KEPT,
+        (Box.create, rows("2029-01-20")),
+    ),
+    Row(
+        f"{in_default()}; of these, no run makes a partition for [2009-05-01, 2009-06-01) (1 rows) -> make one, which "
+        "moves them: sa-partman provision --at 2009-05-01T00:00:00+00:00",
+        ("sa-partman provision --at 2009-05-01T00:00:00+00:00",),
+        DEFAULT,
+        (Box.create, rows("2009-05-20")),
+    ),
+    Row(
+        f"{in_default()}; of these, no run makes a partition for … (1 rows) -> declare what they belong to, make a "
+        "partition in a migration, or delete them",
+        (Models(LISTS.replace('["a"]', '["a", "b"]')),),
+        LISTS,
+        (Box.create, "INSERT INTO events (kind) VALUES ('b')"),
+    ),
+    Row(
+        f"{in_default()} -> look what they are: no run moves them",
+        (lambda box: box.do("DELETE FROM events"),),
+        DEFAULT,
+        (Box.create, rows("infinity")),
+    ),
+)
