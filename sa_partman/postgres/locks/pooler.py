@@ -46,7 +46,7 @@ def unprepared(connection: Connection) -> Iterator[None]:
 @contextmanager
 def without_preparing(connection: Connection) -> Iterator[None]:
     """During the block the driver prepares nothing."""
-    driver = _driver(connection)
+    driver = driver_of(connection)
     if not hasattr(driver, "prepare_threshold"):
         yield
         return
@@ -70,14 +70,14 @@ def behind_pooler(connection: Connection, pid: int) -> bool:
 
 def _greeted_by(connection: Connection) -> int | None:
     """The backend that the driver was told of when it connected; None when the driver does not tell."""
-    driver = _driver(connection)
+    driver = driver_of(connection)
     if hasattr(driver, "get_server_pid"):  # asyncpg
         return int(driver.get_server_pid())
     pid = getattr(getattr(driver, "info", None), "backend_pid", None)
     return None if pid is None else int(pid)
 
 
-def _driver(connection: Connection) -> Any:
+def driver_of(connection: Connection) -> Any:
     """The driver's own connection, also of one that was taken out of its pool."""
     made = connection.connection.dbapi_connection
     return None if made is None else connection.dialect.get_driver_connection(made)
