@@ -16,6 +16,7 @@ from sa_partman.cli.request import Request
 from sa_partman.errors import ConfigurationError, PartmanError
 from sa_partman.maintenance.results import RunResult
 from sa_partman.maintenance.schedule import Schedule
+from sa_partman.observe.log import LOGGER
 from sa_partman.postgres.sqlstate import first_line
 
 
@@ -58,8 +59,23 @@ def serve(request: Request, change: Change, schedule: Schedule | None, listen: s
     from sa_partman.maintenance.serving import Service
 
     with opened(request) as maintainer:
+
+        def started() -> None:
+            where = "" if service.address is None else f"; listening on {service.address}"
+            said = f"running every {schedule.interval:g} s{where}; a signal ends it"
+            if is_on():
+                LOGGER.info(said)
+            else:
+                click.echo(said, err=True)
+
         service = Service(
-            maintainer, schedule, listen=listen, tables=request.only, told=_Telling(request), act=change.act
+            maintainer,
+            schedule,
+            listen=listen,
+            tables=request.only,
+            told=_Telling(request),
+            act=change.act,
+            started=started,
         )
         service.run()
     return 0
@@ -79,7 +95,7 @@ def _agreed() -> bool:
 
 
 class _Telling:
-    """Prints what a run did: a document a line with --json, else what is worth a line."""
+    """Prints what a run did: a document a line with --json, else a line at least."""
 
     def __init__(self, request: Request) -> None:
         self._json = request.as_json
@@ -89,8 +105,9 @@ class _Telling:
         if isinstance(outcome, RunResult):
             if self._json:
                 click.echo(json.dumps(outcome.to_dict()))
-            elif outcome or outcome.findings:
+            else:
                 print_result(outcome, as_json=False)
+                sys.stdout.flush()  # a round is told when it is over, also where it goes into a file
         elif self._json:
             click.echo(json.dumps({"error": _line(outcome), "kind": type(outcome).__name__}))
         elif not is_on():  # the log has said it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -30,6 +31,7 @@ class Service:
         listen: Where to answer ``/healthz`` and ``/metrics``; None: nowhere.
         told: Told of every run.
         act: What one run is; None: `Maintainer.run` of *tables*.
+        started: Called by `run` before the first run, when it listens.
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class Service:
         tables: Tables = None,
         told: Told | None = None,
         act: Act | None = None,
+        started: Callable[[], object] = lambda: None,
     ) -> None:
+        self._started = started
         self._stop, self._statement = _Event(), Statement(maintainer.engine)
         self._loop = Loop(maintainer, schedule, self._stop, tables, look=listen is not None, told=told, act=act)
         self._thread: threading.Thread | None = None
@@ -67,6 +71,7 @@ class Service:
         """
         self._listen()
         try:
+            self._started()
             self._work()
         finally:
             self._unlisten()

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.support.command import PARTITIONS, Project
+from tests.support.command import AT, PARTITIONS, Project
 
 MADE = {"events_p20300601", "events_p20300701", "events_p20300801"}
 JULY = "2030-07-01"
@@ -100,7 +100,23 @@ def test_a_signal_between_two_runs(events: Project, engine: Engine, number: int,
     assert "+ provision public.events_p20300901  [2030-09-01, 2030-10-01)\n1 partition created.\n" == told
     assert not out
     assert "events_p20300901" in partitions(engine)
-    assert SAID[code] == err.lstrip()
+    begun, *said = [f"{line}\n" for line in err.splitlines() if line]
+    assert "running every 3600 s; a signal ends it\n" == begun
+    assert [SAID[code]] == said
+
+
+def test_every_round_is_told(events: Project, engine: Engine) -> None:
+    """Also one that found nothing to do; and before the first one, where it listens."""
+    arguments = ("run", "--every", "1s", "--yes", "--at", AT, "--listen", "127.0.0.1:0")
+    with events.started(*arguments) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        begun = process.stderr.readline()
+        told = [process.stdout.readline() for _ in range(2)]
+        ended(process, signal.SIGTERM)
+
+    assert re.fullmatch(r"running every 1 s; listening on 127\.0\.0\.1:\d+; a signal ends it\n", begun)
+    assert ["Nothing to do.\n"] * 2 == told
 
 
 def test_it_runs_again(events: Project, engine: Engine) -> None:
@@ -122,6 +138,7 @@ def test_errors_are_told_and_do_not_end_it(events: Project, engine: Engine) -> N
         "run", "--every", "1s", "--yes", SA_PARTMAN_DATABASE_URL="postgresql://me:hidden@127.0.0.1:1/x"
     ) as process:
         assert process.stderr is not None
+        assert "running every" in process.stderr.readline()
         lines = [process.stderr.readline() for _ in range(2)]
         code, _, _ = ended(process, signal.SIGTERM)
 
