@@ -108,7 +108,7 @@ def _wrong(table: QualifiedName, name: str, why: str) -> Finding:
         Severity.ERROR,
         str(table),
         f"satellites= names {name!r}, and {why}; nothing was removed",
-        "put Retention(satellites=...) right",
+        "correct Retention(satellites=...)",
     )
 
 

@@ -186,8 +186,9 @@ def _forbidden(table: DeclaredTable, error: DBAPIError) -> Finding:
     return _unread(
         table,
         "missing-privilege",
-        f"{table.name} can't be looked at: {first_line(error)}; nothing was changed",
-        f"connect as the owner of {table.name}, or GRANT SELECT on it; the other tables were not affected",
+        f"{table.name} can't be read: {first_line(error)}; nothing was changed",
+        f"connect as the owner of {table.name}, or GRANT SELECT on it and its partitions; the other tables were not "
+        f"affected",
     )
 
 
@@ -195,7 +196,7 @@ def _failed(table: DeclaredTable, reason: str) -> Finding:
     return _unread(
         table,
         "unreadable",
-        f"{table.name} can't be looked at: {reason}; nothing was changed",
+        f"{table.name} can't be read: {reason}; nothing was changed",
         "see the message; the other tables were not affected",
     )
 
@@ -233,7 +234,7 @@ def _asked(connection: Connection, table: DeclaredTable, schemas: SchemaMap | No
             table,
             "tenants",
             f"{table.name}: its tenants can't be asked for: {reason}; nothing was changed",
-            "put the select() or the callable of the declaration right; the other tables were not affected",
+            "correct the select() or the callable of the declaration; the other tables were not affected",
         )
 
 

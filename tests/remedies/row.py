@@ -30,6 +30,7 @@ from sqlalchemy import Engine, MetaData, create_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import alembic_ext
+import alembic_ext.operations
 import sa_partman
 from sa_partman import Converter, Maintainer
 from sa_partman.cli.main import run
@@ -83,6 +84,8 @@ class Box:
     module: str = ""
     stack: ExitStack = field(default_factory=ExitStack)
     """What ends with the row."""
+    other: ExitStack = field(default_factory=ExitStack)
+    """Another session, which ends earlier."""
 
     def __post_init__(self) -> None:
         self.models("")
@@ -92,6 +95,7 @@ class Box:
         return create_engine(self.url)
 
     def close(self) -> None:
+        self.other.close()
         self.stack.close()
         self.engine.dispose()
 

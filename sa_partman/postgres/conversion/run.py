@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from shlex import quote as in_shell
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -155,7 +156,10 @@ def _forward(engine: Engine, conversion: Conversion, index: int, manner: Manner)
     def work(connection: Connection) -> None:
         _require(state.stands_at(connection, conversion, index), conversion)
         if step.id == SWAP and seen != [loose_mark(connection, conversion.table)]:
-            raise ExecutionError(f"{conversion.table}: a grant or a dependent view came in the very last moment")
+            raise ExecutionError(
+                f"{conversion.table}: grants or dependent views changed during the final check; the swap was not made. "
+                f"Go on: sa-partman convert {in_shell(str(conversion.table))} --resume"
+            )
         execute_statements(connection, step)
         _require(state.move(connection, conversion, index, index + 1), conversion)
 

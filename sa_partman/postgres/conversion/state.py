@@ -48,9 +48,11 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
 # IF NOT EXISTS looks before it locks: two that begin at once would collide.
 _ONE_AT_A_TIME = f"SELECT pg_catalog.pg_advisory_xact_lock({int.from_bytes(b'sapcmake')})"
 
+_SCHEMA = "CREATE SCHEMA IF NOT EXISTS sa_partman"
+_HAS_SCHEMA = text(f"SELECT pg_catalog.to_regnamespace('{SCHEMA}') IS NOT NULL")
 _CREATE = (
     _ONE_AT_A_TIME,
-    "CREATE SCHEMA IF NOT EXISTS sa_partman",
+    _SCHEMA,
     "CREATE UNLOGGED TABLE IF NOT EXISTS sa_partman.conversion (steps jsonb)",
     "COMMENT ON TABLE sa_partman.conversion IS "
     "'sa_partman: conversions. The comment of its column tells of them, because rows would be published'",
@@ -137,7 +139,9 @@ def begin(connection: Connection, new: NewConversion) -> Conversion:
     try:
         if connection.execute(_STORED).first() is None:
             for statement in _CREATE:
-                connection.exec_driver_sql(statement)
+                # PostgreSQL asks for CREATE on the database first, and looks then whether the schema is there.
+                if statement != _SCHEMA or not connection.execute(_HAS_SCHEMA).scalar():
+                    connection.exec_driver_sql(statement)
         rows = _locked(connection)
         given = {field.name: getattr(new, field.name) for field in fields(NewConversion)}
         begun = Conversion(**given, id=max(rows, default=0) + 1)
@@ -152,7 +156,7 @@ def begin(connection: Connection, new: NewConversion) -> Conversion:
         raise MissingPrivilege(
             f"the state of a conversion is kept in the schema {SCHEMA!r}: {first_line(error)}; nothing was changed. "
             f"Let a superuser run: CREATE SCHEMA {SCHEMA} AUTHORIZATION <the role that converts>; where it exists: "
-            f"ALTER TABLE {SCHEMA}.conversion OWNER TO <that role>"
+            f"ALTER SCHEMA {SCHEMA} OWNER TO <that role>; ALTER TABLE {SCHEMA}.conversion OWNER TO <that role>"
         ) from error
     return begun
 

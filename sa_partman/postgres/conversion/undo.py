@@ -50,7 +50,8 @@ def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn
     if history is None:
         raise Refused(
             f"{table}: the partition with the rows from before the conversion is gone (dropped or detached); "
-            f"nothing was changed"
+            f"nothing was changed. If it was detached, attach it again; or make the table plain as it is: take the "
+            f"declaration off the model, and alembic revision --autogenerate writes op.unpartition_table(...)"
         )
     request = _request(connection, conversion, anatomy, history, limit)
     plan = detach_in_place(request)

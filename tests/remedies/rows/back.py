@@ -1,0 +1,96 @@
+"""Going on with a conversion, taking one back, and making a table plain."""
+
+from __future__ import annotations
+
+from tests.remedies.row import Box, Meant, Models, Row, Step
+from tests.remedies.rows.models import EVENTS, PLAIN
+from tests.remedies.rows.refused import CONVERT, PLAN, UNDO, converted
+from tests.remedies.rows.written import ONLINE, REVISION, UNDECLARED
+
+RESUME = "sa-partman convert events --resume --yes"
+PLAINLY = (Models(UNDECLARED), Meant(REVISION), ONLINE)
+KEYED = "op.unpartition_table('events', PartitionByRange('created_at', interval='1 month'), primary_key={})"
+NOTHING = "public.events: there is no conversion in progress; nothing was changed"
+
+
+def followed(box: Box) -> None:
+    """A subscriber's slot; it has to go before the database does."""
+    box.do("CREATE PUBLICATION p FOR TABLE events")
+    box.do("SELECT pg_create_logical_replication_slot('sa_partman_rows', 'pgoutput')")
+    box.stack.callback(box.do, "SELECT pg_drop_replication_slot('sa_partman_rows')")
+
+
+def bound_of_history(box: Box) -> None:
+    """As it was before."""
+    box.do("ALTER TABLE events ATTACH PARTITION events_history FOR VALUES FROM (MINVALUE) TO ('2030-07-01')")
+
+
+def detached(box: Box) -> None:
+    box.do("ALTER TABLE events DETACH PARTITION events_history")
+
+
+GONE = (
+    "public.events: the partition with the rows from before the conversion is gone (dropped or detached); nothing was "
+    "changed. If it was detached, attach it again; or make the table plain as it is: take the declaration off the model, "
+    "and alembic revision --autogenerate writes op.unpartition_table(...)"
+)
+
+
+def refused(says: str, attempt: str, *ways: Step | tuple[Step, ...], given: tuple[Step, ...]) -> Row:
+    return Row(says, ways, EVENTS, given, attempt, None)
+
+
+BACK = (
+    refused(f"{NOTHING}. Begin with: sa-partman convert public.events", RESUME, Meant(CONVERT), given=(PLAIN,)),
+    refused(f"{NOTHING}. The last conversion of it is done.", RESUME, given=(PLAIN, CONVERT)),
+    refused(
+        "public.events: there is no finished conversion to take back; nothing was changed. It is partitioned, and there is "
+        "no record of its conversion: it was created so, a migration converted it, or the table sa_partman.conversion was "
+        "dropped. To make it plain, take the declaration off the model; alembic revision --autogenerate writes "
+        "op.unpartition_table(...) then.",
+        UNDO,
+        PLAINLY,
+        given=(Box.create,),
+    ),
+    refused(GONE, UNDO, (bound_of_history, Meant(UNDO)), PLAINLY, given=(converted, detached)),
+    refused(
+        "public.events is partitioned already; see sa-partman status", CONVERT, "sa-partman status", given=(Box.create,)
+    ),
+    refused(
+        "the column nix of the wanted primary key does not exist; migrate that first",
+        KEYED.format(["nix"]),
+        Meant(KEYED.format(["id"])),
+        (Meant("ALTER TABLE events ADD nix int NOT NULL DEFAULT 1"), Meant(KEYED.format(["nix"]))),
+        given=(Box.create,),
+    ),
+    refused(
+        "public.orders refers to it by k (id, created_at), which would not be unique; drop that foreign key before",
+        KEYED.format(["id"]),
+        (Meant("ALTER TABLE orders DROP CONSTRAINT k"), Meant(KEYED.format(["id"]))),
+        given=(
+            Box.create,
+            "CREATE TABLE orders (id bigint, at timestamptz, CONSTRAINT k FOREIGN KEY (id, at) REFERENCES events)",
+        ),
+    ),
+    refused(
+        "…, which belongs to single partitions; drop it before",
+        KEYED.format(["id"]),
+        (Meant("DROP TRIGGER t ON events_p20300601"), Meant(KEYED.format(["id"]))),
+        given=(
+            Box.create,
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "CREATE TRIGGER t AFTER INSERT ON events_p20300601 FOR EACH ROW EXECUTE FUNCTION f()",
+        ),
+    ),
+    Row(
+        "the publication p publishes partitions under their own names: subscribers (slots: sa_partman_rows) have no such "
+        "tables, and would stop at the first row; ALTER PUBLICATION p SET (publish_via_partition_root = true), and they go "
+        "on with the name of this table; where it publishes other partitioned tables, ALTER SUBSCRIPTION ... REFRESH "
+        "PUBLICATION after that",
+        ("ALTER PUBLICATION p SET (publish_via_partition_root = true)",),
+        EVENTS,
+        (PLAIN, followed),
+        PLAN,
+        PLAN,
+    ),
+)
