@@ -12,7 +12,7 @@ from sa_partman.bounds.values import MAXVALUE, MINVALUE, Extreme, KeyValue, orde
 from sa_partman.catalog import Parent
 from sa_partman.compare.covered import Stretch, covered_by, gaps_in
 from sa_partman.compare.situation import Situation
-from sa_partman.spec.axis import TimeAxis
+from sa_partman.spec.axis import Axis, TimeAxis
 from sa_partman.spec.declared import RangeLevel
 from sa_partman.spec.retention import Retention, retention_of
 
@@ -176,6 +176,12 @@ def lacking_in(
     return Lacking(ahead, tuple(reversed(pieces[: len(pieces) - len(ahead)])), tuple(too_wide))
 
 
+def clipped_cells(axis: Axis, first: Position, last: Position) -> Iterator[tuple[KeyValue, KeyValue]]:
+    """The ends of the cells from *first*, which may be inside one, to the end of the one before *last*; as values."""
+    for cell in _cells(axis.grid, (first, last)):
+        yield axis.encode(max(cell.lower, first)), axis.encode(cell.upper)
+
+
 def _cells(grid: Grid, gap: tuple[Position, Position]) -> Iterator[Cell]:
     """Those that have a part in *gap*."""
     return takewhile(lambda cell: cell.lower < gap[1], cells_from(grid, gap[0]))
@@ -217,6 +223,11 @@ def _worth_making(
         upper = level.axis.decode(piece.upper[line.place])
         if upper is None or upper > cutoff:
             yield piece
+
+
+def is_cut_above(situation: Situation, level: RangeLevel) -> bool:
+    """Whether the range partition above is cut by the same column."""
+    return _limits(situation, level) is not None
 
 
 def _limits(situation: Situation, level: RangeLevel) -> tuple[Position, Position] | None:
@@ -317,7 +328,8 @@ def _first(
     however the interval has changed since. Else where the cell of now, or of start=, begins.
     """
     grid, current = level.axis.grid, current_cell(level, parent, situation).lower
-    wanted = _earliest(level, parent, situation)
+    here, start = here_of(level, parent, situation), level.spec.start
+    wanted = here if start is None else min(here, level.axis.parse(start))
     # What has no beginning begins, for us, where it ends: nothing before that is missing.
     oldest = next((upper if lower is None else lower for lower, upper in stretches[:1]), None)
     first = grid.cell(wanted).lower if oldest is None or oldest > wanted else oldest
@@ -327,14 +339,11 @@ def _first(
     return max(first, grid.cell(min(cutoff_of(retention, level, parent, situation), current)).lower)
 
 
-def _earliest(level: RangeLevel, parent: Parent, situation: Situation) -> Position:
-    """Now, for integers the highest value present; or start=, when that is earlier."""
-    axis, start = level.axis, level.spec.start
-    if isinstance(axis, TimeAxis):
-        here: Position = axis.position(situation.now)
-    else:
-        here = situation.highest.get(parent.oid, current_cell(level, parent, situation).lower)
-    return here if start is None else min(here, axis.parse(start))
+def here_of(level: RangeLevel, parent: Parent, situation: Situation) -> Position:
+    """Now; for integers the highest value present, or else where the current cell begins."""
+    if isinstance(level.axis, TimeAxis):
+        return level.axis.position(situation.now)
+    return situation.highest.get(parent.oid, current_cell(level, parent, situation).lower)
 
 
 def uncovered(wanted: Iterable[RangeBound], found: Iterable[RangeBound]) -> Iterator[RangeBound]:

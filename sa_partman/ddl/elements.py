@@ -14,7 +14,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 
 from sa_partman.bounds.text import for_values
 from sa_partman.marks import CREATED, adopted, marked
-from sa_partman.names import QualifiedName, quote, text_literal
+from sa_partman.names import QualifiedName, do, quote, text_literal
 from sa_partman.plan.actions import (
     ArchiveTable,
     AttachPartition,
@@ -30,6 +30,7 @@ from sa_partman.plan.actions import (
     MarkAdopted,
     MarkDetached,
     MoveRows,
+    RequireEmpty,
     UnmarkDetached,
 )
 from sa_partman.plan.moving import moving
@@ -78,6 +79,9 @@ class MoveRowsDDL(PartitionDDL): ...
 
 
 class DeleteReferringDDL(PartitionDDL): ...
+
+
+class RequireEmptyDDL(PartitionDDL): ...
 
 
 class ArchiveTableDDL(PartitionDDL): ...
@@ -205,6 +209,23 @@ def _delete_referring(action: DeleteReferring, compiler: DDLCompiler) -> str:
     # Asked twice: of a row that somebody changes meanwhile, older minor releases do not ask again whether it has that
     # ctid still, and would delete one that refers to another partition now.
     return f"DELETE FROM {table} s WHERE s.ctid = ANY (ARRAY({rows})) AND {refers}"
+
+
+@_on_postgresql(RequireEmptyDDL)
+def _require_empty(action: RequireEmpty, compiler: DDLCompiler) -> str:
+    table, parent = relation(compiler, action.table), relation(compiler, action.parent)
+    said = text_literal(f"{action.table} holds rows by now; nothing was changed, and it is kept as it is")
+    # Row security must not hide a row from the question: the server refuses it then.
+    body = f"""
+BEGIN
+    PERFORM pg_catalog.set_config('row_security', 'off', true);
+    LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE;
+    LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM {table}) THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = {raw(compiler, said)};
+    END IF;
+END"""
+    return do(body)
 
 
 @_on_postgresql(ArchiveTableDDL)

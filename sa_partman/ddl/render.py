@@ -26,6 +26,7 @@ from sa_partman.plan.actions import (
     MarkAdopted,
     MarkDetached,
     MoveRows,
+    RequireEmpty,
     UnmarkDetached,
 )
 from sa_partman.plan.member_actions import MemberAction
@@ -95,6 +96,11 @@ def _(action: MarkDetached | UnmarkDetached | MarkAdopted) -> Statements:
 @render.register
 def _(action: DeleteReferring) -> Statements:
     return (elements.DeleteReferringDDL(action),)
+
+
+@render.register
+def _(action: RequireEmpty) -> Statements:
+    return (elements.RequireEmptyDDL(action),)
 
 
 @render.register

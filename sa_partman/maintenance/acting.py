@@ -17,6 +17,7 @@ from sa_partman.maintenance.leaving import leaving_all
 from sa_partman.maintenance.looking import Tables, looked
 from sa_partman.maintenance.membership import owned, whole
 from sa_partman.maintenance.recording import Record
+from sa_partman.maintenance.regridding import regridded, with_steps
 from sa_partman.maintenance.results import RunResult, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.tenants import typed
@@ -40,6 +41,7 @@ def run(
     repair: bool = False,
     adopt: bool = False,
     leaving: tuple[tuple[Any, ...], ...] = (),
+    regrid: bool = False,
     max_rows: int | None = None,
 ) -> RunResult:
     """
@@ -53,7 +55,9 @@ def run(
         settings, zombies = replace(settings, engine=running.engine), tuple(end_zombies(running))
         view = looked(settings, tables, paths)
         view.session.require_writable()
-        plans = plans_of(settings, view, purposes, repair=repair, adopt=adopt, leaving=leaving, max_rows=max_rows)
+        plans = plans_of(
+            settings, view, purposes, repair=repair, adopt=adopt, leaving=leaving, regrid=regrid, max_rows=max_rows
+        )
         steps = list(in_order(plans))
         findings = (*zombies, *(finding for plan in plans for finding in plan.findings))
         record = Record(settings, running.name, view.session)
@@ -68,6 +72,7 @@ def plans_of(
     *,
     repair: bool = False,
     adopt: bool = False,
+    regrid: bool = False,
     leaving: tuple[tuple[Any, ...], ...] = (),
     max_rows: int | None = None,
 ) -> tuple[TablePlan, ...]:
@@ -77,7 +82,9 @@ def plans_of(
         by_name = {each.declared.name: each for each in view.tables}
         plans = tuple(replace(each, steps=owned(by_name[each.table], each.steps)) for each in plans)
         return settled(settings, plans, keys)
-    plans, keys = planned_all(settings, view, adopt=adopt, repair=repair)
+    tables, first = regridded(settings, view.tables) if regrid else (view.tables, ())
+    plans, keys = planned_all(settings, replace(view, tables=tables), adopt=adopt, repair=repair)
+    plans = tuple(map(with_steps, plans, first)) if regrid else plans
     plans = whole(settings, view.tables, healed(settings, view.tables, plans), repair=repair)
     return settled(settings, (raised(each.only(*purposes), max_rows) for each in plans), keys)
 

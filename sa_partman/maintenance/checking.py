@@ -24,6 +24,7 @@ from sa_partman.maintenance.healing import left_behind
 from sa_partman.maintenance.looking import Tables, looked, status, undecided
 from sa_partman.maintenance.lost_indexes import lost_findings
 from sa_partman.maintenance.membership import differing_findings, role_findings
+from sa_partman.maintenance.regridding import waiting_findings
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.skew import skew_finding
 from sa_partman.orm.inserts import is_mapped, unbatched
@@ -158,6 +159,7 @@ def _table(
         yield undecided(view.declared, error)
     yield from found
     yield from (each for each in plan.findings if each != misfit and each not in found)
+    yield from waiting_findings(view)
 
 
 def _rows(engine: Engine, view: TableView) -> DataFacts | Finding:

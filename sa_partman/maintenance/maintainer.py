@@ -16,6 +16,7 @@ from sa_partman.finding import Finding
 from sa_partman.maintenance import acting, checking
 from sa_partman.maintenance.clock import clock
 from sa_partman.maintenance.looking import Tables, looked, status
+from sa_partman.maintenance.regridding import waiting_findings
 from sa_partman.maintenance.reporting import Report
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
 from sa_partman.maintenance.schedule import Schedule
@@ -118,6 +119,7 @@ class Maintainer:
         leaving: Iterable[Any] = (),
         repair: bool = False,
         adopt: bool = False,
+        regrid: bool = False,
         max_rows: int | None = None,
     ) -> MaintenancePlan:
         """
@@ -128,6 +130,7 @@ class Maintainer:
             leaving: What `prune` would do with these tenants, and nothing else.
             repair: See `run`.
             adopt: See `run`.
+            regrid: See `run`.
             max_rows: See `run`.
 
         Raises:
@@ -136,8 +139,14 @@ class Maintainer:
         """
         view = looked(self.settings, tables, paths_of(tenants))
         gone = paths_of(leaving)
-        plans = acting.plans_of(self.settings, view, repair=repair, adopt=adopt, leaving=gone, max_rows=max_rows)
-        return MaintenancePlan(view.now, plans, self.settings.lock)
+        plans = acting.plans_of(
+            self.settings, view, repair=repair, adopt=adopt, leaving=gone, regrid=regrid, max_rows=max_rows
+        )
+        if regrid or gone:
+            return MaintenancePlan(view.now, plans, self.settings.lock)
+        waiting = {each.declared.name: tuple(waiting_findings(each)) for each in view.tables}
+        told = (replace(each, findings=(*each.findings, *waiting.get(each.table, ()))) for each in plans)
+        return MaintenancePlan(view.now, tuple(told), self.settings.lock)
 
     def check(
         self,
@@ -168,7 +177,13 @@ class Maintainer:
     # -- acting --------------------------------------------------------------------------------------------------
 
     def run(
-        self, tables: Tables = None, *, repair: bool = False, adopt: bool = False, max_rows: int | None = None
+        self,
+        tables: Tables = None,
+        *,
+        repair: bool = False,
+        adopt: bool = False,
+        regrid: bool = False,
+        max_rows: int | None = None,
     ) -> RunResult:
         """
         Provisions, then prunes.
@@ -179,6 +194,8 @@ class Maintainer:
                 and their partitions attached again, unless they are expired.
             adopt: First hand over to retention the partitions that are there and that sa_partman did not make: each
                 gets a mark, so once is enough.
+            regrid: First replace empty partitions ahead that sa_partman made with another interval= by those of the
+                declared one: each exchange in one transaction, so that no insert fails. What holds a row stays.
             max_rows: Rows of a default partition that are moved into one new partition at most; None: 100,000. They
                 are moved in one transaction, during which nobody reads or writes them: a number is for a maintenance
                 window, and then no time limit of ours ends it.
@@ -187,7 +204,9 @@ class Maintainer:
             MaintainerBusy: Another maintainer is at work; nothing was changed.
             ReadOnlyServer: Nothing can be changed here.
         """
-        return acting.run(self.settings, tables, tuple(Purpose), repair=repair, adopt=adopt, max_rows=max_rows)
+        return acting.run(
+            self.settings, tables, tuple(Purpose), repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows
+        )
 
     def provision(
         self, tables: Tables = None, *, tenants: Iterable[Any] = (), max_rows: int | None = None

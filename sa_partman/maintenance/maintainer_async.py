@@ -103,6 +103,7 @@ class AsyncMaintainer:
         leaving: Iterable[Any] = (),
         repair: bool = False,
         adopt: bool = False,
+        regrid: bool = False,
         max_rows: int | None = None,
     ) -> MaintenancePlan:
         """See `Maintainer.plan`."""
@@ -113,6 +114,7 @@ class AsyncMaintainer:
             leaving=leaving,
             repair=repair,
             adopt=adopt,
+            regrid=regrid,
             max_rows=max_rows,
         )
 
@@ -132,10 +134,16 @@ class AsyncMaintainer:
         return await _spawned(self._inner.status, tables)
 
     async def run(
-        self, tables: Tables = None, *, repair: bool = False, adopt: bool = False, max_rows: int | None = None
+        self,
+        tables: Tables = None,
+        *,
+        repair: bool = False,
+        adopt: bool = False,
+        regrid: bool = False,
+        max_rows: int | None = None,
     ) -> RunResult:
         """See `Maintainer.run`."""
-        return await _spawned(self._inner.run, tables, repair=repair, adopt=adopt, max_rows=max_rows)
+        return await _spawned(self._inner.run, tables, repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows)
 
     async def provision(
         self, tables: Tables = None, *, tenants: Iterable[Any] = (), max_rows: int | None = None

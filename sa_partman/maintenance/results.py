@@ -53,6 +53,8 @@ def sentence(step: Step) -> str:
     if step.prepares:
         tables = ", ".join(str(action.table) for action in step.actions if isinstance(action, DeleteReferring))
         return f"- {'delete':<9} rows of {tables} that refer to {step.partition}{bound}"
+    if step.purpose is Purpose.REGRID:
+        return f"{sign} {step.purpose.value:<9} {step.partition}{bound}  gives way to {step.partitions}"
     below = f"  with {step.partitions - 1} below it" if step.partitions > 1 else ""
     return f"{sign} {step.purpose.value:<9} {step.partition}{bound}{below}"
 
@@ -61,6 +63,7 @@ _PAST = {
     Purpose.HEAL: "healed",
     Purpose.REPAIR: "repaired",
     Purpose.ADOPT: "adopted",
+    Purpose.REGRID: "made anew",
     Purpose.PROVISION: "created",
     Purpose.DETACH: "detached",
     Purpose.ARCHIVE: "archived",

@@ -275,6 +275,19 @@ class MoveRows:
 
 
 @dataclass(frozen=True, slots=True)
+class RequireEmpty:
+    """
+    Go on only if *table*, a partition of *parent*, has no row. Locks both, and what is below: ACCESS EXCLUSIVE, so that
+    this stays so until the end of the transaction. It has no inverse.
+    """
+
+    table: QualifiedName
+    parent: QualifiedName
+
+    in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteReferring:
     """
     Delete the rows of *table* that refer to rows of *partition*, in batches that are each a transaction. Locks *table*:
@@ -355,6 +368,7 @@ Action = (
     | MarkAdopted
     | MoveRows
     | MemberAction
+    | RequireEmpty
     | DeleteReferring
     | ArchiveTable
     | DropDetached

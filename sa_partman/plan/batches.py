@@ -20,6 +20,7 @@ from sa_partman.plan.actions import (
     DetachPartition,
     DropPartition,
     MoveRows,
+    RequireEmpty,
     UnmarkDetached,
 )
 from sa_partman.plan.member_actions import MemberAction, Publish
@@ -80,7 +81,9 @@ def parent_of(step: Step) -> QualifiedName | None:
 def _stands_alone(action: Action) -> bool:
     # Behind a Publish as whoever connected, the role of the step is gone. Whether a detached table still is ours to
     # attach again is asked under the locks of its own step.
-    return isinstance(action, MoveRows | UnmarkDetached) or (isinstance(action, Publish) and action.as_connected)
+    return isinstance(action, MoveRows | UnmarkDetached | RequireEmpty) or (
+        isinstance(action, Publish) and action.as_connected
+    )
 
 
 def groups(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
@@ -158,7 +161,7 @@ def pieces(actions: tuple[Action, ...], most: int) -> Iterator[tuple[Action, ...
     tail = next((place for place in _creations(actions) if _all_inner(actions[place:])), len(actions))
     head = actions[:tail]
     starts = [place for place in _creations(actions) if place >= tail]
-    if len(starts) <= most or any(isinstance(action, MoveRows) for action in head):
+    if len(starts) <= most or any(isinstance(action, MoveRows | RequireEmpty) for action in head):
         yield actions
         return
     if head:

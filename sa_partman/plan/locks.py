@@ -26,6 +26,7 @@ from sa_partman.plan.actions import (
     MarkAdopted,
     MarkDetached,
     MoveRows,
+    RequireEmpty,
     UnmarkDetached,
 )
 from sa_partman.plan.lock_modes import LockMode
@@ -128,6 +129,9 @@ def locks_of(actions: Iterable[Action], around: Around) -> tuple[Lock, ...]:
     wanted: dict[QualifiedName, Lock] = {}
     gone: dict[QualifiedName, tuple[QualifiedName, ...]] = {}
     for action in actions:
+        if isinstance(action, CreateTable | CreatePartition):
+            # What had the name before was dropped by these actions; nobody knows the new one.
+            around = {name: relatives for name, relatives in around.items() if name != action.name}
         for lock in _locks(action, around, gone):
             known = wanted.get(lock.table, lock)
             mode, place = max(known.mode, lock.mode), min(known.place, lock.place)
@@ -145,6 +149,8 @@ def _named(action: Action) -> tuple[QualifiedName, ...]:
             return action.parent, action.name
         case DropTable():
             return (action.name,)
+        case RequireEmpty():
+            return action.parent, action.table
         case ArchiveTable() | DropDetached():
             return (action.table,)
         case MoveRows():
@@ -189,6 +195,9 @@ def _locks(action: Action, around: Around, gone: Gone) -> Iterator[Lock]:
             yield from _on(action.table, around, LockMode.SHARE_ROW_EXCLUSIVE)
         case MoveRows():
             yield from _on(action.source, around, LockMode.SHARE_ROW_EXCLUSIVE, Place.DEFAULT)
+        case RequireEmpty() if action.table in around:
+            yield Lock(action.parent, LockMode.ACCESS_EXCLUSIVE, Place.PARENT)
+            yield Lock(action.table, LockMode.ACCESS_EXCLUSIVE, Place.PARTITION, tree=True)
         case _:
             lock = _of_one(action)
             if lock is not None and lock.table in around:

@@ -31,6 +31,9 @@ from sa_partman.plan.member_actions import (
 from sa_partman.plan.naming import statistics_name
 from sa_partman.plan.steps import Purpose, Step
 
+MAKING = (Purpose.PROVISION, Purpose.REGRID)
+"""Purposes whose tables have to belong to the owner."""
+
 
 def makes(step: Step) -> bool:
     """Whether *step* makes a table that is to be a member."""
@@ -43,7 +46,7 @@ def by_owner(step: Step, privileges: Privileges) -> Step:
 
     Other steps are, only where the connected role has the owner's rights by SET ROLE alone.
     """
-    needed = not privileges.is_same if step.purpose is Purpose.PROVISION else not privileges.is_owner
+    needed = not privileges.is_same if step.purpose in MAKING else not privileges.is_owner
     return replace(step, role=privileges.owner) if needed else step
 
 

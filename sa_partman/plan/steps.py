@@ -20,6 +20,7 @@ class Purpose(StrEnum):
     HEAL = "heal"
     REPAIR = "repair"
     ADOPT = "adopt"
+    REGRID = "regrid"
     PROVISION = "provision"
     DETACH = "detach"
     ARCHIVE = "archive"

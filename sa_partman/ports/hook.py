@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sa_partman.events.step import StepEvent, When
 
-PURPOSES = ("heal", "repair", "provision", "detach", "archive", "drop")
+PURPOSES = ("heal", "repair", "adopt", "regrid", "provision", "detach", "archive", "drop")
 """What a step can be for."""
 
 

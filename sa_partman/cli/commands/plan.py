@@ -13,9 +13,10 @@ from sa_partman.cli.request import Request, shared, sql_option
 @click.command("plan")
 @shared
 @sql_option
-def command(request: Request, as_sql: bool) -> int:
+@click.option("--regrid", is_flag=True, help="As run --regrid would: replace empty partitions of another interval=.")
+def command(request: Request, as_sql: bool, regrid: bool) -> int:
     """Print what `run` would do; exit with 1 if there is anything to do."""
     with opened(request) as maintainer:
-        plan = maintainer.plan(request.only)
+        plan = maintainer.plan(request.only, regrid=regrid)
     print_plan(plan, as_json=request.as_json, as_sql=as_sql)
-    return PENDING if plan or plan.findings else 0
+    return PENDING if plan or any(each.is_problem for each in plan.findings) else 0

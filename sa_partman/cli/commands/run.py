@@ -31,6 +31,7 @@ from sa_partman.maintenance.schedule import Schedule
     help="First mend: privileges and policies of partitions, detaches of others that were cut off.",
 )
 @click.option("--adopt", is_flag=True, help="First hand partitions that sa-partman did not make over to retention.")
+@click.option("--regrid", is_flag=True, help="First replace empty partitions ahead that another interval= made.")
 @every_option
 @listen_option
 def command(
@@ -41,6 +42,7 @@ def command(
     max_rows: int | None,
     repair: bool,
     adopt: bool,
+    regrid: bool,
     schedule: Schedule | None,
     listen: str | None,
 ) -> int:
@@ -49,13 +51,14 @@ def command(
 
     The line for cron is: sa-partman run --yes
     """
-    if adopt and (schedule or listen):
-        raise click.UsageError("--adopt is said once; run it without --every and --listen")
+    if (adopt or regrid) and (schedule or listen):
+        once = "--adopt" if adopt else "--regrid"
+        raise click.UsageError(f"{once} is said once; run it without --every and --listen")
     if max_rows is not None and (schedule or listen):
         raise click.UsageError("--max-rows is for a maintenance window; run it without --every and --listen")
     change = Change(
-        lambda each: each.plan(request.only, repair=repair, adopt=adopt, max_rows=max_rows),
-        lambda each: each.run(request.only, repair=repair, adopt=adopt, max_rows=max_rows),
+        lambda each: each.plan(request.only, repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows),
+        lambda each: each.run(request.only, repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows),
         dry_run,
         as_sql,
         yes,

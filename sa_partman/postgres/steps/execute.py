@@ -26,7 +26,8 @@ from sa_partman.plan.actions import (
     MoveRows,
 )
 from sa_partman.plan.batches import MOST, pieces
-from sa_partman.plan.steps import Purpose, Step
+from sa_partman.plan.membership import MAKING
+from sa_partman.plan.steps import Step
 from sa_partman.postgres.queries import BOUNDS, NAME_HELD_BY
 from sa_partman.postgres.residues import require_current
 from sa_partman.postgres.sqlstate import FOREIGN_KEY_VIOLATION, first_line, overtaken, sqlstate
@@ -134,7 +135,7 @@ def _transaction(running: Running, steps: tuple[Step, ...], still: Still | None 
             still(connection)
         require_unchanged(connection, actions)
         require_ended(connection, actions)
-        apply_actions(connection, actions, steps[0].role if steps[0].purpose is Purpose.PROVISION else None)
+        apply_actions(connection, actions, steps[0].role if steps[0].purpose in MAKING else None)
 
     try:
         held = in_step(running, steps, work, inspect=fitting(running, actions), seconds=_seconds(actions))

@@ -28,6 +28,7 @@ from sa_partman.plan.actions import (
     MarkAdopted,
     MarkDetached,
     MoveRows,
+    RequireEmpty,
     UnmarkDetached,
 )
 from sa_partman.plan.lock_modes import LockMode
@@ -115,6 +116,19 @@ STEPS: dict[str, tuple[Action, ...]] = {
     "finalize": (FinalizeDetach(NAME, OLD),),
     "drop detached": (DropTable(APART, NAME),),
     "drop": (DropPartition(NAME, OLD, OF_OLD, KEY),),
+    "regrid": (
+        RequireEmpty(OLD, NAME),
+        DropPartition(NAME, OLD, OF_OLD, KEY),
+        CreateTable(OLD, NAME),
+        AttachPartition(NAME, OLD, OF_OLD, KEY),
+    ),
+    "regrid, detached": (
+        RequireEmpty(OLD, NAME),
+        DetachPartition(NAME, OLD, OF_OLD, KEY),
+        DropTable(OLD, NAME),
+        CreateTable(NEW, NAME),
+        AttachPartition(NAME, NEW, OF_OLD, KEY),
+    ),
     "adopt": (MarkAdopted(OLD, NAME, at("2030-06-15"), bound=OF_OLD, key=KEY),),
     "mark": (MarkDetached(OLD, NAME), UnmarkDetached(OLD, NAME)),
     "storage": (SetStorage(OLD, ("fillfactor=70",)),),
@@ -179,7 +193,7 @@ def locks(engine: Engine, around: str, what: str, *, default: bool) -> tuple[Loc
     """What is asked for before *what* begins, and what it has then; of relations that are there before and after."""
     sql(engine, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP PUBLICATION IF EXISTS pub")
     sql(engine, SCHEMAS[around] + (f";{WITH_DEFAULT}" if default else "") + f";{MORE}")
-    if what == "drop":
+    if what in ("drop", "regrid"):
         sql(engine, "DROP TABLE IF EXISTS clicks, views")
         sql(engine, "ALTER TABLE events DROP CONSTRAINT IF EXISTS events_up_at_fkey")
     if what == "finalize":

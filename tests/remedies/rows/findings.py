@@ -1,6 +1,6 @@
 """What `check` finds."""
 
-from tests.remedies.row import Box, Meant, Models, Row, check
+from tests.remedies.row import Box, Meant, Models, Row, check, shown
 from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.support.stamps import stamped
 
@@ -41,7 +41,52 @@ def behind_a_lock(box: Box) -> str:
         return check(box)
 
 
+DAILY = EVENTS.replace('interval="1 month"', 'interval="1 day"')
+JULY = Meant("INSERT INTO events (created_at) VALUES ('2030-07-20')")
+
+
+def planned(box: Box) -> str:
+    """What ``plan --regrid`` says, and ``run --regrid`` would."""
+    return shown(box.maintainer().plan(regrid=True).findings)
+
+
+def regrid_behind_a_row(box: Box) -> str:
+    """A row comes in between the look at its partition and the lock on it."""
+
+    def late(_: object) -> None:
+        box.do("INSERT INTO events (created_at) SELECT '2030-07-20' WHERE NOT EXISTS (SELECT FROM events)")
+
+    return "\n".join(step.error for step in box.maintainer(hooks=[late]).run(regrid=True).steps)
+
+
 FINDINGS = (
+    Row(
+        "other-interval: public.events: interval='1 day' begins at 2030-09-01: 2 partitions before that were made with "
+        "another interval= or timezone= -> wait until they are over, or replace the empty ones: sa-partman run "
+        "--regrid",
+        ("sa-partman run --regrid", Models(EVENTS)),
+        DAILY,
+        (Models(EVENTS), Box.create, Models(DAILY)),
+    ),
+    Row(
+        "regrid-kept: public.events_p20300701 has rows, or can't be read: what was made with another interval= stays "
+        "there until it is over",
+        models=DAILY,
+        given=(Models(EVENTS), Box.create, Models(DAILY), JULY),
+        attempt=planned,
+    ),
+    Row(
+        "regrid-kept: public.events_p20300701 would give way to more than 200 tables in one transaction, and stays",
+        models=DAILY,
+        given=(Models(EVENTS), Box.create, Models(DAILY.replace("1 day", "1 hour"))),
+        attempt=planned,
+    ),
+    Row(
+        "public.events_p20300701 holds rows by now; nothing was changed, and it is kept as it is",
+        models=DAILY,
+        given=(Models(EVENTS), Box.create, Models(DAILY)),
+        attempt=regrid_behind_a_row,
+    ),
     Row(
         "range-too-wide: [0001-01-01, 2030-06-15) of public.events would take 17,789,808 partitions, and at most 10,000 "
         "are made for the past; inserts there fail -> choose a longer interval=, or a later start=; or give the range "

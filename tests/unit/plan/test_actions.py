@@ -27,6 +27,7 @@ from sa_partman.plan.actions import (
     MarkAdopted,
     MarkDetached,
     MoveRows,
+    RequireEmpty,
     UnmarkDetached,
 )
 from sa_partman.plan.member_actions import CreateStatistics, SetColumn, SetIndexTarget, SetStatisticsTarget
@@ -55,7 +56,7 @@ def test_the_inverse_of_the_inverse_is_the_action(action: Action) -> None:
     """Whatever its fields are; and none is its own inverse in kind but moving rows."""
     assert not isinstance(action, FinalizeDetach | DropInvalidIndex | DeleteReferring | ArchiveTable | DropDetached)
     told = SetColumn | SetIndexTarget | CreateStatistics | SetStatisticsTarget
-    assert not isinstance(action, MarkAdopted | told)
+    assert not isinstance(action, MarkAdopted | RequireEmpty | told)
     inverse = action.inverse()
 
     assert action == inverse.inverse()
@@ -72,7 +73,16 @@ def test_what_has_no_inverse() -> None:
     """What is pending is detached already; what is deleted, archived or dropped for good has no way back, and what the
     planner is told needs none."""
     told = {SetColumn, SetIndexTarget, CreateStatistics, SetStatisticsTarget}
-    final = {FinalizeDetach, DropInvalidIndex, DeleteReferring, ArchiveTable, DropDetached, MarkAdopted, *told}
+    final = {
+        FinalizeDetach,
+        DropInvalidIndex,
+        DeleteReferring,
+        ArchiveTable,
+        DropDetached,
+        MarkAdopted,
+        RequireEmpty,
+        *told,
+    }
 
     assert final == {kind for kind in get_args(Action) if not hasattr(kind, "inverse")}
 
