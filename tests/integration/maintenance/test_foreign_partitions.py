@@ -150,7 +150,7 @@ def test_whoever_makes_it_marks_it(engine: Engine) -> None:
     upkeep(engine, events, "2027-01-01").run()
     with engine.begin() as connection, warnings.catch_warnings():
         op: Any = Operations(MigrationContext.configure(connection))
-        op.create_partition("events_op", "events", lower="1999-01-01T00:00:00+00:00", upper="1999-01-02T00:00:00+00:00")
+        op.create_partition("events_op", "events", lower="2030-01-01T00:00:00+00:00", upper="2030-01-02T00:00:00+00:00")
         op.provision_partitions("events", spec)
 
     marks = sql(
