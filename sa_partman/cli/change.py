@@ -11,7 +11,7 @@ from sa_partman.cli.consent import agreed, removes
 from sa_partman.cli.failures import FAILED, PENDING
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_plan, print_result
-from sa_partman.cli.request import Request
+from sa_partman.cli.request import Request, refuse_both
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
 
@@ -36,6 +36,7 @@ class Change:
 
 def perform(request: Request, change: Change) -> int:
     """The exit code of *change*."""
+    refuse_both(as_json=request.as_json, as_sql=change.as_sql)
     with opened(request) as maintainer:
         if change.dry_run or change.as_sql:
             print_plan(change.plan(maintainer), as_json=request.as_json, as_sql=change.as_sql)

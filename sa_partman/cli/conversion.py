@@ -11,13 +11,13 @@ from typing import Any
 
 import click
 
-from sa_partman.cli.conversion_words import StepProgress, plan_lines, state_lines
+from sa_partman.cli.conversion_words import StepProgress, plan_lines, script_lines, state_lines
 from sa_partman.cli.failures import FAILED, PENDING
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_json, print_lines
 from sa_partman.cli.request import Request
 from sa_partman.errors import ConfigurationError
-from sa_partman.maintenance.converter import Converter
+from sa_partman.maintenance.converter import Conversion, Converter
 
 
 class Mode(Enum):
@@ -45,30 +45,29 @@ class Decisions:
         return {"lead": self.lead, "boundary": self.boundary, "inbound": self.inbound, "unique": self.unique}
 
 
-def perform(request: Request, table: str, mode: Mode, decisions: Decisions, *, yes: bool) -> int:
+def perform(request: Request, table: str, mode: Mode, decisions: Decisions, *, yes: bool, as_sql: bool = False) -> int:
     """The exit code of what *mode* asks for."""
     with opened(request) as maintainer:
         converter = Converter(maintainer.engine, maintainer.metadata, now=request.at)
         if mode is Mode.PLAN:
-            return _show(converter, table, decisions, as_json=request.as_json)
+            return _show(converter, table, decisions, as_json=request.as_json, as_sql=as_sql)
         if mode is not Mode.STATE:
             if not yes and not _agreed(converter, table, mode, decisions):
                 click.echo("Nothing was changed.", err=True)
                 return PENDING
-            _act(converter, table, mode, decisions)
-        return _tell(converter, table, as_json=request.as_json)
+            return _tell(_act(converter, table, mode, decisions), table, as_json=request.as_json)
+        return _tell(converter.state(table), table, as_json=request.as_json)
 
 
-def _act(converter: Converter, table: str, mode: Mode, decisions: Decisions) -> None:
+def _act(converter: Converter, table: str, mode: Mode, decisions: Decisions) -> Conversion:
     told = StepProgress()
     if mode is Mode.CONVERT:
-        converter.convert(table, **decisions.arguments(), report=told.done, progress=told.working)
-    elif mode is Mode.RESUME:
-        converter.resume(table, report=told.done, progress=told.working)
-    elif mode is Mode.ABORT:
-        converter.abort(table, report=told.done)
-    else:
-        converter.undo(table, max_rows=decisions.max_rows, report=told.done, progress=told.working)
+        return converter.convert(table, **decisions.arguments(), report=told.done, progress=told.working)
+    if mode is Mode.RESUME:
+        return converter.resume(table, report=told.done, progress=told.working)
+    if mode is Mode.ABORT:
+        return converter.abort(table, report=told.done)
+    return converter.undo(table, max_rows=decisions.max_rows, report=told.done, progress=told.working)
 
 
 def _agreed(converter: Converter, table: str, mode: Mode, decisions: Decisions) -> bool:
@@ -76,17 +75,17 @@ def _agreed(converter: Converter, table: str, mode: Mode, decisions: Decisions) 
     Raises:
         ConfigurationError: There is nobody to ask.
     """
+    plan = converter.plan(table, **decisions.arguments()) if mode is Mode.CONVERT else None
+    if plan is not None and not plan.steps:
+        return True  # the conversion itself says why, and touches nothing
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigurationError(f"{mode.value} {table}: needs --yes where nobody can be asked; nothing was changed")
-    if mode is Mode.CONVERT:
-        plan = converter.plan(table, **decisions.arguments())
-        if plan.refusals:
-            return True  # the conversion itself says why, and touches nothing
-        print_lines(plan_lines(plan, converter.estimate(table), sql=False), err=True)
+    if plan is not None:
+        print_lines(plan_lines(plan, converter.estimate(table)), err=True)
     return click.confirm(f"{mode.value.capitalize()} {table}?", err=True)
 
 
-def _show(converter: Converter, table: str, decisions: Decisions, *, as_json: bool) -> int:
+def _show(converter: Converter, table: str, decisions: Decisions, *, as_json: bool, as_sql: bool) -> int:
     plan, estimate = converter.plan(table, **decisions.arguments()), converter.estimate(table)
     if as_json:
         print_json(
@@ -100,12 +99,11 @@ def _show(converter: Converter, table: str, decisions: Decisions, *, as_json: bo
             }
         )
     else:
-        print_lines(plan_lines(plan, estimate, sql=True))
+        print_lines((script_lines if as_sql else plan_lines)(plan, estimate))
     return FAILED if plan.refusals else 0
 
 
-def _tell(converter: Converter, table: str, *, as_json: bool) -> int:
-    conversion = converter.state(table)
+def _tell(conversion: Conversion | None, table: str, *, as_json: bool) -> int:
     if not as_json:
         print_lines(state_lines(conversion, table))
     elif conversion is None:

@@ -18,23 +18,30 @@ _CLEAR = "\r\x1b[K"
 _WIDTH = 24
 
 
-def plan_lines(plan: ConversionPlan, estimate: Estimate, *, sql: bool) -> Iterator[str]:
+def plan_lines(plan: ConversionPlan, estimate: Estimate) -> Iterator[str]:
     """Refusals with their choices, or the steps with their locks, what they read, and how long that may take."""
     for refusal in plan.refusals:
         yield f"{click.style('REFUSED', fg='red', bold=True)}  {refusal.what}"
         yield f"{'':<9}-> {refusal.choices}"
-    policy = LockPolicy()
     for number, step in enumerate(plan.steps, 1):
         yield click.style(f"{number}. {step.id}: {step.title}", bold=True)
         yield f"   locks: {step.lock or 'none'}"
         yield f"   reads: {step.scans or 'nothing'}{_about(estimate.seconds(step.id))}"
-        if sql:
-            yield from (f"   {line}" for line in step.script(policy.lock_timeout, PATIENCE * policy.budget))
     for note in plan.notes:
         yield f"{click.style('note', fg='yellow')}  {note}"
     if plan.steps:
         size = (estimate.bytes + estimate.index_bytes) / 1e6
         yield f"{len(plan.steps)} steps; about {estimate.rows:,} rows, {size:,.1f} MB with indexes."
+
+
+def script_lines(plan: ConversionPlan, estimate: Estimate) -> Iterator[str]:
+    """The statements, to read or to paste; all else is a comment."""
+    policy = LockPolicy()
+    for line in plan_lines(ConversionPlan((), plan.refusals, plan.notes), estimate):
+        yield f"-- {click.unstyle(line)}"
+    for number, step in enumerate(plan.steps, 1):
+        yield f"-- {number}. {step.id}: {step.title}; locks: {step.lock or 'none'}"
+        yield from step.script(policy.lock_timeout, PATIENCE * policy.budget)
 
 
 def _about(seconds: float) -> str:
@@ -46,6 +53,9 @@ def _about(seconds: float) -> str:
 def state_lines(conversion: Conversion | None, table: str) -> Iterator[str]:
     if conversion is None:
         yield f"{table}: never converted."
+        return
+    if not conversion.steps:
+        yield f"{conversion.table}: partitioned already, as the model declares it; nothing was changed."
         return
     done, steps = conversion.done, len(conversion.steps)
     yield f"{conversion.table}: {conversion.kind} {conversion.status}, {done} of {steps} steps."

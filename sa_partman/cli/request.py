@@ -128,6 +128,15 @@ def shared(function: Callable[..., Any]) -> Callable[..., Any]:
     return gathered
 
 
+def refuse_both(*, as_json: bool, as_sql: bool) -> None:
+    """
+    Raises:
+        UsageError: Two forms of one plan are asked for.
+    """
+    if as_json and as_sql:
+        raise click.UsageError("--sql and --json don't go together: the JSON of a plan has its SQL, too")
+
+
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 sql_option = click.option("--sql", "as_sql", is_flag=True, help="Print the SQL that would run and change nothing.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Remove what the plan removes, without asking.")

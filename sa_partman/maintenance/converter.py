@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from functools import partial, wraps
 from shlex import quote as in_shell
@@ -157,7 +158,8 @@ class Converter:
             progress: Called from another thread while a step reads the table.
 
         Returns:
-            The conversion as it is stored in the end.
+            The conversion as it is stored in the end; one without steps when the table is partitioned already, as it is
+            declared.
 
         Raises:
             ConversionRefused: With every reason; nothing was changed.
@@ -171,6 +173,8 @@ class Converter:
             drawn = self._drawn(table, lead, boundary, Choices(inbound, unique or {}))  # type: ignore[arg-type]
             if drawn.plan.refusals:
                 raise ConversionRefused(str(name), map(str, drawn.plan.refusals))
+            if not drawn.plan.steps:
+                return _nothing_to_do(drawn)
             return self._run(self._begin(drawn, "convert"), report, progress)
 
     @_ours
@@ -284,17 +288,7 @@ class Converter:
             seen = marks(connection, drawn.table, drawn.plan.steps)
             if seen is None or seen.plan != drawn.mark:
                 raise Refused(f"{drawn.table} was changed while it was looked at; nothing was changed. Try again.")
-            new = NewConversion(
-                drawn.table,
-                kind,
-                drawn.declaration,
-                seen.full,
-                drawn.oid,
-                drawn.primary_key,
-                drawn.plan.steps,
-                max_rows,
-                _version(),
-            )
+            new = replace(_new(drawn, kind), fingerprint=seen.full, max_rows=max_rows)
             return state.begin(connection, new)
 
     def _run(self, conversion: Conversion, report: Report, progress: OnProgress | None) -> Conversion:
@@ -357,7 +351,15 @@ def _require_few_rows(connection: Connection, undo: Conversion, limit: int) -> N
         )
 
 
-def _version() -> str:
+def _new(drawn: Drawn, kind: str) -> NewConversion:
     from sa_partman.version import __version__
 
-    return __version__
+    plan, key = drawn.plan, drawn.primary_key
+    return NewConversion(
+        drawn.table, kind, drawn.declaration, drawn.mark, drawn.oid, key, plan.steps, None, __version__
+    )
+
+
+def _nothing_to_do(drawn: Drawn) -> Conversion:
+    new = _new(drawn, "convert")
+    return Conversion(**{each.name: getattr(new, each.name) for each in fields(new)}, id=0, status="done")

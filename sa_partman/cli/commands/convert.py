@@ -5,23 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 
 import click
+from click.core import ParameterSource
 
 from sa_partman.bounds.interval import Duration
 from sa_partman.cli.conversion import Decisions, Mode, perform
-from sa_partman.cli.request import Request, shared
+from sa_partman.cli.request import Request, refuse_both, shared
 from sa_partman.errors import ConfigurationError
 
 
 @click.command("convert")
 @click.argument("table")
 @shared
-@click.option(
-    "--plan", "mode", flag_value=Mode.PLAN.value, help="Print every step with its SQL and locks; change nothing."
-)
-@click.option("--resume", "mode", flag_value=Mode.RESUME.value, help="Go on where an interrupted conversion stopped.")
-@click.option("--abort", "mode", flag_value=Mode.ABORT.value, help="Take back an unfinished conversion.")
-@click.option("--undo", "mode", flag_value=Mode.UNDO.value, help="Make a converted table plain again.")
-@click.option("--state", "mode", flag_value=Mode.STATE.value, help="Say how far the conversion is.")
+@click.option("--plan", is_flag=True, help="Print every step with its locks and an estimate; change nothing.")
+@click.option("--sql", "as_sql", is_flag=True, help="Print the SQL of every step; change nothing.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted conversion stopped.")
+@click.option("--abort", is_flag=True, help="Take back an unfinished conversion.")
+@click.option("--undo", is_flag=True, help="Make a converted table plain again.")
+@click.option("--state", is_flag=True, help="Say how far the conversion is.")
 @click.option("--lead", default="1 hour", show_default=True, metavar="TIME", help="How long the conversion may take.")
 @click.option("--boundary", metavar="TIME|NUMBER", help="Where the history partition ends.")
 @click.option(
@@ -37,13 +37,14 @@ from sa_partman.errors import ConfigurationError
 def command(
     request: Request,
     table: str,
-    mode: str | None,
     lead: str,
     boundary: str | None,
     inbound: str,
     unique: tuple[str, ...],
     max_rows: int,
     yes: bool,
+    as_sql: bool,
+    **modes: bool,
 ) -> int:
     """
     Convert TABLE, which exists, into the partitioned table that the model declares. No row is copied.
@@ -52,8 +53,46 @@ def command(
         raise ConfigurationError("convert takes one table: name its schema in the model, or search_path in the URL")
     if request.tables:
         raise ConfigurationError("convert takes its table without --table: sa-partman convert TABLE")
+    mode = _mode([name for name, asked in modes.items() if asked], as_sql=as_sql)
+    refuse_both(as_json=request.as_json, as_sql=as_sql)
+    _refuse_idle(click.get_current_context(), mode)
     decisions = Decisions(_lead(lead), boundary, inbound, dict(_pair(each) for each in unique), max_rows)
-    return perform(request, table, Mode(mode or Mode.CONVERT.value), decisions, yes=yes)
+    return perform(request, table, mode, decisions, yes=yes, as_sql=as_sql)
+
+
+def _mode(asked: list[str], *, as_sql: bool) -> Mode:
+    """
+    Raises:
+        UsageError: Two things are asked for at once.
+    """
+    if len(asked) > 1 or (as_sql and asked not in ([], [Mode.PLAN.value])):
+        both = " and ".join(f"--{name}" for name in (*asked, *(("sql",) if as_sql else ()))[:2])
+        raise click.UsageError(f"{both} don't go together")
+    return Mode(asked[0]) if asked else Mode.PLAN if as_sql else Mode.CONVERT
+
+
+_FOR = {
+    "lead": (Mode.CONVERT, Mode.PLAN),
+    "boundary": (Mode.CONVERT, Mode.PLAN),
+    "inbound": (Mode.CONVERT, Mode.PLAN),
+    "unique": (Mode.CONVERT, Mode.PLAN),
+    "max_rows": (Mode.UNDO,),
+    "yes": (Mode.CONVERT, Mode.RESUME, Mode.ABORT, Mode.UNDO),
+}
+"""What each option of its own is for."""
+
+
+def _refuse_idle(ctx: click.Context, mode: Mode) -> None:
+    """
+    Raises:
+        UsageError: An option would do nothing.
+    """
+    given = (each for each in _FOR if ctx.get_parameter_source(each) is ParameterSource.COMMANDLINE)
+    for name in given:
+        if mode not in _FOR[name]:
+            option = f"--{name.replace('_', '-')}"
+            says = {Mode.CONVERT: "when it converts"}.get(mode, f"with --{mode.value}")
+            raise click.UsageError(f"{option} does nothing {says}")
 
 
 def _lead(text: str) -> timedelta:

@@ -7,7 +7,7 @@ import click
 from sa_partman.cli.failures import PENDING
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_plan
-from sa_partman.cli.request import Request, shared, sql_option
+from sa_partman.cli.request import Request, refuse_both, shared, sql_option
 
 
 @click.command("plan")
@@ -16,6 +16,7 @@ from sa_partman.cli.request import Request, shared, sql_option
 @click.option("--regrid", is_flag=True, help="As run --regrid would: replace empty partitions of another interval=.")
 def command(request: Request, as_sql: bool, regrid: bool) -> int:
     """Print what `run` would do; exit with 1 if there is anything to do."""
+    refuse_both(as_json=request.as_json, as_sql=as_sql)
     with opened(request) as maintainer:
         plan = maintainer.plan(request.only, regrid=regrid)
     print_plan(plan, as_json=request.as_json, as_sql=as_sql)

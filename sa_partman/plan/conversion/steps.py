@@ -79,7 +79,7 @@ class Refusal:
 class ConversionPlan:
     """
     Args:
-        steps: In order; empty when it is refused.
+        steps: In order; empty when it is refused, or when there is nothing to do.
         refusals: All of them, so that one look is enough.
         notes: What changes for the application, and is worth knowing.
     """

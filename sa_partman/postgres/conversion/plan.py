@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sa_partman.anatomy import Anatomy
-from sa_partman.compare.shape import MISSING_TABLE
+from sa_partman.compare.shape import MISSING_TABLE, shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.attach import attach_in_place, leaf_statistics_of, names_of, statistics_of
@@ -26,6 +26,7 @@ from sa_partman.postgres.conversion.anatomy import read_anatomy
 from sa_partman.postgres.conversion.names import name_refusals
 from sa_partman.postgres.conversion.profile import analyzed, slots, without_match
 from sa_partman.postgres.conversion.reach import reach
+from sa_partman.postgres.reflect import reflect
 from sa_partman.spec.declared import DeclaredTable
 
 PrimaryKey = Callable[[tuple[str, ...]], tuple[str, ...]]
@@ -72,7 +73,9 @@ def draw(
     """
     anatomy = read_anatomy(connection, declared.name)
     declaration = repr(declared.spec)
-    refusal = _at_once(declared, anatomy) or unserved(declared)
+    if anatomy is not None and anatomy.kind == "p":
+        return Drawn(declared.name, declaration, _partitioned(connection, declared))
+    refusal = _missing(declared, anatomy) or unserved(declared)
     if refusal is not None or anatomy is None:
         return Drawn(declared.name, declaration, ConversionPlan((), (refusal,) if refusal else ()))
     columns = columns_of(connection, anatomy.oid)
@@ -104,12 +107,16 @@ def _unmatched(
             yield (key.table, key.name), without_match(connection, request.table, form)
 
 
-def _at_once(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None:
-    if anatomy is None:
-        return Refusal(f"{declared.name} does not exist", MISSING_TABLE)
-    if anatomy.kind == "p":
-        return Refusal(f"{declared.name} is partitioned already", "see sa-partman status")
-    return None
+def _missing(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None:
+    return Refusal(f"{declared.name} does not exist", MISSING_TABLE) if anatomy is None else None
+
+
+def _partitioned(connection: Connection, declared: DeclaredTable) -> ConversionPlan:
+    """No steps: the table is what it is to be, or partitioned otherwise."""
+    misfit = shape_finding(declared, reflect(connection, [declared])[declared.name])
+    if misfit is not None:
+        return ConversionPlan((), (Refusal(misfit.message, misfit.remedy),))
+    return ConversionPlan((), (), (f"{declared.name} is partitioned already, as the model declares it",))
 
 
 def mark_of(anatomy: Anatomy, more: Any = None) -> str:

@@ -81,14 +81,14 @@ def test_a_column_of_the_primary_key_that_may_be_null_is_refused(engine: Engine)
 
 
 def test_what_is_no_plain_table_is_refused(engine: Engine) -> None:
-    """A partitioned one, a view, and nothing at all."""
+    """One that is partitioned otherwise, a view, and nothing at all."""
     converter = Converter(engine, declared(), now=NOW)
 
     assert "does not exist" in str(converter.plan("events").refusals[0])
     run(engine, "CREATE VIEW events AS SELECT 1 AS id, now() AS created_at")
     assert "it is not a table" in str(converter.plan("events").refusals[0])
     run(engine, "DROP VIEW events; CREATE TABLE events (id int, created_at date) PARTITION BY RANGE (created_at)")
-    assert "is partitioned already" in str(converter.plan("events").refusals[0])
+    assert "the key column created_at is date in the database" in str(converter.plan("events").refusals[0])
 
 
 def test_an_undo_without_a_conversion_is_refused(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from sa_partman.errors import ConversionRefused, ExecutionError, MissingPrivilege, Refused
+from sa_partman.errors import ExecutionError, MissingPrivilege, Refused
 from sa_partman.postgres.conversion import state
 from tests.integration.conversion.test_faults_abort import stopped_after
 from tests.support.catalog_snapshot import difference, snapshot
@@ -40,11 +40,12 @@ def test_a_step_and_its_state_are_one_transaction(events: Engine) -> None:
     assert list(range(1, len(seen) + 1)) == seen
 
 
-def test_a_done_conversion_is_refused_by_a_second_one(events: Engine, undisturbed: Ends) -> None:
+def test_a_second_conversion_has_nothing_to_do(events: Engine, undisturbed: Ends) -> None:
     converter(events).convert(TABLE)
-    with pytest.raises(ConversionRefused, match="is partitioned already"):
-        converter(events).convert(TABLE)
+    plan, again = converter(events).plan(TABLE), converter(events).convert(TABLE)
 
+    assert ((), ()) == (plan.steps, plan.refusals)
+    assert ("done", (), 0) == (again.status, again.steps, again.done)
     undisturbed.check(events, "convert")
 
 
