@@ -163,7 +163,8 @@ def _free(manifest: Manifest, level: Level, parent: Parent) -> Bound:
     if not manifest.bound:
         raise Refused(
             f"the manifest of {manifest.partition} does not say what bound it had; nothing was restored. Write it into "
-            f"the manifest as \"bound\", such as FOR VALUES FROM ('2024-01-01') TO ('2024-02-01')."
+            f'the manifest as "bound", as psql\'s \\d+ shows it in TimeZone UTC, such as FOR VALUES FROM '
+            f"('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00')."
         )
     bound = parse_bound(manifest.bound, (parent.key or level.key).types)
     for each in parent.partitions:
