@@ -20,9 +20,11 @@ from sa_partman.compare.ranges import current_cell, line_of
 from sa_partman.compare.shape import conversion_finding, shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
+from sa_partman.spec.arguments import readable
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
 from sa_partman.spec.range_spec import RangeSpec
+from sa_partman.spec.retention import Retention
 
 BLOCK = 8_192
 """Bytes of a page, unless the server was built otherwise."""
@@ -165,7 +167,8 @@ def _problem(found: FoundTable | None, misfit: Finding | None) -> str:
 
 def _retention(spec: Any) -> str:
     rules = [level.retention for level in spec.levels() if isinstance(level, RangeSpec)]
-    return "; ".join(str(rule) for rule in rules if rule is not None) or "kept for ever"
+    said = (str(rule) if isinstance(rule, Retention) else readable(rule) for rule in rules if rule is not None)
+    return "; ".join(said) or "kept for ever"
 
 
 def _level(level: Level, parent: Parent, situation: Situation, depth: int) -> Iterator[PartitionStatus]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,21 @@ class Arguments:
     keywords: tuple[tuple[str, Any], ...]
 
     def call(self, name: str) -> str:
-        parts = [repr(value) for value in self.positional]
-        parts += [f"{key}={value!r}" for key, value in self.keywords]
+        parts = [readable(value) for value in self.positional]
+        parts += [f"{key}={readable(value)}" for key, value in self.keywords]
         return f"{name}({', '.join(parts)})"
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def readable(value: object) -> str:
+    """``repr(value)``; where that is no Python: the SQL of a ``select()``, the name of a callable, else the class."""
+    said = repr(value)
+    if not _ADDRESS.search(said):
+        return said
+    speaks = type(value).__str__ is not object.__str__
+    return f"<{' '.join(str(value).split())}>" if speaks else _ADDRESS.sub("", said)
 
 
 def is_whole(value: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sa_partman.bounds.interval import Duration
 from sa_partman.errors import DeclarationError
 from sa_partman.spec.archive import Archive
-from sa_partman.spec.arguments import is_whole
+from sa_partman.spec.arguments import is_whole, readable
 
 Then = Literal["detach", "drop"] | Archive
 
@@ -173,8 +173,10 @@ def retention_of(rule: RetentionRule | None, tenant: object) -> Retention | None
         answer = rule(tenant)
     except Exception as error:
         raise DeclarationError(
-            f"retention={rule!r} failed for the tenant {tenant!r}: {error!r}; correct it, or return None"
+            f"retention={readable(rule)} failed for the tenant {tenant!r}: {error!r}; correct it, or return None"
         ) from error
     if answer is None or isinstance(answer, Retention):
         return answer
-    raise DeclarationError(f"retention={rule!r} gave {answer!r} for the tenant {tenant!r}; return a Retention, or None")
+    raise DeclarationError(
+        f"retention={readable(rule)} gave {answer!r} for the tenant {tenant!r}; return a Retention, or None"
+    )

@@ -32,6 +32,82 @@ def test_json_is_one_document(events: Project, arguments: list[str], keys: set[s
     assert "" == ended.err
 
 
+NAMELESS = """
+from typing import Any
+
+from sqlalchemy import Text, select
+from sa_partman import PartitionByList, ULID
+
+
+class Odd(ULID):
+    __repr__ = object.__repr__
+
+
+class Tenant(Base):
+    __tablename__ = "tenants"
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class Order(Base):
+    __tablename__ = "orders"
+    __partition__ = PartitionByRange(
+        "tenant", "id", interval="1 month", tenants=select(Tenant.id), codec=Odd(),
+        retention=lambda tenant: Retention("2 months", then="drop"),
+    )
+    tenant: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class Label(Base):
+    __tablename__ = "labels"
+    __partition__ = PartitionByList("kind", values=lambda: {"a": ["a"]})
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class Plain(Base):
+    __tablename__ = "plain"
+    __partition__ = PartitionByRange("id", interval="1 month", codec=Odd())
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+"""
+
+
+def test_json_has_no_address_of_an_object(project: Project, engine: Engine) -> None:
+    """Every command, over declarations that hold a select(), callables and a codec without a repr()."""
+    model = project.folder / "models.py"
+    model.write_text(model.read_text() + NAMELESS)
+    with engine.begin() as connection:
+        project.create(connection)
+        for statement in (
+            "CREATE TABLE tenants (id text PRIMARY KEY)",
+            "INSERT INTO tenants VALUES ('t1')",
+            "CREATE TABLE orders (tenant text, id text, PRIMARY KEY (tenant, id)) PARTITION BY RANGE (tenant, id)",
+            "CREATE TABLE labels (kind text PRIMARY KEY) PARTITION BY LIST (kind)",
+            'CREATE TABLE plain (id text COLLATE "C" PRIMARY KEY)',
+        ):
+            connection.exec_driver_sql(statement)
+    typed: dict[str, tuple[str, ...]] = {
+        "plan": (),
+        "provision": (),
+        "status": (),
+        "check": (),
+        "run": ("--yes", "--audit"),
+        "prune": ("--yes", "--at", "2030-12-01"),
+        "convert": ("plain", "--yes"),
+    }
+    others = {"demo", "archive"}
+    """The one has no JSON; the other reads what was archived, which holds no declaration."""
+
+    assert set(COMMANDS) == typed.keys() | others
+    for command, options in typed.items():
+        ended = project.run(command, *options, *(() if "--at" in options else ("--at", AT)), "--json")
+
+        assert ended.code in (0, 1, 3), (command, ended.err)
+        assert " at 0x" not in ended.out + ended.err, command
+        assert ended.json
+    for option in ("--plan", "--state"):
+        assert " at 0x" not in project.run("convert", "plain", option, "--json").out
+
+
 def test_json_of_an_error_says_what_and_which_exit_code(project: Project) -> None:
     ended = project.run("plan", "--json", "--url", "postgresql://127.0.0.1:1/nowhere")
 

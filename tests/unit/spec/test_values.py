@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import column, select
+from sqlalchemy import table as sa_table
 
 from sa_partman import (
+    ULID,
     Epoch,
     KeyExpression,
     PartitionByHash,
@@ -63,6 +67,25 @@ from tests.support.builders import declare
 def test_repr(spec: PartitionSpec, text: str) -> None:
     """The Python that makes it again; what has its default is left out."""
     assert text == repr(spec)
+
+
+def test_what_can_not_be_written_as_python_is_named_without_an_address() -> None:
+    """A select() by its SQL, a callable by its name, an object by its class: the same in every process."""
+
+    class Hidden(ULID):
+        __repr__ = object.__repr__
+
+    def values() -> list[str]:
+        raise AssertionError("it is not asked")
+
+    asked: Any = select(column("id")).select_from(sa_table("tenants"))
+    spec = PartitionByRange("t", "at", interval="1 day", tenants=asked, codec=Hidden())
+
+    said = repr(spec)
+    assert "tenants=<SELECT id FROM tenants>" in said
+    assert "Hidden object>" in said
+    assert " at 0x" not in said
+    assert "values=<function test_what" in repr(PartitionByList("k", values=values))
 
 
 def test_a_declaration_can_not_be_changed() -> None:
