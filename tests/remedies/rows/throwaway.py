@@ -39,7 +39,9 @@ def right(_: Box) -> Path:
         return binaries.find().directory
 
 
-def whose(_: Box) -> str:
+def whose(box: Box) -> str:
+    """What is found here is of this row alone: the account is looked up once in a process."""
+    box.stack.callback(account.credentials.cache_clear)
     account.credentials.cache_clear()
     return str(account.credentials())
 
