@@ -54,7 +54,9 @@ BACK = (
     ),
     refused(GONE, UNDO, (bound_of_history, Meant(UNDO)), PLAINLY, given=(converted, detached)),
     refused(
-        "public.events is partitioned already; see sa-partman status", CONVERT, "sa-partman status", given=(Box.create,)
+        "public.events: partitioned already, as the model declares it; nothing was changed.",
+        CONVERT,
+        given=(Box.create,),
     ),
     refused(
         "the column nix of the wanted primary key does not exist; migrate that first",
