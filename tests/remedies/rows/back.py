@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sa_partman.names import QualifiedName
+from sa_partman.postgres.conversion.inline import unpartition_inline
 from tests.remedies.row import Box, Meant, Models, Row, Step
 from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.remedies.rows.refused import CONVERT, PLAN, UNDO, converted
@@ -29,6 +31,12 @@ def detached(box: Box) -> None:
     box.do("ALTER TABLE events DETACH PARTITION events_history")
 
 
+def plainly(box: Box) -> None:
+    """What ``op.unpartition_table`` does when the table has become plain since it looked."""
+    with box.engine.begin() as connection:
+        unpartition_inline(connection, QualifiedName("public", "events"), ["id"])
+
+
 GONE = (
     "public.events: the partition with the rows from before the conversion is gone (dropped or detached); nothing was "
     "changed. If it was detached, attach it again; or make the table plain as it is: take the declaration off the model, "
@@ -36,7 +44,7 @@ GONE = (
 )
 
 
-def refused(says: str, attempt: str, *ways: Step | tuple[Step, ...], given: tuple[Step, ...]) -> Row:
+def refused(says: str, attempt: Step, *ways: Step | tuple[Step, ...], given: tuple[Step, ...]) -> Row:
     return Row(says, ways, EVENTS, given, attempt, None)
 
 
@@ -57,6 +65,9 @@ BACK = (
         "public.events: partitioned already, as the model declares it; nothing was changed.",
         CONVERT,
         given=(Box.create,),
+    ),
+    refused(
+        "public.events is no partitioned table; see sa-partman status", plainly, "sa-partman status", given=(PLAIN,)
     ),
     refused(
         "the column nix of the wanted primary key does not exist; migrate that first",

@@ -38,7 +38,7 @@ def on_sqlite(box: Box) -> Any:
 
 CALLABLES = (
     Row(
-        "declaration: public.events can't be planned: retention=<function Event.<lambda> at …> failed for the tenant "
+        "declaration: public.events can't be planned: retention=<function Event.<lambda>…> failed for the tenant "
         "None: ZeroDivisionError('division by zero'); correct it, or return None; nothing was changed -> fix the "
         "declaration; the other tables were not affected",
         (Models(RULED.format("Retention('1 year')")), Models(RULED.format("None"))),
@@ -46,7 +46,7 @@ CALLABLES = (
         (Box.create,),
     ),
     Row(
-        "retention=<function Event.<lambda> at …> gave '1 year' for the tenant None; return a Retention, or None",
+        "retention=<function Event.<lambda>…> gave '1 year' for the tenant None; return a Retention, or None",
         (Models(RULED.format("Retention('1 year')")), Models(RULED.format("None"))),
         RULED.format("'1 year'"),
         (Box.create,),
