@@ -36,6 +36,7 @@ from sa_partman.postgres.audit import last_runs
 from sa_partman.postgres.column_options import kept_options
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.facts import data_facts, has_rows_to_read
+from sa_partman.postgres.locks.exclusion import silent_holder
 from sa_partman.postgres.locks.pooler import dependable
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
@@ -71,7 +72,7 @@ def checked(settings: Settings, tables: Tables, asked: Asked, *, with_status: bo
         around = surroundings(connection, _existing(view), _ends(runways.values()))
         last = last_runs(connection, schema, session.default_schema)
         models = [table for table, _ in declared_tables(settings.metadata, tables)]
-        found = list(_elsewhere(connection, view, asked, models))
+        found = list(_elsewhere(connection, view, asked, models, settings.lock.lease))
     for each in view.tables:
         found += _table(settings.engine, each, around, runways[each.declared.name], asked)
     found += _inserts(settings, tables)
@@ -83,12 +84,15 @@ def checked(settings: Settings, tables: Tables, asked: Asked, *, with_status: bo
     return Checked(tuple(found), statuses, last)
 
 
-def _elsewhere(connection: Connection, view: View, asked: Asked, models: Sequence[Table]) -> Iterator[Finding]:
+def _elsewhere(
+    connection: Connection, view: View, asked: Asked, models: Sequence[Table], lease: float
+) -> Iterator[Finding]:
     """What rooms of their own read of the server; what one of them can't read costs the others nothing."""
     rooms: dict[str, Callable[[], Iterator[Finding]]] = {
         "how the partitions differ from their tables": lambda: differing_findings(connection, view.tables),
         "what the role lacks": lambda: role_findings(connection, _existing(view), asked.as_role),
         "what interrupted work left behind": lambda: left_behind(connection, view),
+        "who is the maintainer": lambda: _silent(connection, lease),
         "what the server keeps in columns": lambda: _dumps(connection, _existing(view)),
         "what a conversion would cost": lambda: lost_findings(connection, _existing(view), models),
     }
@@ -115,6 +119,23 @@ def _inserts(settings: Settings, tables: Tables) -> Iterator[Finding]:
                 f"{declared.name}: the ORM sends one INSERT for each new object",
                 advice,
             )
+
+
+def _silent(connection: Connection, lease: float) -> Iterator[Finding]:
+    """A process that is stopped, or one of an older release, which held the right for ever then."""
+    holder = silent_holder(connection)
+    if holder is None or holder[2] < lease / 2:
+        return
+    pid, application, seconds = holder
+    yield Finding(
+        "maintainer-silent",
+        Severity.WARNING,
+        "",
+        f"pid {pid} ({application}) is the only maintainer, and has shown no life for {seconds:.0f} s: its process is "
+        f"stopped",
+        f"the server ends it after {lease:g} s, unless it is of an older release; at once: "
+        f"SELECT pg_terminate_backend({pid})",
+    )
 
 
 def _dumps(connection: Connection, tables: Iterable[FoundTable]) -> Iterator[Finding]:

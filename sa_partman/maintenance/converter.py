@@ -168,7 +168,7 @@ class Converter:
             Interrupted: Ctrl-C; as above.
         """
         name = self._name(table)
-        with only_converter(self.engine, name):
+        with only_converter(self.engine, name, self.lock.lease):
             self._require_none_running(name)
             drawn = self._drawn(table, lead, boundary, Choices(inbound, unique or {}))  # type: ignore[arg-type]
             if drawn.plan.refusals:
@@ -186,7 +186,7 @@ class Converter:
             Refused: There is none.
         """
         name = self._name(table)
-        with only_converter(self.engine, name):
+        with only_converter(self.engine, name, self.lock.lease):
             conversion = self._unfinished(name)
             with connected(self.engine) as connection:
                 pin(connection, CATALOG_LOCK_TIMEOUT)
@@ -203,7 +203,7 @@ class Converter:
             Refused: There is none, or it is cut over already: then `undo`.
         """
         name = self._name(table)
-        with only_converter(self.engine, name):
+        with only_converter(self.engine, name, self.lock.lease):
             conversion = self._unfinished(name)
             with connected(self.engine) as connection:
                 pin(connection, CATALOG_LOCK_TIMEOUT)
@@ -235,7 +235,7 @@ class Converter:
             ConversionRefused: With every reason; nothing was changed.
         """
         name = self._name(table)
-        with only_converter(self.engine, name):
+        with only_converter(self.engine, name, self.lock.lease):
             self._require_none_running(name)
             with connected(self.engine) as connection:
                 pin(connection, CATALOG_LOCK_TIMEOUT).require_writable()

@@ -19,9 +19,11 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from sa_partman import AsyncMaintainer, PartitionByRange
+from sa_partman import AsyncMaintainer, LockPolicy, PartitionByRange, Retention
 from sa_partman.errors import PartmanError
+from sa_partman.events.step import StepEvent
 from sa_partman.maintenance.results import RunResult
+from sa_partman.ports.hook import before as asked
 from tests.support.command import COMMAND, ROOT
 from tests.support.database import new_table, sql, upkeep
 from tests.support.faults import BRISK, OBSERVER, Estate, maintainer, metadata
@@ -126,6 +128,40 @@ def repairing(url: str, now: datetime, statement: str) -> None:
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "commit", commit)
     upkeep(engine, table, now).run(repair=True)
+
+
+def stopping(url: str, now: datetime, statement: str) -> None:
+    """In a process of its own: a run over ``events`` that stops once: at *statement*, a step's COMMIT, or in a hook."""
+    engine = create_engine(url)
+    retention = Retention("1 month", then="detach", concurrently=True, foreign=True)
+    table = new_table(PartitionByRange("created_at", interval="1 month", premake=0, retention=retention))
+    began: list[str] = []
+
+    stopped: list[str] = []
+
+    def once(where: str) -> None:
+        if not stopped:
+            stopped.append(where)
+            stop()
+
+    def before(connection: Any, cursor: Any, text: str, *rest: Any) -> None:
+        began.extend(["step"] * ("CREATE TABLE" in text))
+        if statement in text:
+            once(text)
+
+    def commit(connection: Any) -> None:
+        if statement == "COMMIT" and began:
+            once(statement)
+
+    @asked()
+    def between(step: StepEvent) -> None:
+        if statement == "hook":
+            once(statement)
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "commit", commit)
+    result = upkeep(engine, table, now, lock=LockPolicy(lease=4), hooks=[between]).run()
+    sys.exit(0 if result.ok else 1)
 
 
 def work_async(

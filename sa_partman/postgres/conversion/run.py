@@ -25,6 +25,7 @@ from sa_partman.postgres.conversion.mark import loose_mark
 from sa_partman.postgres.conversion.progress import OnProgress, watched
 from sa_partman.postgres.conversion.state import Conversion
 from sa_partman.postgres.locks.exclusion import hold_lock
+from sa_partman.postgres.locks.heartbeat import beating
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import first_line
@@ -73,9 +74,12 @@ def dependable(engine: Engine) -> Engine:
 
 
 @contextmanager
-def only_converter(engine: Engine, table: QualifiedName) -> Iterator[None]:
+def only_converter(engine: Engine, table: QualifiedName, lease: float) -> Iterator[None]:
     """
     One converter of a table at a time; see `only_maintainer` for why the connection is its own.
+
+    Args:
+        lease: See `LockPolicy`.
 
     Raises:
         MaintainerBusy: Another one is at work.
@@ -86,7 +90,10 @@ def only_converter(engine: Engine, table: QualifiedName) -> Iterator[None]:
         pin(connection, 1.0)  # a conversion takes longer than a role's transactions may last, or be idle
         if not hold_lock(connection, f"{LOCK_CLASS}, {zlib.crc32(table.quoted.encode()) & 0x7FFFFFFF}"):
             raise MaintainerBusy(f"another process converts {table}; nothing was changed, try later")
-        yield
+        alive = f"SET LOCAL idle_in_transaction_session_timeout = '{round(lease * 1000)}ms'"
+        connection.exec_driver_sql(alive)
+        with beating(connection, alive, lease):
+            yield
     finally:
         with suppress(SQLAlchemyError):  # when the server is gone, so is the lock
             holding.close()

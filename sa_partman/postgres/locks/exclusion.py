@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sa_partman.errors import ExclusionLost, MaintainerBusy, OthersTurn
 from sa_partman.ports.waiting import Sleeping, Waiting
 from sa_partman.postgres.connect import apart
+from sa_partman.postgres.locks.heartbeat import beating
 from sa_partman.postgres.locks.pooler import behind_pooler, dependable
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.session import timeouts
@@ -44,6 +45,12 @@ FROM pg_catalog.pg_locks l WHERE {_LOCK} AND l.pid = pg_catalog.pg_backend_pid()
 _HOLDER = f"""
 SELECT l.pid, coalesce(a.application_name, '')
 FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {_LOCK}
+"""
+_SILENT = f"""
+SELECT l.pid, coalesce(a.application_name, ''),
+    CAST(extract(epoch FROM pg_catalog.clock_timestamp() - a.state_change) AS float8)
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+WHERE {_LOCK} AND a.state = 'idle in transaction'
 """
 _HOLDING = {
     "search_path": "pg_catalog",
@@ -102,8 +109,9 @@ class Exclusion:
         if self.pid is None:
             raise OthersTurn("another maintainer is at work in this database; nothing was changed, try later")
         raise ExclusionLost(
-            f"the connection that held our right to be the only maintainer (pid {self.pid}) is gone: it was ended by "
-            f"the server, by an administrator or by the network. The run ended before its next step; what it did stays."
+            f"the connection that held our right to be the only maintainer (pid {self.pid}) is gone: this process gave "
+            f"no sign of life for LockPolicy(lease={self.policy.lease:g}) seconds, or an administrator, a restart or "
+            f"the network ended it. The run ended before its next step; what it did stays."
         )
 
 
@@ -120,7 +128,8 @@ def only_maintainer(
 
     Args:
         policy: Its *turn* is how long to wait for another maintainer; asked again and again, never waiting in the
-            server, where a waiter's snapshot would stop the other one.
+            server, where a waiter's snapshot would stop the other one. Its *lease* is how long our process may be
+            stopped before the server gives the lock to others.
         application: For ``application_name``.
 
     Raises:
@@ -147,14 +156,16 @@ def _try(engine: Engine, holding: ExitStack, policy: LockPolicy, waiting: Waitin
     """The exclusion, whose connection *holding* closes in the end; or who has it."""
     with ExitStack() as stack:
         connection = stack.enter_context(_closed_in_the_end(engine))
-        ours, pid = connection.exec_driver_sql(_take(connection)).one()[:2]
+        ours, pid = connection.exec_driver_sql(_take(connection, policy.lease)).one()[:2]
         if not ours:
             holder = connection.exec_driver_sql(_HOLDER).first()
             return "" if holder is None else f" (pid {holder[0]}{', ' * bool(holder[1])}{holder[1]})"
         if behind_pooler(connection, pid):
             return Exclusion(None, policy=policy, waiting=waiting)
         _, transaction, others = connection.exec_driver_sql(_HELD).one()
-        _name(connection, application)
+        named = _named(application)
+        connection.exec_driver_sql(named)
+        stack.enter_context(beating(connection, named, policy.lease))
         holding.push(stack.pop_all())
         return Exclusion(pid, transaction, tuple(others), policy, waiting)
 
@@ -170,23 +181,34 @@ def _closed_in_the_end(engine: Engine) -> Iterator[Connection]:
             holding.close()
 
 
-def _take(connection: Connection) -> str:
+def silent_holder(connection: Connection) -> tuple[int, str, float] | None:
     """
-    A run takes longer than a role's transactions may last or be idle; and a host that died must not hold it long. A
-    target list holds no operator, so nothing can be put in its place; what follows it is pinned.
+    Who is the only maintainer now: the backend, its name, and the seconds since its last sign of life; None when nobody
+    is, or the role may not see it.
     """
-    settings = {**_HOLDING, **dict.fromkeys(timeouts(connection), 0)}
+    row = connection.exec_driver_sql(_SILENT).first()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+def _take(connection: Connection, lease: float) -> str:
+    """
+    A run takes longer than a role's transactions may last or be idle; and a host that died must not hold it long, nor a
+    process that is stopped. A target list holds no operator, so nothing can be put in its place; what follows it is
+    pinned.
+    """
+    idle = {"idle_in_transaction_session_timeout": round(lease * 1000)}
+    settings: dict[str, object] = {**_HOLDING, **dict.fromkeys(timeouts(connection), 0), **idle}
     given = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items())
     return f"SELECT {_TRY}, pg_catalog.pg_backend_pid(), {given}"
 
 
-def _name(connection: Connection, application: str) -> None:
+def _named(application: str) -> str:
     """
     SET comes last: asyncpg knows the extended protocol only, whose portal keeps the snapshot of a SELECT until the next
     statement, and CREATE INDEX CONCURRENTLY and DETACH ... FINALIZE wait for it.
     """
     named = application.replace("'", "").replace("%", "")
-    connection.exec_driver_sql(f"SET LOCAL application_name = '{named}'")
+    return f"SET LOCAL application_name = '{named}'"
 
 
 def hold_lock(connection: Connection, key: str) -> bool:

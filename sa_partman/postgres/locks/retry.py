@@ -25,6 +25,8 @@ class LockPolicy:
         run_budget: Seconds that all steps of a run may wait for locks; at least *table_budget*. When one of the budgets
             of time is used up, a step still takes one look, and is done if nobody is in its way.
         turn: Seconds to wait for another maintainer to finish, before `MaintainerBusy`.
+        lease: Seconds without a sign of life after which the server takes from a stopped process what it holds: the
+            right to be the only maintainer; and the locks of a step after half of them, but never later than after 10.
     """
 
     lock_timeout: float = 0.2
@@ -35,14 +37,22 @@ class LockPolicy:
     turn: float = 0.0
     table_budget: float = 120.0
     run_budget: float = 300.0
+    lease: float = 60.0
 
     def __post_init__(self) -> None:
         if not 0 < self.lock_timeout <= self.stall:
             raise ValueError(f"lock_timeout={self.lock_timeout} must be above 0 and at most stall={self.stall}")
         if min(self.table_budget, self.run_budget) <= 0:
             raise ValueError("table_budget and run_budget are above 0")
+        if self.lease < 1:
+            raise ValueError(f"lease={self.lease} is below 1 second")
         if self.budget <= 0 or self.pause <= 0 or self.longest_pause < self.pause:
             raise ValueError("budget and pause are above 0, and longest_pause is at least pause")
+
+    @property
+    def step_lease(self) -> float:
+        """As *lease*, for the transaction of a step: it has ended before somebody else can be the maintainer."""
+        return min(10.0, self.lease / 2)
 
     @property
     def attempts(self) -> int:

@@ -142,9 +142,11 @@ def _alone(running: Running) -> Iterator[Connection]:
     """A connection outside any transaction, which holds nothing else and goes back as it came, or not at all."""
     engine, seconds = running.engine, max(1.0, running.policy.budget)
     settings = {
-        **running.limits.settings(running.application, 0),
+        **running.step_settings(0),
         "lock_timeout": f"{round(seconds * 1000)}ms",
         "idle_in_transaction_session_timeout": "0",
+        # Stopped right before its statement, a process must not send it long after others have taken over.
+        "idle_session_timeout": f"{round(running.policy.step_lease * 1000)}ms",
     }
     with isolated(engine, "AUTOCOMMIT") as connection:
         try:

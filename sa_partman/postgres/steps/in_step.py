@@ -174,7 +174,7 @@ class _Undertaking:
         """Leaves the transaction when somebody who holds on is in the way."""
         running = self.running
         seconds = running.policy.budget if self.seconds is None else self.seconds
-        settle(connection, self.patience.gentle, running.limits.settings(running.application, seconds))
+        settle(connection, self.patience.gentle, running.step_settings(seconds))
         around = look_around(connection, self.subjects(), running.exclusion.condition(), self.steps[0].role)
         if not around.holds:
             running.exclusion.verify(connection)

@@ -54,6 +54,11 @@ class Running:
             self._limits = limits_of(self.engine)
         return self._limits
 
+    def step_settings(self, seconds: float) -> dict[str, str]:
+        """As `Limits.settings`, and how long our process may be stopped in the middle of a step."""
+        frozen = {"idle_in_transaction_session_timeout": f"{round(self.policy.step_lease * 1000)}ms"}
+        return self.limits.settings(self.application, seconds) | frozen
+
     @property
     def application(self) -> str:
         """For ``application_name``."""
