@@ -27,6 +27,7 @@ from sa_partman.maintenance.membership import differing_findings, role_findings
 from sa_partman.maintenance.regridding import waiting_findings
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.skew import skew_finding
+from sa_partman.maintenance.standing import apart_from
 from sa_partman.orm.inserts import is_mapped, unbatched
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.actions import AttachPartition, CreatePartition
@@ -166,6 +167,7 @@ def _table(
     except Exception as error:  # as a run would find it
         yield undecided(view.declared, error)
         return
+    (plan,) = apart_from(engine, (plan,))
     misfit = shape_finding(view.declared, view.found)
     rows = _rows(engine, view) if misfit is None else DataFacts()
     if isinstance(rows, Finding):

@@ -10,6 +10,7 @@ from sa_partman.finding import Severity
 from sa_partman.maintenance.looking import planned
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.skew import skew_finding
+from sa_partman.maintenance.standing import apart_from
 from sa_partman.names import QualifiedName
 from sa_partman.plan.families import limited, referenced_first, without_removals
 from sa_partman.plan.steps import TablePlan
@@ -31,13 +32,17 @@ def planned_all(
     A plan for each table of *view*, in its order; and the foreign keys that tie them, which are read only when
     something is to be removed.
     """
-    plans = tuple(planned(each, adopt=adopt, repair=repair) for each in view.tables)
+    plans = _planned(settings, view.tables, adopt=adopt, repair=repair)
     if not any(map(_removes, plans)):
         return plans, ()
     keys = inbound_of(settings, view.tables)
     if not keys and not _named(view.tables):
         return plans, keys
-    return tuple(planned(knowing(each, keys), adopt=adopt, repair=repair) for each in view.tables), keys
+    return _planned(settings, [knowing(each, keys) for each in view.tables], adopt=adopt, repair=repair), keys
+
+
+def _planned(settings: Settings, views: Iterable[TableView], *, adopt: bool, repair: bool) -> tuple[TablePlan, ...]:
+    return apart_from(settings.engine, (planned(each, adopt=adopt, repair=repair) for each in views), repair=repair)
 
 
 def settled(settings: Settings, plans: Iterable[TablePlan], keys: Keys) -> tuple[TablePlan, ...]:

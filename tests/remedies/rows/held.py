@@ -86,7 +86,7 @@ HELD = (
         "another process converts public.events; nothing was changed, try later",
         ((let_go, Meant(CONVERT)),),
         EVENTS,
-        (PLAIN, other(lambda box: only_converter(box.superuser, QualifiedName("public", "events")))),
+        (PLAIN, other(lambda box: only_converter(box.superuser, QualifiedName("public", "events"), 60.0))),
         CONVERT,
         None,
     ),
