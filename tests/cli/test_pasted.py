@@ -69,7 +69,7 @@ def test_a_conversion(project: Project, engine: Engine) -> None:
     """The steps that stop readers give up at once, like those of the conversion itself."""
     with engine.begin() as connection:
         connection.execute(text(PLAIN))
-    lines = [each.strip() for each in project.run("convert", "events", "--plan").out.splitlines()]
+    lines = [each.strip() for each in project.run("convert", "events", "--sql").out.splitlines()]
     begun = [index for index, line in enumerate(lines) if line == "BEGIN;"]
 
     assert begun
