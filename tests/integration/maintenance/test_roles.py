@@ -55,7 +55,7 @@ def test_a_superuser(engine: Engine) -> None:
 
     assert result.ok, str(result)
     assert {OWNER} == {owner_of(engine, name) for name in partitions(engine)}
-    assert f'BEGIN;\nSET LOCAL ROLE "{OWNER}";\nCREATE TABLE' in plan.sql()
+    assert f"SET LOCAL lock_timeout = '200ms';\nSET LOCAL ROLE \"{OWNER}\";\nCREATE TABLE" in plan.sql()
     assert f'SET LOCAL ROLE "{OWNER}"' == result.steps[0].to_dict()["sql"][0]
 
 

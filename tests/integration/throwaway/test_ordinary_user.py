@@ -25,7 +25,8 @@ def nobodys_folder() -> Iterator[Path]:
         package = folder / "code" / "sa_partman"
         package.mkdir(parents=True)
         (package / "__init__.py").touch()
-        shutil.copy(ROOT / "sa_partman" / "errors.py", package)
+        for name in ("errors.py", "passwords.py"):
+            shutil.copy(ROOT / "sa_partman" / name, package)
         shutil.copytree(ROOT / "sa_partman" / "throwaway", package / "throwaway")
         yield folder
 
