@@ -5,7 +5,7 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -77,15 +77,14 @@ def away_finding(table: QualifiedName, kept: Iterable[Partition]) -> Iterator[Fi
     all_kept = tuple(kept)
     if not all_kept:
         return
-    shown = ", ".join(f"{each.name} {describe(each.bound)}" for each in all_kept[:_SHOWN])
-    more = f" and {len(all_kept) - _SHOWN} more" if len(all_kept) > _SHOWN else ""
+    shown = _listed([f"{each.name} {describe(each.bound)}" for each in all_kept])
     one = len(all_kept) == 1
     yield Finding(
         "foreign-table",
         Severity.WARNING,
         str(table),
         f"{len(all_kept)} expired {'partition is' if one else 'partitions are'} kept, because "
-        f"{'it is a foreign table' if one else 'they are foreign tables'} or partitioned into some: {shown}{more}",
+        f"{'it is a foreign table' if one else 'they are foreign tables'} or partitioned into some: {shown}",
         "declare Retention(..., foreign_tables=True) to drop or detach them like other partitions, which leaves the "
         "rows on the other server; or foreign_tables=False to keep them and hear no more of it",
     )
@@ -96,17 +95,22 @@ def kept_finding(table: QualifiedName, kept: Iterable[Partition]) -> Iterator[Fi
     all_kept = tuple(kept)
     if not all_kept:
         return
-    shown = ", ".join(f"{each.name} {describe(each.bound)} ({_rows(each)})" for each in all_kept[:_SHOWN])
-    more = f" and {len(all_kept) - _SHOWN} more" if len(all_kept) > _SHOWN else ""
+    shown = _listed([f"{each.name} {describe(each.bound)} ({_rows(each)})" for each in all_kept])
     one = len(all_kept) == 1
     yield Finding(
         "foreign-partition",
         Severity.WARNING,
         str(table),
         f"{len(all_kept)} {'partition is' if one else 'partitions are'} expired and {'was' if one else 'were'} not "
-        f"made by sa-partman, so {'it is' if one else 'they are'} kept: {shown}{more}",
+        f"made by sa-partman, so {'it is' if one else 'they are'} kept: {shown}",
         REMEDY,
     )
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more
 
 
 def _rows(partition: Partition) -> str:
