@@ -34,7 +34,7 @@ from sa_partman.plan.actions import (
 from sa_partman.plan.provision import creation
 from sa_partman.plan.steps import Purpose, Step, TablePlan
 from sa_partman.postgres.archive.aside import aside
-from sa_partman.postgres.archive.loading import Load, load
+from sa_partman.postgres.archive.loading import OWN_TABLE, Load, load
 from sa_partman.postgres.archive.manifest import Manifest, read_manifest
 from sa_partman.postgres.archive.places import Place
 from sa_partman.postgres.archive.store import verify_archive
@@ -104,10 +104,13 @@ def restored_by(settings: Settings, manifest: str, table: str | None) -> Restore
         try:
             rows = in_step(running, step, work, locks=(), seconds=0).value
         except DBAPIError as error:
-            raise ExecutionError(f"{where.name}: {first_line(error)}; nothing was restored") from error
+            raise ExecutionError(
+                f"{where.name}: {first_line(error)}; nothing was restored. Fix that, or {OWN_TABLE}"
+            ) from error
         except OSError as error:
             raise ExecutionError(
-                f"{shown(manifest)}: the archive can't be read: {error}; nothing was restored"
+                f"{shown(manifest)}: the archive can't be read: {error}; nothing was restored. "
+                f"Try again when it can be."
             ) from error
     return Restored(where.parent.name, where.name, where.bound, rows)
 
@@ -171,8 +174,7 @@ def _free(manifest: Manifest, level: Level, parent: Parent) -> Bound:
         if _collide(each.bound, bound):
             raise Refused(
                 f"{parent.name} has {each.name} {describe(each.bound)}, which holds rows of {describe(bound)}; nothing "
-                f"was restored. Detach it first, or load the archive into a table of its own: its manifest has the "
-                f"CREATE TABLE."
+                f"was restored. Detach it first, or {OWN_TABLE}"
             )
     return bound
 

@@ -14,7 +14,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -82,6 +82,8 @@ class Box:
     now: datetime | None = NOW
     environment: dict[str, str] = field(default_factory=dict)
     module: str = ""
+    store: Any = None
+    """An object store, for a row that starts one."""
     stack: ExitStack = field(default_factory=ExitStack)
     """What ends with the row."""
     other: ExitStack = field(default_factory=ExitStack)
@@ -134,6 +136,10 @@ class Box:
         with _in(self.folder, {}):
             found: MetaData = import_module(self.module).metadata
         return found
+
+    def inside(self) -> AbstractContextManager[None]:
+        """The working directory is its folder, as for a command."""
+        return _in(self.folder, {})
 
     def maintainer(self, **options: Any) -> Maintainer:
         return Maintainer(self.engine, self.metadata, now=self.now, **options)
@@ -231,7 +237,13 @@ def check(box: Box) -> str:
 
 def run_once(box: Box) -> str:
     """What a run found, and why its steps failed."""
-    result = box.maintainer().run()
+    return ran(box)
+
+
+def ran(box: Box, **options: Any) -> str:
+    """The same, by a maintainer with these options."""
+    with box.inside():
+        result = box.maintainer(**options).run()
     return "\n".join([shown(result.findings), *(step.error for step in result.steps if step.error)])
 
 

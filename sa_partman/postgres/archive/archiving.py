@@ -108,7 +108,7 @@ def ours(
     table = table_now(connection, name)
     known = table is not None and table.is_of(parent) and (bound is None or _had(table, key) == bound)
     if table is None or not known:
-        raise Overtaken(f"{name} is not a table any more that we detached from {parent}; nothing was changed")
+        raise Overtaken(f"{name} is no longer the table that was detached from {parent}; nothing was changed")
     return table
 
 
@@ -121,13 +121,12 @@ def _had(table: DetachedNow, key: PartitionKey | None) -> Bound | None:
 
 def unwritten(table: QualifiedName, to: str, error: OSError) -> ExecutionError:
     """For what the file system or the object store says."""
-    remedy = ""
+    remedy = "Check that the directory is writable and has room"
     if "://" in to:
-        remedy = (
-            ". Look whether the store answers, and at its address, its bucket and the credentials in the environment; "
-            "the next run tries again."
-        )
-    return ExecutionError(f"{table}: the archive at {shown(to)} failed: {error}; nothing was removed{remedy}")
+        remedy = "Check that the store answers, its address, its bucket, and the credentials in the environment"
+    return ExecutionError(
+        f"{table}: the archive at {shown(to)} failed: {error}; nothing was removed. {remedy}; the next run tries again."
+    )
 
 
 def refused(table: QualifiedName, error: DBAPIError) -> ExecutionError:

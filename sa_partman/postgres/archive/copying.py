@@ -48,7 +48,7 @@ def _run(connection: Connection, ways: dict[str, Callable[..., None]], *given: A
     dialect = connection.dialect
     way = ways.get(dialect.driver + " async" * dialect.is_async)
     if way is None:
-        raise ConfigurationError(f"no COPY with the driver {dialect.driver}; psycopg and asyncpg can do it")
+        raise ConfigurationError(f"archives need COPY, and not by {dialect.driver}; connect with psycopg or asyncpg")
     driver = connection.connection.driver_connection
     try:
         way(driver, *given)

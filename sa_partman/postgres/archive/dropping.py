@@ -18,7 +18,7 @@ from sa_partman.postgres.archive.aside import aside
 from sa_partman.postgres.archive.late import late
 from sa_partman.postgres.archive.manifest import Manifest
 from sa_partman.postgres.archive.places import place_of
-from sa_partman.postgres.archive.store import archives_of, verify_archive
+from sa_partman.postgres.archive.store import AGAIN, archives_of, verify_archive
 from sa_partman.postgres.archive.tables import DetachedNow, read_rows
 from sa_partman.postgres.steps.in_step import in_step
 from sa_partman.postgres.steps.perform import performs
@@ -56,16 +56,13 @@ def _good_archives(action: DropDetached) -> tuple[Manifest, ...]:
     place, good, bad = place_of(action.archive.to), [], []
     for _, manifest in archives_of(place, action.table):
         try:
-            verify_archive(place, manifest)
+            verify_archive(place, manifest, AGAIN)
             good.append(manifest)
         except VerificationFailed as error:
             bad.append(error)
     if not good:
-        raise (
-            bad[0]
-            if bad
-            else VerificationFailed(f"{action.table} has no archive at {shown(action.archive.to)}; nothing was removed")
-        )
+        none = f"{action.table} has no archive at {shown(action.archive.to)}; nothing was removed. {AGAIN}"
+        raise bad[0] if bad else VerificationFailed(none)
     return tuple(good)
 
 
@@ -88,8 +85,9 @@ def _require_expired(connection: Connection, action: DropDetached) -> None:
     others = connection.execute(text(sql.replace(":", r"\:"))).scalar_one()
     if others:
         raise ExecutionError(
-            f"{action.table}: its mark does not say what it held, and {others} rows are not expired; nothing was "
-            f"removed. Drop the table yourself, or remove its comment to keep it."
+            f"{action.table}: its comment does not say which bound it had, and it has {others} rows that are not "
+            f"expired; nothing was removed. Drop it yourself, or keep it: "
+            f"COMMENT ON TABLE {action.table.quoted} IS NULL"
         )
 
 
@@ -99,6 +97,6 @@ def _require_archived(connection: Connection, table: DetachedNow, good: tuple[Ma
         if (manifest.sha256, manifest.rows) == (tally.sha256, tally.rows) and manifest.columns == table.columns:
             return
     raise VerificationFailed(
-        f"{table.name} holds {tally.rows} rows, sha256 {tally.sha256}, and no archive of it does; nothing was removed. "
-        f"The next run archives it again."
+        f"{table.name} has {tally.rows} rows (SHA-256 {tally.sha256}), and no archive has the same rows; nothing was "
+        f"removed. {AGAIN}"
     )

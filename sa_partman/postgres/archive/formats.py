@@ -67,4 +67,4 @@ def _reading_csv(file: Any, columns: Columns) -> Iterator[list[bytes]]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise VerificationFailed(f"the archive is damaged: {error}") from error
     if splitter.rest:
-        raise VerificationFailed("the archive is damaged: it ends in the middle of a row")
+        raise VerificationFailed("the archive ends in the middle of a row")

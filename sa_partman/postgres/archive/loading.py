@@ -18,9 +18,10 @@ from sa_partman.postgres.archive.late import late
 from sa_partman.postgres.archive.manifest import Manifest
 from sa_partman.postgres.archive.places import Place
 from sa_partman.postgres.archive.store import read_archive
-from sa_partman.postgres.archive.tables import read_rows, steady
+from sa_partman.postgres.archive.tables import read_rows, steady, table_now
 from sa_partman.postgres.steps.running import Running
 
+OWN_TABLE = "load the archive into a table of its own: its manifest has the CREATE TABLE."
 _CHECK = quote("sa_partman_restored")
 
 
@@ -75,9 +76,18 @@ def _compare(connection: Connection, load: Load) -> None:
     tally = read_rows(connection, f"SELECT {columns} FROM {load.table.quoted}")
     if (tally.rows, tally.checksum) != (manifest.rows, manifest.checksum):
         raise VerificationFailed(
-            f"{load.table}: {tally.rows} rows with the checksum {tally.checksum} were loaded, and the manifest says "
-            f"{manifest.rows} and {manifest.checksum}; nothing was restored. Have the columns other types now?"
+            f"{load.table}: what was loaded ({tally.rows} rows, checksum {tally.checksum}) differs from what was "
+            f"archived ({manifest.rows} rows, checksum {manifest.checksum}){_other_types(connection, load)}; "
+            f"nothing was restored. Give the columns their types back, or {OWN_TABLE}"
         )
+
+
+def _other_types(connection: Connection, load: Load) -> str:
+    """The columns of the new partition that print the same values otherwise."""
+    made = table_now(connection, load.table)
+    types = {} if made is None else {column.name: column.type for column in made.columns}
+    changed = [each for each in load.manifest.columns if types.get(each.name) != each.type]
+    return "".join(f"; {each.name} was {each.type} and is {types.get(each.name)} now" for each in changed)
 
 
 def _check(connection: Connection, load: Load) -> bool:

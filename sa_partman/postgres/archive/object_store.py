@@ -79,7 +79,7 @@ class Store:
         with suppress(OSError):  # not everybody who may use a folder may ask for the bucket
             if self.system.get_file_info(bucket).type == FileType.NotFound:
                 raise ConfigurationError(
-                    f"{self.url}: the store has no bucket {bucket!r}; nothing was archived. Create it, "
+                    f"{self.url}: the store has no bucket {bucket!r}; nothing was archived or read. Create it, "
                     "or correct the URL."
                 )
 
@@ -103,5 +103,5 @@ def opened_store(url: str) -> Store:
         system, folder = FileSystem.from_uri(url)
     except (ArrowException, OSError) as error:
         said = str(error).replace(url, shown(url))
-        raise ConfigurationError(f"{shown(url)}: {said}; nothing was archived") from None
+        raise ConfigurationError(f"{shown(url)}: {said}; nothing was archived or read. Correct the URL.") from None
     return Store(system, folder, shown(url))

@@ -192,7 +192,7 @@ def _read(texts: list[str | None], column: ArchivedColumn, kind: Kind) -> list[A
             found.append(None if text is None else kind.read(text))
     except (ValueError, InvalidOperation) as error:
         raise ExecutionError(
-            f"{column.name} ({column.type}) holds {text!r}, for which Parquet has no value; nothing was removed. "
+            f"{column.name} ({column.type}) holds {text!r}, which Parquet can't represent; nothing was removed. "
             f"Archive this table with format='csv.gz'."
         ) from error
     return found

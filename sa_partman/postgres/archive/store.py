@@ -81,7 +81,7 @@ def _file(place: Place, name: str, token: str, format: str, table: DetachedNow) 
 def _complete(place: Place, table: DetachedNow, manifest: Manifest, name: str, token: str) -> None:
     """Reads the file back to the end, and gives it its manifest of that *name*."""
     try:
-        verify_archive(place, manifest)
+        verify_archive(place, manifest, AGAIN)
     except VerificationFailed:
         with suppress(OSError):  # what it could not read it can't remove either
             place.remove(manifest.file)
@@ -149,9 +149,16 @@ def read_archive(place: Place, manifest: Manifest) -> Iterator[list[bytes]]:
         yield from reading(manifest.format, file, manifest.columns)
 
 
-def verify_archive(place: Place, manifest: Manifest) -> None:
+_PUT_BACK = "Put back a copy of the file and of its manifest, if there is one."
+AGAIN = "The next run archives the table again."
+
+
+def verify_archive(place: Place, manifest: Manifest, remedy: str = _PUT_BACK) -> None:
     """
     Reads the whole archive, and compares it with its manifest.
+
+    Args:
+        remedy: What helps when they differ.
 
     Raises:
         VerificationFailed: They differ.
@@ -168,11 +175,11 @@ def verify_archive(place: Place, manifest: Manifest) -> None:
         for records in read_archive(place, manifest):
             tally.add(records)
     except (OSError, VerificationFailed) as error:
-        raise VerificationFailed(f"{where}: {error}; nothing was changed") from error
+        raise VerificationFailed(f"{where}: {error}; nothing was changed. {remedy}") from error
     if (tally.rows, tally.sha256, tally.checksum) != (manifest.rows, manifest.sha256, manifest.checksum):
         raise VerificationFailed(
-            f"{where}: it holds {tally.rows} rows, sha256 {tally.sha256}, and its manifest says {manifest.rows}, "
-            f"{manifest.sha256}; nothing was changed"
+            f"{where}: it holds {tally.rows} rows (SHA-256 {tally.sha256}), but its manifest says {manifest.rows} "
+            f"({manifest.sha256}); nothing was changed. {remedy}"
         )
 
 

@@ -249,7 +249,7 @@ def test_rows_that_come_after_the_archive(engine: Engine, tmp_path: Path) -> Non
     result = upkeep(engine, table, MARCH, hooks=[write]).prune()
 
     assert ["done", "done", "failed"] == outcomes(result)
-    assert "holds 6 rows" in result.steps[2].error
+    assert "has 6 rows" in result.steps[2].error
     assert 6 == count(engine)
     assert upkeep(engine, table, MARCH).prune().ok
     assert {5, 6} == {each["rows"] for each in manifests(tmp_path)}

@@ -35,7 +35,7 @@ from tests.support.servers import Address
 
 Format = Literal["csv.gz", "parquet"]
 FORMATS: tuple[Format, ...] = ("csv.gz", "parquet")
-REMEDY = "nothing was removed. Look whether the store answers, and at its address"
+REMEDY = "nothing was removed. Check that the store answers, its address"
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_a_bucket_that_is_not_there(engine: Engine, shared: ObjectStore, folder:
     january(engine, table)
     said = failed(engine, table, "done")
 
-    assert f"the store has no bucket '{bucket}'; nothing was archived. Create it, or correct the URL." in said
+    assert f"the store has no bucket '{bucket}'; nothing was archived or read. Create it, or correct the URL." in said
     with pytest.raises(ConfigurationError, match="has no bucket"):
         archives(url)
     shared.ask("PUT", bucket)

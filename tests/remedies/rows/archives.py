@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
+import psycopg
+from sqlalchemy import make_url
+
+from sa_partman.maintenance import restoring
 from tests.remedies.row import Box, Meant, Models, Row, Step, check, run_once, shown
 from tests.remedies.rows.models import EVENTS
 
@@ -15,19 +24,29 @@ APRIL = "FOR VALUES FROM ('2030-04-01 00:00:00+00') TO ('2030-05-01 00:00:00+00'
 RETURNED = EVENTS.replace("premake=2", "premake=2, name='{table}_of_{lower:%Y_%m}'")
 
 
-def archived(box: Box) -> None:
-    """April was archived, with a row."""
+def expired(box: Box) -> None:
+    """April has a row and is due."""
     (box.folder / "kept").mkdir()
     box.bare()
     box.now = datetime(2030, 4, 15, tzinfo=UTC)
     box.provision()
     box.do("INSERT INTO events (created_at) VALUES ('2030-04-20')")
     box.now = datetime(2030, 6, 15, tzinfo=UTC)
+
+
+def archived(box: Box) -> None:
+    """April was archived, with a row."""
+    expired(box)
     box.do("sa-partman run --yes")
 
 
 def manifest(box: Box) -> Path:
     (found,) = (box.folder / "kept").glob("*.manifest.json")
+    return found
+
+
+def data(box: Box) -> Path:
+    (found,) = (box.folder / "kept").glob("*.csv.gz")
     return found
 
 
@@ -45,9 +64,68 @@ def bound(text: str) -> Step:
     return write
 
 
-def damage(box: Box) -> None:
-    (found,) = (box.folder / "kept").glob("*.csv.gz")
-    found.write_bytes(found.read_bytes()[:-3])
+def copied(box: Box) -> None:
+    shutil.copytree(box.folder / "kept", box.folder / "copy")
+
+
+def put_back(box: Box) -> None:
+    shutil.copytree(box.folder / "copy", box.folder / "kept", dirs_exist_ok=True)
+
+
+def bytes_of(change: Callable[[bytes], bytes]) -> Step:
+    """The file is another one."""
+    return lambda box: data(box).write_bytes(change(data(box).read_bytes()))
+
+
+def rewritten(change: Callable[[bytes], bytes], **said: object) -> Step:
+    """As `bytes_of`, by somebody who made the manifest say so."""
+
+    def write(box: Box) -> None:
+        data(box).write_bytes(change(data(box).read_bytes()))
+        found = json.loads(manifest(box).read_text())
+        sha256 = hashlib.sha256(data(box).read_bytes()).hexdigest()
+        manifest(box).write_text(json.dumps({**found, "file_sha256": sha256, **said}))
+
+    return write
+
+
+def rows(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    return lambda packed: gzip.compress(change(gzip.decompress(packed)))
+
+
+def by_hand(box: Box) -> None:
+    """What the manifest has makes a table, and it takes the archive."""
+    said = json.loads(manifest(box).read_text())
+    copy = f"COPY {said['partition']['name']} FROM STDIN (FORMAT csv, HEADER)"
+    with psycopg.connect(make_url(box.url).set(drivername="postgresql").render_as_string(False)) as connection:
+        connection.execute(said["create"])
+        with connection.cursor() as cursor, cursor.copy(copy) as target:
+            target.write(gzip.decompress(data(box).read_bytes()))
+        assert (said["rows"],) == connection.execute(f"SELECT count(*) FROM {said['partition']['name']}").fetchone()
+
+
+def unlinked(box: Box) -> str:
+    """The file goes away between the first look at it and the loading."""
+
+    def where(*given: Any) -> Any:
+        data(box).unlink()
+        return found(*given)
+
+    found = restoring._where
+    with patch.object(restoring, "_where", where):
+        return box.do(restore())
+
+
+def damaged(says: str, *given: Step) -> Row:
+    """Only a copy helps."""
+    return Row(
+        f"…: {says}; nothing was changed. Put back a copy of the file and of its manifest, if there is one.",
+        ((put_back, restore()),),
+        ARCHIVED,
+        (archived, copied, *given),
+        restore(),
+        None,
+    )
 
 
 def file(name: str, text: str) -> Step:
@@ -76,11 +154,43 @@ ARCHIVES = (
         given=(file("notes.json", "[]"),),
         server=False,
     ),
+    damaged("its bytes are not those that were written", bytes_of(lambda packed: packed[:-3])),
+    damaged("the archive is damaged: Compressed file ended before …", rewritten(lambda packed: packed[:-3])),
+    damaged("the archive ends in the middle of a row", rewritten(rows(lambda text: text[:-3]))),
+    damaged(
+        "the archive has other columns than its manifest",
+        rewritten(rows(lambda text: text.replace(b"created_at", b"made_at"))),
+    ),
+    damaged(
+        "it holds 0 rows (SHA-256 …), but its manifest says 1 (…)",
+        rewritten(rows(lambda text: text.splitlines(keepends=True)[0])),
+    ),
     Row(
-        "its bytes are not those that were written; nothing was changed",
-        models=ARCHIVED,
-        given=(archived, damage),
-        attempt=restore(),
+        "…: the archive can't be read: … No such file or directory: …; nothing was restored. Try again when it can be.",
+        ((put_back, restore()),),
+        ARCHIVED,
+        (archived, copied),
+        unlinked,
+        None,
+    ),
+    Row(
+        "public.events_p20300401: column id of relation events_p20300401 does not exist; nothing was restored. Fix that, "
+        "or load the archive into a table of its own: its manifest has the CREATE TABLE.",
+        ((Meant("ALTER TABLE events RENAME number TO id"), Models(ARCHIVED), restore()), by_hand),
+        ARCHIVED,
+        (archived, "ALTER TABLE events RENAME id TO number", Models(ARCHIVED.replace("    id:", "    number:"))),
+        restore(),
+        None,
+    ),
+    Row(
+        "public.events_p20300401: what was loaded (1 rows, checksum …) differs from what was archived (1 rows, checksum …); "
+        "id was bigint and is numeric(20,2) now; nothing was restored. Give the columns their types back, or load the "
+        "archive into a table of its own: its manifest has the CREATE TABLE.",
+        ((Meant("ALTER TABLE events ALTER id TYPE bigint"), restore()), by_hand),
+        ARCHIVED,
+        (archived, "ALTER TABLE events ALTER id DROP IDENTITY; ALTER TABLE events ALTER id TYPE numeric(20, 2)"),
+        restore(),
+        None,
     ),
     Row(
         "events is not a partitioned table that is declared and there; nothing was restored",
