@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sa_partman import PartitionByRange, UUIDv7
@@ -104,6 +104,7 @@ def _ranges(catalog: Catalog) -> list[RangeBound]:
     return [each.bound for each in catalog.found().partitions if isinstance(each.bound, RangeBound)]
 
 
+@settings(deadline=None)  # a busy machine may take its time
 @given(before=WHOLE_DAYS, after=WHOLE_DAYS, premake=st.integers(0, 5), zone=ZONES, now=INSTANTS)
 def test_every_pair_of_intervals(before: Interval, after: Interval, premake: int, zone: str, now: object) -> None:
     """
