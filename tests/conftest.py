@@ -22,7 +22,7 @@ from sa_partman.throwaway import Server
 from tests.support.servers import BY_URL, Address, address, binaries, start, targets
 
 HERE = Path(__file__).parent
-NEEDS_SERVER = tuple(HERE / folder for folder in ("integration", "migrations", "cli", "remedies"))
+NEEDS_SERVER = tuple(HERE / folder for folder in ("integration", "migrations", "cli", "remedies", "golden"))
 CAMPAIGNS = ("test_faults_", "test_load", "test_pgbench")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
