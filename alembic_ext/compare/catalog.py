@@ -60,6 +60,7 @@ class Catalog:
         plain: Those among them all that nothing is said of behind their columns: no storage parameters, no tablespace,
             no access method, no parents.
         most_partitions: No more than so many are there, told by the size of pg_inherits.
+        mapped_partitions: Partitions that the user has mapped, with their oids.
         partitioned: Partitioned tables that are no partitions, each with what stands behind PARTITION BY.
         real_keys: The foreign keys of tables that also have ghosts: such that stand for another one.
         converting: Tables with a conversion in progress.
@@ -71,6 +72,7 @@ class Catalog:
     foreign: dict[str | None, tuple[str, ...]]
     plain: frozenset[Key]
     most_partitions: int
+    mapped_partitions: dict[Key, int]
     partitioned: dict[Key, str]
     real_keys: dict[Key, tuple[RealKey, ...]]
     converting: dict[Key, UnfinishedConversion]
@@ -125,6 +127,7 @@ def read_catalog(connection: Connection, mapped: Set[Key]) -> Catalog:
         foreign=_by_schema(key for key, row in permanent.items() if row.kind == "f"),
         plain=frozenset(key for key, row in permanent.items() if row.plain),
         most_partitions=rows[0].inherits // _INHERITS if rows else 0,
+        mapped_partitions={key: row.partition for key, row in seen.items() if row.partition is not None},
         partitioned={key: row.partition_by for key, row in all_keys if row.partition_by is not None},
         real_keys={
             key: keys

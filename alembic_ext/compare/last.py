@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 
 from alembic_ext.compare.catalog import Key
 from alembic_ext.compare.enums import add_labels
+from alembic_ext.compare.mapped import inherited
 from alembic_ext.filters import NameFilter
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def pass_last(context: AutogenContext, upgrade_ops: UpgradeOps, names: NameFilte
     def reverse(downgrade_ops: DowngradeOps) -> DowngradeOps:
         assert context.connection is not None
         leave_alone(context.connection, upgrade_ops, names)
+        leave_inherited(context.connection, upgrade_ops, names)
         add_labels(context.connection, context.sorted_tables, upgrade_ops)
         return reverse_into(downgrade_ops)
 
@@ -56,12 +58,21 @@ def leave_alone(connection: Connection, container: OpContainer, names: NameFilte
     """Removes, of what others emitted, what takes something from a table that *names* hides, or from a partition."""
     about = [(operation, key) for operation in _all(container) if (key := _taken_from(operation)) is not None]
     hidden = _hidden(connection, {key for _, key in about}, names)
-    removed = [operation for operation, key in about if key in hidden]
-    if not removed:
-        return
+    _leave_out(container, [operation for operation, key in about if key in hidden])
+
+
+def leave_inherited(connection: Connection, container: OpContainer, names: NameFilter) -> None:
+    """The same of partitions that the user has mapped: what they have for themselves is compared."""
+    partitions = names.catalog.mapped_partitions
+    if partitions:
+        _leave_out(container, list(inherited(connection, partitions, _all(container))))
+
+
+def _leave_out(container: OpContainer, removed: list[MigrateOperation]) -> None:
     for operation in removed:
         log.info("left out, because partitions have it from their table: %s", operation.to_diff_tuple())
-    _remove(container, removed)
+    if removed:
+        _remove(container, removed)
 
 
 def _all(container: OpContainer) -> Iterator[MigrateOperation]:
