@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine
 
@@ -24,6 +25,10 @@ from tests.support.servers import BY_URL, Address, address, binaries, start, tar
 HERE = Path(__file__).parent
 NEEDS_SERVER = tuple(HERE / folder for folder in ("integration", "migrations", "cli", "remedies", "golden"))
 CAMPAIGNS = ("test_faults_", "test_load", "test_pgbench")
+
+# A busy machine makes no example wrong.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what is in the background deaf to Ctrl-C, and whatever that starts is as deaf.
