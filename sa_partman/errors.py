@@ -136,7 +136,16 @@ class OthersTurn(ExclusionLost):
 
 
 class LockNotAcquired(ExecutionError):
-    """The lock on the partitioned table was not granted in time; nothing was changed."""
+    """
+    The lock on the partitioned table was not granted in time; nothing was changed.
+
+    Args:
+        attempts: That waited for the lock.
+        blockers: Who holds it.
+        wanted: The locks, or the statement that needs them.
+        reason: Why it was given up, where that is not the time that it took.
+        advice: What to do then.
+    """
 
     def __init__(
         self,
@@ -147,14 +156,19 @@ class LockNotAcquired(ExecutionError):
         blockers: Iterable[str] = (),
         wanted: str = "",
         reason: str = "",
+        advice: str = "",
     ) -> None:
         self.table, self.lock_timeout, self.attempts, self.wanted = table, lock_timeout, attempts, wanted
         self.blockers = tuple(blockers)
         held = f" Held by: {'; '.join(self.blockers)}." if self.blockers else ""
-        why = reason or f"no lock within {lock_timeout:g} s in {attempts} attempts"
+        tried = f"no lock within {lock_timeout:g} s in {attempts} attempt{'' if attempts == 1 else 's'}"
+        why = reason or (tried if attempts else "others held the table all the time, so no lock was requested")
+        said = f"{table}: {why}{f' ({wanted})' if wanted else ''}; nothing was changed.{held}"
         super().__init__(
-            f"{table}: {why}{f' ({wanted})' if wanted else ''}; nothing was changed.{held} "
-            f"A long transaction holds the table: look in pg_stat_activity, or raise LockPolicy(budget=...)."
+            f"{said} {advice}"
+            if advice
+            else f"{said} A long transaction holds the table: end it (pg_stat_activity shows it) and run this again, "
+            f"or wait longer with LockPolicy(budget=...)."
         )
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.compare.situation import Path
-from sa_partman.errors import ExclusionLost, ExecutionError, LockNotAcquired, ServerUnavailable
+from sa_partman.errors import ExclusionLost, ExecutionError, LockNotAcquired, NameTaken, ServerUnavailable
 from sa_partman.maintenance.hooks import Hooks
 from sa_partman.maintenance.looking import declared, looked, planned
 from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import CreatePartition, CreateTable
 from sa_partman.plan.batches import batches, gathered, groups, is_light, most_of, most_together, parent_of
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected
@@ -160,10 +161,17 @@ class Executor:
         wanted = {_place(again) for each in view.tables for again in planned(each).steps}
         if _place(step) not in wanted:
             return StepResult(step, Outcome.SUPERSEDED, 0.0)
+        said = str(self._taken(step) or f"{error}. The next run plans from what is there then.")
+        return StepResult(step, Outcome.FAILED, 0.0, said)
+
+    def _taken(self, step: Step) -> NameTaken | None:
+        """Who has the name of the table that *step* would have made."""
+        made = (each.name for each in step.actions if isinstance(each, CreatePartition | CreateTable))
+        if step.partition not in made:
+            return None
         with connected(self.settings.engine) as connection:
             pin(connection, self.settings.lock.lock_timeout)
-            taken = name_taken(connection, step.partition)
-        return StepResult(step, Outcome.FAILED, 0.0, str(taken or error))
+            return name_taken(connection, step.partition)
 
 
 def _place(step: Step) -> tuple[QualifiedName, Bound | None]:

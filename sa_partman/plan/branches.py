@@ -121,15 +121,16 @@ def _follow(
     level: Level | None = declared.level
     parent: Parent = found
     for depth, value in enumerate(path):
-        if level is None:
-            raise DeclarationError(f"{declared.name} has {depth} levels, and {path!r} names more; nothing was changed")
+        assert level is not None, "whoever asks counts the levels"
         here = tuple(each for each in parent.partitions if _belongs(each, value, str(declared.name), asked))
         if not here:
             raise NoBranch(f"{declared.name} has no partition for {path[: depth + 1]!r}; nothing was changed")
         if depth == len(path) - 1:
             return level, parent, here
         parent, level = here[0], level.below
-    raise DeclarationError(f"{declared.name}: name at least one value; nothing was changed")
+    raise DeclarationError(
+        f"{declared.name}: the branch has no values; nothing was changed. Give the tenant's value, or one per level"
+    )
 
 
 def _holds(partition: Partition, value: KeyValue) -> bool:
@@ -147,6 +148,6 @@ def _belongs(partition: Partition, value: KeyValue, table: str, asked: frozenset
     if others:
         raise DeclarationError(
             f"{table}: {partition.name} holds {', '.join(others)} beside {value!r}; nothing was changed. "
-            f"Move the value to a partition of its own first."
+            f"Give {value!r} a label of its own in the declaration, and migrate: alembic revision --autogenerate"
         )
     return True

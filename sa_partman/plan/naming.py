@@ -39,7 +39,10 @@ def partition_name(level: Level, parent: QualifiedName, bound: Bound, label: str
         known = ", ".join(("table", *fields))
         raise DeclarationError(f"name={template!r} can't be filled in ({error}); it may use {known}") from error
     if not name or "\0" in name:
-        raise DeclarationError(f"name={template!r} gives {name!r}, which can't be the name of anything")
+        raise DeclarationError(
+            f"name={template!r} gives {name!r}, which isn't a valid name in PostgreSQL; write for example "
+            f"name='{{table}}_{{suffix}}'"
+        )
     return parent.sibling(fit_name(name))
 
 

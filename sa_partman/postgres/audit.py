@@ -182,8 +182,9 @@ class AuditTables:
         stranger = connection.execute(_STRANGER, {"schema": self.schema}).first()
         if stranger is not None:
             raise ConfigurationError(
-                f"{self.schema}.{stranger[0]} belongs to {stranger[1]}, whose triggers would be at work with the "
-                f"rights of the connected role; nothing was written into it"
+                f"{self.schema}.{stranger[0]} belongs to {stranger[1]}, whose triggers would run with the rights of "
+                f"the connected role; nothing was written into it. Drop both tables ({RUNS}, {STEPS}), or move them to "
+                f"another schema (ALTER TABLE ... SET SCHEMA ...); the next run creates its own."
             )
         there = connection.execute(
             text("SELECT pg_catalog.to_regclass(CAST(:name AS text)) IS NOT NULL"), {"name": self._name(STEPS)}

@@ -256,13 +256,16 @@ def wait_for_locks(connection: Connection, policy: LockPolicy) -> None:
     connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.budget * 1000)}ms'")
 
 
+_AGAIN = "A long transaction holds the table: end it (pg_stat_activity shows it), then run the migration again."
+
+
 def patiently(connection: Connection, sql: str, table: str, policy: LockPolicy) -> None:
     """One statement that needs a short lock: again and again, each try under a short timeout."""
     began = time.monotonic()
     connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.lock_timeout * 1000)}ms'")
     for attempts, pause in enumerate(policy.pauses()):
         if attempts and time.monotonic() + pause - began > policy.budget:
-            raise LockNotAcquired(table, lock_timeout=policy.lock_timeout, attempts=attempts)
+            raise LockNotAcquired(table, lock_timeout=policy.lock_timeout, attempts=attempts, advice=_AGAIN)
         time.sleep(pause)
         try:
             connection.exec_driver_sql(_driver(connection, sql))

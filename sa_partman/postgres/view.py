@@ -135,7 +135,7 @@ class _Looking:
         try:
             return self.at((table,))
         except UnreadableBound as error:
-            finding = _unread(table, "unreadable", str(error), "see the message; the other tables were not affected")
+            finding = _unread(table, "unreadable", str(error), _CAUSE)
         except DBAPIError as error:
             if sqlstate(error) not in _ONE_TABLES:
                 raise
@@ -192,12 +192,15 @@ def _forbidden(table: DeclaredTable, error: DBAPIError) -> Finding:
     )
 
 
+_CAUSE = "remove the cause, which the message names, and try again; the other tables were not affected"
+
+
 def _failed(table: DeclaredTable, reason: str) -> Finding:
     return _unread(
         table,
         "unreadable",
         f"{table.name} can't be read: {reason}; nothing was changed",
-        "see the message; the other tables were not affected",
+        _CAUSE,
     )
 
 
@@ -244,6 +247,6 @@ def _resolved(table: DeclaredTable, session: Session) -> DeclaredTable:
     if session.default_schema is None:
         raise CatalogError(
             f"{table.name}: the session's search_path names no schema that exists, so the table can't be found; "
-            f"set schema= on the Table, or search_path on the role"
+            f"nothing was changed. Set schema= on the Table, or search_path on the role (ALTER ROLE ... SET)."
         )
     return table.renamed(QualifiedName(session.default_schema, table.name.name))

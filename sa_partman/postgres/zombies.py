@@ -55,6 +55,11 @@ class Zombie:
     seconds: float | None
 
     @property
+    def run(self) -> str:
+        """Its name."""
+        return self.application.removeprefix(APPLICATION)
+
+    @property
     def key(self) -> tuple[int, str]:
         """The same backend in the same transaction."""
         return self.pid, self.since
@@ -73,7 +78,13 @@ def end_zombies(running: Running) -> Iterator[Finding]:
     if running.exclusion.pooled:
         old = (each for each in _at_work(running) if (each.seconds or 0) > running.policy.budget)
         for zombie in old:
-            yield _finding(zombie, Severity.INFO, f"has been at work for {zombie.seconds:.0f} s", zombie.pid)
+            yield Finding(
+                "zombie",
+                Severity.INFO,
+                "",
+                f"pid {zombie.pid} of the run {zombie.run} has been at work for {zombie.seconds:.0f} s",
+                f"when its client is dead: SELECT pg_terminate_backend({zombie.pid})",
+            )
         return
     if not running.exclusion.others:
         return
@@ -86,16 +97,17 @@ def end_zombies(running: Running) -> Iterator[Finding]:
             left = _wait(running, {each.key: each for each in left}, seconds)
     still = {each.key for each in left}
     for key, zombie in found.items():
+        left_by = f"pid {zombie.pid}, which the interrupted run {zombie.run} left at work,"
         if key in still:
-            yield _finding(zombie, Severity.WARNING, "goes on, and can't be ended by this role", zombie.pid)
+            yield Finding(
+                "zombie",
+                Severity.WARNING,
+                "",
+                f"{left_by} goes on, and this role can't end it",
+                f"as its role or as a superuser: SELECT pg_terminate_backend({zombie.pid})",
+            )
         else:
-            yield _finding(zombie, Severity.INFO, "was ended")
-
-
-def _finding(zombie: Zombie, severity: Severity, what: str, pid: int | None = None) -> Finding:
-    remedy = "" if pid is None else f"when its client is dead: SELECT pg_terminate_backend({pid})"
-    message = f"pid {zombie.pid} of the run {zombie.application.removeprefix(APPLICATION)}, which was cut off, {what}"
-    return Finding("zombie", severity, "", message, remedy)
+            yield Finding("zombie", Severity.INFO, "", f"{left_by} was ended")
 
 
 def _at_work(running: Running) -> Sequence[Zombie]:

@@ -258,6 +258,7 @@ class Row:
         attempt: What then prints the message.
         again: What succeeds, or no longer prints it, afterwards; None: what is typed stands in its place.
         since: The oldest major version on which the state can be had.
+        until: The newest one.
         server: Whether it needs one.
     """
 
@@ -268,7 +269,15 @@ class Row:
     attempt: Step = check
     again: Step | None = check
     since: int = 14
+    until: int = 99
     server: bool = True
+
+    @property
+    def versions(self) -> str:
+        """On which it can be had."""
+        if self.since == self.until:
+            return f"PostgreSQL {self.since}"
+        return f"PostgreSQL {self.since} and later" if self.until == 99 else f"PostgreSQL {self.since} to {self.until}"
 
     @property
     def name(self) -> str:

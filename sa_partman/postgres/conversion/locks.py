@@ -25,7 +25,7 @@ from sa_partman.postgres.locks.persevere import (
     take,
 )
 from sa_partman.postgres.locks.retry import LockPolicy
-from sa_partman.postgres.locks.spending import Spending
+from sa_partman.postgres.locks.spending import STALLED, Spending
 from sa_partman.postgres.session import pin
 
 __all__ = ["CHECK_INTERVAL", "LOOK_AGAIN", "Need", "attempt", "not_acquired"]
@@ -90,15 +90,22 @@ def attempt(engine: Engine, need: Need, policy: LockPolicy, work: Work, calm: Wo
     except NotGranted as error:
         raise not_acquired(engine, need, policy, error.attempts) from error
     except StallSpent as error:
-        raise not_acquired(engine, need, policy, policy.attempts) from error
+        raise not_acquired(engine, need, policy, 0, spending.stall_reason, STALLED) from error
 
 
-def not_acquired(engine: Engine, need: Need, policy: LockPolicy, attempts: int) -> LockNotAcquired:
+def not_acquired(
+    engine: Engine, need: Need, policy: LockPolicy, attempts: int, reason: str = "", advice: str = ""
+) -> LockNotAcquired:
     """The error that names who holds the locks now."""
     with engine.connect() as connection:
         found = holders(connection, need.tables, related=need.related)
     return LockNotAcquired(
-        str(need.table), lock_timeout=policy.lock_timeout, attempts=attempts, blockers=map(str, found[:5])
+        str(need.table),
+        lock_timeout=policy.lock_timeout,
+        attempts=attempts,
+        blockers=map(str, found[:5]),
+        reason=reason,
+        advice=advice,
     )
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from sa_partman.postgres.locks.retry import LockPolicy
 
+STALLED = "Run this again when those transactions are over, or raise LockPolicy(stall=...)."
+"""What to do when `Spending.stall_left` is nothing."""
+
 
 @dataclass(slots=True)
 class Spending:
@@ -47,6 +50,14 @@ class Spending:
         """Notes that a step of *table* has waited."""
         self.waited += seconds
         self.by_table[table] = self.by_table.get(table, 0.0) + seconds
+
+    @property
+    def stall_reason(self) -> str:
+        """Why no further lock is asked for."""
+        return (
+            f"requests for its locks have waited in queues for {self.stalled:.1f} s, with others behind them, and "
+            f"LockPolicy(stall={self.policy.stall:g}) allows no more"
+        )
 
     def stall(self, seconds: float) -> None:
         """Notes that a request of ours stood in a queue."""

@@ -114,6 +114,7 @@ def require_ended(connection: Connection, actions: Iterable[Action]) -> None:
             attempts=1,
             blockers=(f"pid {pid}",),
             reason=f"the concurrent detach of {partition} still runs",
+            advice=f"Wait for its end; or SELECT pg_cancel_backend({pid}), then: sa-partman run --repair",
         )
 
 

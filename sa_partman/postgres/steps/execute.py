@@ -188,6 +188,9 @@ def apply_actions(connection: Connection, actions: Iterable[Action], owner: str 
     _verify(connection, done, owner)
 
 
+_TRIGGER = "Correct the event trigger that changes it (pg_event_trigger), and run again."
+
+
 def _verify(connection: Connection, actions: tuple[Action, ...], owner: str | None) -> None:
     made = {_partition(action): action for action in actions if isinstance(action, AttachPartition | CreatePartition)}
     if not made:
@@ -200,10 +203,13 @@ def _verify(connection: Connection, actions: tuple[Action, ...], owner: str | No
         if found != action.bound:
             shown = "nothing" if found is None else describe(found)
             raise VerificationFailed(
-                f"{name}: {describe(action.bound)} was asked for and the catalog shows {shown}; it was rolled back"
+                f"{name}: {describe(action.bound)} was asked for and the catalog shows {shown}; this step was rolled "
+                f"back. {_TRIGGER}"
             )
         if owner is not None and belongs != owner:
-            raise VerificationFailed(f"{name} belongs to {belongs}, and its table to {owner}; it was rolled back")
+            raise VerificationFailed(
+                f"{name} belongs to {belongs}, and its table to {owner}; this step was rolled back. {_TRIGGER}"
+            )
 
 
 def _attached_again(actions: tuple[Action, ...]) -> Iterator[tuple[QualifiedName, QualifiedName]]:

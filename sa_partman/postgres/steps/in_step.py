@@ -31,6 +31,7 @@ from sa_partman.postgres.locks.persevere import (
     queued,
     take,
 )
+from sa_partman.postgres.locks.spending import STALLED
 from sa_partman.postgres.locks.step_locks import Surroundings, look_around
 from sa_partman.postgres.session import act_as, pin, settle
 from sa_partman.postgres.sqlstate import worth_retrying
@@ -219,15 +220,11 @@ class _Undertaking:
         try:
             return persevere(running.spending, self.table, running.waiting, once)
         except NotGranted as error:
-            raise self._refused(error.attempts, "") from error
+            raise self._refused(error.attempts) from error
         except StallSpent as error:
-            reason = (
-                f"this run's requests have stood in queues for {running.stalled:.1f} s, and others behind them; "
-                f"LockPolicy(stall={running.policy.stall:g}) allows no more, so this is left to the next run"
-            )
-            raise self._refused(0, reason) from error
+            raise self._refused(0, running.spending.stall_reason, STALLED) from error
 
-    def _refused(self, attempts: int, reason: str) -> LockNotAcquired:
+    def _refused(self, attempts: int, reason: str = "", advice: str = "") -> LockNotAcquired:
         found = self.watch.last or self._holders_now()
         return LockNotAcquired(
             self.table,
@@ -236,6 +233,7 @@ class _Undertaking:
             blockers=map(str, found[:5]),
             wanted=", ".join(map(str, self.wanted[:5])),
             reason=reason,
+            advice=advice,
         )
 
     def _holders_now(self) -> tuple[Holder, ...]:

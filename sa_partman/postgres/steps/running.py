@@ -43,11 +43,6 @@ class Running:
         self.spending = Spending(self.policy)
 
     @property
-    def stalled(self) -> float:
-        """Seconds that attempts of this run have waited in a queue, with others behind them."""
-        return self.spending.stalled
-
-    @property
     def limits(self) -> Limits:
         """What the server allows; asked when the first step needs it."""
         if self._limits is None:

@@ -13,7 +13,7 @@ from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.steps.in_step import in_step
 from sa_partman.postgres.steps.perform import performs
 from sa_partman.postgres.steps.running import Running
-from sa_partman.postgres.steps.unchanged import hold, require_partition
+from sa_partman.postgres.steps.unchanged import Overtaken, hold, require_partition
 
 PAUSE = 0.05
 """Seconds between two batches, in which others get their turn."""
@@ -26,8 +26,8 @@ def delete_referring(running: Running, step: Step, action: DeleteReferring) -> i
 
     Raises:
         LockNotAcquired: A row is locked by somebody else for too long; the batches before are gone.
-        Overtaken: The partition is not the one any more that was meant; the batches before are gone.
-        ExecutionError: The server refused; the batches before are gone.
+        Overtaken: The partition is not the one any more that was meant; nothing was changed.
+        ExecutionError: The same in a later batch, or the server refused; the batches before are gone.
     """
     (statement,) = render(action)
     deleted = 0
@@ -43,10 +43,17 @@ def delete_referring(running: Running, step: Step, action: DeleteReferring) -> i
     while True:
         try:
             gone = in_step(running, step, batch, locks=()).value
-        except DBAPIError as error:
+        except (DBAPIError, Overtaken) as error:
+            if isinstance(error, Overtaken) and not deleted:
+                raise
+            why = (
+                str(error).removesuffix("; nothing was changed")
+                if isinstance(error, Overtaken)
+                else f"{action.table}: {first_line(error)}"
+            )
             raise ExecutionError(
-                f"{action.table}: {first_line(error)}; {deleted} rows that refer to {action.partition} were deleted "
-                f"before, and the partition was not touched"
+                f"{why}; {deleted} rows that refer to {action.partition} were deleted before, and the partition was "
+                f"not touched. Remove the cause, and run again."
             ) from error
         deleted += gone
         if gone < action.batch:

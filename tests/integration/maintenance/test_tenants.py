@@ -366,7 +366,7 @@ def test_branches_whose_names_meet(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("branch", "word"), [(("p9",), "no partition for"), ((), "at least one value"), (("p1", "t1", "s", "x"), "levels")]
+    ("branch", "word"), [(("p9",), "no partition for"), ((), "has no values"), (("p1", "t1", "s", "x"), "levels")]
 )
 def test_a_branch_that_is_not_there(engine: Engine, branch: tuple[str, ...], word: str) -> None:
     """Nothing was changed."""

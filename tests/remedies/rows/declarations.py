@@ -42,7 +42,7 @@ STRATEGIES = (
         'PartitionByList("country", values=["de"], subpartition=PartitionByList("kind", values=["a"]))',
     ),
     declared(
-        "the label 'default' is the default partition's own name; give the label another",
+        "PartitionByList('country',): the label 'default' is the default partition's own name; give the label another",
         'PartitionByList("country", values={"default": ["de"]}, default=True)',
         'PartitionByList("country", values={"usual": ["de"]}, default=True)',
     ),

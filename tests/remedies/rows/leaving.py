@@ -1,6 +1,7 @@
 """Tenants that left: what is said of them, and what removes them."""
 
 from tests.remedies.row import Box, Meant, Models, Row, Step
+from tests.remedies.rows.written import ONLINE, REVISION
 
 BOTH = """
 class Event(Partitioned, Base):
@@ -31,6 +32,17 @@ def said(tenant: object) -> Step:
 
     return attempt
 
+
+def dropped(branch: object) -> Step:
+    def drop(box: Box) -> None:
+        result = box.maintainer().drop_branch("events", branch)
+        assert result.ok, str(result)
+
+    return drop
+
+
+TOGETHER = BOTH.replace("""{"a": ["a"], "b": ["it's b"]}""", "{'ab': ['a', 'b']}")
+APART = TOGETHER.replace("{'ab': ['a', 'b']}", "{'ab': ['b'], 'a': ['a']}")
 
 B = """--tenant 'it'"'"'s b'"""
 
@@ -81,5 +93,28 @@ LEAVING = (
         models=BOTH,
         given=(Box.create,),
         attempt=said("c"),
+    ),
+    Row(
+        "public.events has no partition for ('c',); nothing was changed",
+        models=BOTH,
+        given=(Box.create,),
+        attempt=dropped("c"),
+    ),
+    Row(
+        "public.events: the branch has no values; nothing was changed. Give the tenant's value, or one per level",
+        (dropped("a"), dropped(("a", "y"))),
+        DEEP,
+        (Box.create,),
+        dropped(()),
+        None,
+    ),
+    Row(
+        "public.events: public.events_ab holds 'b' beside 'a'; nothing was changed. Give 'a' a label of its own in the "
+        "declaration, and migrate: alembic revision --autogenerate",
+        ((Models(APART), REVISION, ONLINE, dropped("a")),),
+        TOGETHER,
+        (Box.create,),
+        dropped("a"),
+        None,
     ),
 )

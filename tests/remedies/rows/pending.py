@@ -1,10 +1,16 @@
 """Detaches that are pending."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from sqlalchemy.exc import DBAPIError
+
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import FinalizeDetach
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.steps.detach import require_ended
-from tests.remedies.row import Box, Meant, Row, check
+from tests.remedies.row import Box, Row
+from tests.remedies.rows.held import let_go, other
 from tests.remedies.rows.models import EVENTS
 from tests.support.builders import at
 from tests.support.residues import detaching, leave_pending
@@ -22,13 +28,20 @@ def _later(box: Box) -> None:
     box.now = at("2030-09-15")
 
 
-def _check_meanwhile(box: Box) -> str:
-    with detaching(box.engine, CURRENT):
-        return check(box)
+@contextmanager
+def _detaching(box: Box) -> Iterator[None]:
+    """It may be cancelled."""
+    with suppress(DBAPIError), detaching(box.superuser, CURRENT):
+        yield
 
 
-def _finalize_meanwhile(box: Box) -> None:
-    with detaching(box.engine, CURRENT), box.engine.begin() as connection:
+def _cancelled(box: Box) -> None:
+    box.do("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%CONCURRENTLY'")
+    let_go(box)
+
+
+def _finalize(box: Box) -> None:
+    with box.engine.begin() as connection:
         pin(connection, 1.0)
         parent, partition = QualifiedName("public", "events"), QualifiedName("public", CURRENT)
         require_ended(connection, (FinalizeDetach(parent, partition),))
@@ -59,12 +72,19 @@ PENDING = (
     Row(
         "detach-running: pid … is detaching … concurrently, and waits for older transactions: … -> wait for its end; "
         "or SELECT pg_cancel_backend(…), then: sa-partman run --repair",
-        (Meant("SELECT 1"),),
+        (let_go, (_cancelled, "sa-partman run --repair")),
         EVENTS,
-        (Box.create,),
-        attempt=_check_meanwhile,
+        (Box.create, other(_detaching)),
     ),
-    Row("the concurrent detach of … still runs", models=EVENTS, given=(Box.create,), attempt=_finalize_meanwhile),
+    Row(
+        f"public.events: the concurrent detach of public.{CURRENT} still runs; nothing was changed. Held by: pid …. Wait "
+        "for its end; or SELECT pg_cancel_backend(…), then: sa-partman run --repair",
+        (let_go, (_cancelled, "sa-partman run --repair")),
+        EVENTS,
+        (Box.create, other(_detaching)),
+        _finalize,
+        None,
+    ),
     Row(
         "…: the concurrent detach of … from … was interrupted and is pending; nothing was changed. End it first: "
         "sa-partman run --repair, or ALTER TABLE … DETACH PARTITION … FINALIZE",

@@ -177,7 +177,12 @@ SHAPES = (
         Models(named("{table}_{suffix}")),
     ),
     misdeclared(
-        "events: name='{table}_x' gives the name 'events_x' twice, to …; add what tells them apart: {table}, and "
+        "events: name='' gives '', which isn't a valid name in PostgreSQL; write for example name='{table}_{suffix}'",
+        named(""),
+        Models(named("{table}_{suffix}")),
+    ),
+    misdeclared(
+        "events: name='{table}_x' gives the name 'events_x' twice, to … and to …; add what tells them apart: {table}, and "
         "{lower:%Y%m%d}, or {suffix}",
         named("{table}_x"),
         Models(named("{table}_{lower:%Y%m%d}")),
