@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, Table
@@ -19,8 +19,15 @@ from sa_partman.spec.declared import DeclaredTable
 log = logging.getLogger(__name__)
 
 
-def partitioned(table: Table, declared: DeclaredTable, keys: Sequence[UniqueKey]) -> PartitionTableOp:
-    """A plain table, which has the unique *keys*, has gained a declaration."""
+def partitioned(
+    table: Table, declared: DeclaredTable, keys: Sequence[UniqueKey], more: Iterable[str] = ()
+) -> PartitionTableOp:
+    """
+    A plain table, which has the unique *keys*, has gained a declaration.
+
+    Args:
+        more: What else whoever reads the migration should know.
+    """
     present = primary_key(keys)
     operation = PartitionTableOp(
         table.name,
@@ -29,7 +36,7 @@ def partitioned(table: Table, declared: DeclaredTable, keys: Sequence[UniqueKey]
         existing_primary_key=present,
         schema=table.schema,
     )
-    operation.notes = tuple(_notes(table, keys))
+    operation.notes = (*_notes(table, keys), *more)
     for note in operation.notes:
         log.warning("%s: %s", table.fullname, note)
     return operation

@@ -12,6 +12,7 @@ from alembic_ext.compare.conversion import partitioned, unpartitioned
 from alembic_ext.compare.found import found_tables
 from alembic_ext.compare.keys import compare_primary_key
 from alembic_ext.compare.order import Difference
+from alembic_ext.compare.outlived import outlived_notes
 from alembic_ext.compare.partitions import compare_partitions
 from alembic_ext.compare.scheme import compare_scheme
 from alembic_ext.session import translated
@@ -47,7 +48,8 @@ def compare_existing(
         for table, wanted, found in tables:
             key, present = (_schema(context, table), table.name), keys.get(found.oid, ())
             if found.strategy is None:
-                yield key, partitioned(table, wanted, present)
+                outlived = outlived_notes(context.connection, wanted, found, present)
+                yield key, partitioned(table, wanted, present, outlived)
                 continue
             compare_scheme(wanted, found)
             compare_primary_key(table, found, primary_key(present))

@@ -41,6 +41,10 @@ class Grid(Protocol):
         """The lower end of the cell that is *cells* before the one that begins at *lower*."""
         ...
 
+    def ahead(self, lower: Position, cells: int) -> Position:
+        """The lower end of the cell that is *cells* after the one that begins at *lower*."""
+        ...
+
     def count(self, lower: Position, upper: Position) -> int:
         """How many cells have a part in ``lower <= position < upper``, which is not empty; nothing is counted out."""
         ...
@@ -65,6 +69,9 @@ class WallGrid:
     def back(self, lower: datetime, cells: int) -> datetime:
         return self.interval.moved(lower, -cells)
 
+    def ahead(self, lower: datetime, cells: int) -> datetime:
+        return self.interval.moved(lower, cells)
+
     def count(self, lower: datetime, upper: datetime) -> int:
         return self.interval.index(upper - _TICK) - self.interval.index(lower) + 1
 
@@ -81,6 +88,9 @@ class UtcGrid:
 
     def back(self, lower: datetime, cells: int) -> datetime:
         return self.interval.moved(lower.replace(tzinfo=None), -cells).replace(tzinfo=UTC)
+
+    def ahead(self, lower: datetime, cells: int) -> datetime:
+        return self.back(lower, -cells)
 
     def count(self, lower: datetime, upper: datetime) -> int:
         return WallGrid(self.interval).count(lower.replace(tzinfo=None), upper.replace(tzinfo=None))
@@ -121,6 +131,14 @@ class ZonedGrid:
             lower = self.cell(lower - _TICK).lower
         return self._jump(lower, cells - STEPS) if cells > STEPS else lower
 
+    def ahead(self, lower: datetime, cells: int) -> datetime:
+        """As `back`, the other way."""
+        for _ in range(min(cells, STEPS)):
+            lower = self.cell(lower).upper
+            if lower.replace(tzinfo=None) == LAST:
+                return lower
+        return self._jump(lower, STEPS - cells) if cells > STEPS else lower
+
     def _jump(self, lower: datetime, cells: int) -> datetime:
         return to_instant(self.interval.moved(to_wall(lower, self.zone), -cells), self.zone)
 
@@ -145,6 +163,9 @@ class IntegerGrid:
 
     def back(self, lower: int, cells: int) -> int:
         return lower - cells * self.width
+
+    def ahead(self, lower: int, cells: int) -> int:
+        return lower + cells * self.width
 
     def count(self, lower: int, upper: int) -> int:
         return (upper - 1) // self.width - lower // self.width + 1

@@ -111,6 +111,23 @@ def months_before(wall: datetime, months: int) -> datetime:
     return wall.replace(year=year, month=month, day=min(wall.day, calendar.monthrange(year, month)[1]))
 
 
+def months_after(wall: datetime, months: int) -> datetime:
+    """
+    The first moment whose `months_before` is *wall* or later: where the month lacks the day, the first of the next one.
+
+    Raises:
+        OverflowError: Python's calendar ends before.
+    """
+    index = wall.year * 12 + wall.month - 1 + months
+    year, month = index // 12, index % 12 + 1
+    if year > LAST.year:
+        raise OverflowError
+    if wall.day <= calendar.monthrange(year, month)[1]:
+        return wall.replace(year=year, month=month)
+    # Only months of 31 days come before one that lacks a day, so there is a next one in the same year.
+    return datetime(year, month + 1, 1, tzinfo=wall.tzinfo)
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """

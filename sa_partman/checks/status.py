@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -12,14 +12,16 @@ from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, R
 from sa_partman.bounds.grid import Position
 from sa_partman.bounds.text import describe, shown, to_json
 from sa_partman.bounds.values import row_order
-from sa_partman.catalog import FoundTable, Parent, Partition, default_of
+from sa_partman.catalog import FoundTable, LostConversion, Parent, Partition, UnfinishedConversion, default_of
+from sa_partman.checks.outlived import together
 from sa_partman.checks.runway import Runway, runways_of, shortest
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import Judge, expiry_of
+from sa_partman.compare.outlived import FEW, Outlived, outlived_in
 from sa_partman.compare.ranges import current_cell, line_of
-from sa_partman.compare.shape import conversion_finding, shape_finding
+from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
-from sa_partman.finding import Finding
+from sa_partman.finding import Finding, Severity
 from sa_partman.spec.arguments import readable
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
@@ -53,6 +55,8 @@ class PartitionStatus:
         tenant: Whose line of ranges it lies in, as text; empty where there are none.
         begins: Where it begins on its axis: an instant, a wall-clock time or a number; None when it does not.
         ends: Where it ends, likewise.
+        outlived: What of it is older than the retention and stays, if anything is.
+        older: How many rows that are, as the planner estimates it; None when nobody knows.
     """
 
     name: str
@@ -67,6 +71,15 @@ class PartitionStatus:
     tenant: str = ""
     begins: Position | None = None
     ends: Position | None = None
+    outlived: Outlived | None = None
+    older: int | None = None
+
+    @property
+    def lingering(self) -> str:
+        """What is worth saying of such rows: nothing while there are hardly any."""
+        if self.outlived is None or (self.older is not None and self.older <= FEW):
+            return ""
+        return self.outlived.told(self.name, self.older)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -78,6 +91,7 @@ class PartitionStatus:
             "depth": self.depth,
             "rows": self.rows,
             "bytes": self.bytes,
+            "outlived": None if self.outlived is None else self.outlived.to_dict(self.older),
         }
 
 
@@ -93,6 +107,7 @@ class TableStatus:
         partitions: In key order, sub-partitions behind their parent; then detached tables.
         runway: Seconds from now to the horizon; None without a range of time, or without an end.
         until: The horizon for people: as an instant, also where a codec hides it in the key.
+        information: What is going on with it, and is no problem; or empty.
         spills: Rows for which there is no partition fall into a default partition.
     """
 
@@ -108,6 +123,13 @@ class TableStatus:
     runway: float | None = None
     spills: bool = False
     until: str | None = None
+    information: str = ""
+
+    @property
+    def lingering(self) -> str:
+        """What is to be said of rows past their retention, of all partitions; or nothing."""
+        told = [each.lingering for each in self.partitions if each.lingering]
+        return together(told) if told else ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -117,6 +139,7 @@ class TableStatus:
             "retention": self.retention,
             "now": self.now.isoformat(),
             "problem": self.problem,
+            "information": self.information,
             "horizon": self.horizon,
             "ahead": self.ahead,
             "runway": self.runway,
@@ -148,6 +171,7 @@ def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situ
         None if runway is None else runway.seconds,
         spills,
         until,
+        _information(found),
     )
 
 
@@ -158,11 +182,16 @@ def _spills(found: FoundTable, runway: Runway | None) -> bool:
 
 
 def _problem(found: FoundTable | None, misfit: Finding | None) -> str:
-    if found is None or found.conversion is None:
-        return "" if misfit is None else misfit.message
-    # Nothing is wrong with the table: what there is to say is how it goes on.
-    going_on = misfit or conversion_finding(found.conversion)
-    return f"{going_on.message}; {going_on.remedy}"
+    lost = None if found is None or not isinstance(found.conversion, LostConversion) else found.conversion
+    if lost is not None:
+        return f"{lost.message}; {lost.remedy}"
+    return "" if misfit is None or misfit.severity is not Severity.ERROR else misfit.message
+
+
+def _information(found: FoundTable | None) -> str:
+    """A conversion in progress: nothing is wrong with the table, and what there is to say is how it goes on."""
+    going_on = None if found is None or not isinstance(found.conversion, UnfinishedConversion) else found.conversion
+    return "" if going_on is None else f"{going_on.message}; {going_on.remedy}"
 
 
 def _retention(spec: Any) -> str:
@@ -175,7 +204,12 @@ def _level(level: Level, parent: Parent, situation: Situation, depth: int) -> It
     expiry = expiry_of(level, parent, situation)
     for partition in sorted(parent.partitions, key=_place):
         state = _state(level, parent, partition, situation, expiry)
-        yield _one(level, partition, state, situation, depth)
+        one = _one(level, partition, state, situation, depth)
+        yield replace(
+            one,
+            outlived=outlived_in(level, parent, partition, situation),
+            older=situation.outlived.get(partition.oid),
+        )
         if level.below is not None and divides(level.below, partition):
             yield from _level(level.below, partition, descend(level, partition.bound, situation), depth + 1)
 

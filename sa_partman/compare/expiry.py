@@ -12,7 +12,7 @@ from typing import Any
 
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.grid import Position
-from sa_partman.bounds.values import MINVALUE, KeyValue
+from sa_partman.bounds.values import MINVALUE
 from sa_partman.catalog import Parent, Partition
 from sa_partman.compare.ranges import Line, cutoff_of, line_of, lines_of, retention_in
 from sa_partman.compare.situation import Situation
@@ -53,14 +53,9 @@ def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
             return None
         retention, cutoff = found
         upper = level.axis.decode(bound.upper[line.place])
-        if upper is None:
+        if upper is None or upper > cutoff:
             return None
-        if upper > cutoff:
-            return None
-        # Behind the ranged column anything but MINVALUE lets in rows of the upper value itself.
-        whole = all(value is MINVALUE for value in bound.upper[line.place + 1 :])
-        beyond = _beyond(level, bound.upper[line.place], upper)
-        return retention if (beyond is None and (whole or upper < cutoff)) or _is_past(beyond, cutoff) else None
+        return retention if ended(level, bound, line.place, upper) <= cutoff else None
 
     return judge
 
@@ -74,21 +69,25 @@ def _retention_in(line: Line, level: RangeLevel, situation: Situation, *, gone: 
         raise
 
 
-def _beyond(level: RangeLevel, value: KeyValue, position: Position) -> Position | None:
+def ended(level: RangeLevel, bound: RangeBound, place: int, upper: Position) -> Position:
     """
-    Where the values before *value* may still lie, when *value* itself stands between two positions: 2000.5, or a UUID
-    that some other tool has filled up. None when *position* is exactly where it stands.
+    The first position that lies behind every row of *bound*: *upper*, as a rule.
+
+    Args:
+        upper: The position of its upper end.
     """
-    axis = level.axis
-    if axis.encode(position) == value:
-        return None
-    codec = axis.codec if isinstance(axis, TimeAxis) else None
-    step: Any = 1 if codec is None else codec.resolution
-    return position + step
-
-
-def _is_past(position: Position | None, cutoff: Position) -> bool:
-    return position is not None and bool(position <= cutoff)
+    axis, value = level.axis, bound.upper[place]
+    if axis.encode(upper) == value:
+        # Behind the ranged column anything but MINVALUE lets in rows of the upper value itself.
+        step: Any = None if all(each is MINVALUE for each in bound.upper[place + 1 :]) else axis.tick
+    else:
+        # The value itself lies between two positions: 2000.5, or a UUID that some other tool has filled up.
+        codec = axis.codec if isinstance(axis, TimeAxis) else None
+        step = 1 if codec is None else codec.resolution
+    try:
+        return upper if step is None else upper + step
+    except OverflowError:  # the end of Python's calendar
+        return upper
 
 
 def _keep(_: Partition) -> None:

@@ -27,6 +27,8 @@ class Situation:
         within: The bound of the range partition above, while a plan descends.
         gone: Inside the branch of a tenant that left, while a plan descends.
         inbound: Foreign keys that refer to the tables; None while nobody had to read them.
+        outlived: How many rows of a partition have outlived their retention, by its oid; the planner's estimate, and
+            only where somebody asked for it.
         sizes: Bytes of the tables that the catalog has no estimate for, by oid; only where somebody measured them.
     """
 
@@ -38,6 +40,7 @@ class Situation:
     within: tuple[object, Any, Any] | None = None
     inbound: tuple[ForeignKey, ...] | None = None
     sizes: Mapping[int, int] = field(default_factory=dict)
+    outlived: Mapping[int, int] = field(default_factory=dict)
     gone: bool = False
 
     def below(self, values: tuple[KeyValue, ...]) -> Situation:

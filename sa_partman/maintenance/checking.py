@@ -13,10 +13,12 @@ from sa_partman.checks.asked import Asked
 from sa_partman.checks.coverage import Due, Missing
 from sa_partman.checks.data import DataFacts, LastRuns, TableFacts
 from sa_partman.checks.dumps import dump_finding
+from sa_partman.checks.outlived import outlived_findings
 from sa_partman.checks.runway import Runway, runways_of
 from sa_partman.checks.staleness import stale_finding
 from sa_partman.checks.status import TableStatus
 from sa_partman.checks.suite import Known, findings_of
+from sa_partman.compare.outlived import outlived_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding, Severity
@@ -39,6 +41,7 @@ from sa_partman.postgres.connect import connected
 from sa_partman.postgres.facts import data_facts, has_rows_to_read
 from sa_partman.postgres.locks.exclusion import silent_holder
 from sa_partman.postgres.locks.pooler import dependable
+from sa_partman.postgres.outlived import outlived_rows
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.postgres.surroundings import Surroundings, surroundings
@@ -96,6 +99,7 @@ def _elsewhere(
         "who is the maintainer": lambda: _silent(connection, lease),
         "what the server keeps in columns": lambda: _dumps(connection, _existing(view)),
         "what a conversion would cost": lambda: lost_findings(connection, _existing(view), models),
+        "which rows have outlived their retention": lambda: _outlived(connection, view),
     }
     for what, read in rooms.items():
         try:
@@ -120,6 +124,12 @@ def _inserts(settings: Settings, tables: Tables) -> Iterator[Finding]:
                 f"{declared.name}: the ORM sends one INSERT for each new object",
                 advice,
             )
+
+
+def _outlived(connection: Connection, view: View) -> Iterator[Finding]:
+    for each in view.tables:
+        partitions = outlived_of(each.declared, each.found, each.situation)
+        yield from outlived_findings(each.declared.name, partitions, outlived_rows(connection, partitions))
 
 
 def _silent(connection: Connection, lease: float) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = (), *, 
     """
     Args:
         paths: Branches asked for at run time.
-        measured: With the sizes of tables that the catalog has no estimate for.
+        measured: See `look`.
     """
     settings.require_postgresql()
     engine = dependable(settings.engine)

@@ -53,6 +53,7 @@ def _table(table: TableStatus, everything: bool) -> Iterator[str]:
     yield f"  {'   '.join(footer(table))}"
     if table.problem:
         yield f"  ERROR: {table.problem}"
+    yield from (f"  {said}" for said in (table.information, table.lingering) if said)
     if table.partitions:
         yield ""
         lines = rows(table, everything=everything)

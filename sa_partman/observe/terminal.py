@@ -64,12 +64,16 @@ class _Drawing:
         yield from self.flow([Text(name, "bold"), *map(Text, words)], "")
         if table.problem:
             yield Text.assemble("  ", ("ERROR: ", "bold red"), table.problem)
+        if table.information:
+            yield Text.assemble("  ", (table.information, "yellow"))
         lines = lines_of(table, self.most)
         for line in lines:
             yield from self.line(line)
         if lines:
             yield from self.flow(list(self.legend(lines)), MARGIN)
         yield from self.flow([Text(part) for part in footer(table)], MARGIN)
+        if table.lingering:
+            yield Text(f"{MARGIN}{table.lingering}")
         if table.partitions:
             yield from self.partitions(table)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sa_partman.catalog import FoundTable, LostConversion, UnfinishedConversion
+from sa_partman.compare.outlived import outlived_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Path, Situation
 from sa_partman.errors import CatalogError, PartmanError, UnreadableBound
@@ -18,6 +19,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.conversion.lost import lost
 from sa_partman.postgres.conversion.state import running
+from sa_partman.postgres.outlived import outlived_rows
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import Session, pin
 from sa_partman.postgres.sizes import sizes_of
@@ -76,7 +78,7 @@ def look(
         now: Instead of the server's clock.
         paths: Branches asked for at run time, by the declared name.
         schemas: The ``schema_translate_map`` under which tenants are asked for, by the declared name.
-        measured: With the sizes of tables that the catalog has no estimate for.
+        measured: With the sizes of tables that the catalog has no estimate for, and the rows past their retention.
 
     Raises:
         ServerUnavailable: See `connected`.
@@ -127,9 +129,13 @@ class _Looking:
                     continue
                 situation = Situation(instant, tenants, highest, self.paths.get(name, ()))
                 views.append(TableView(table, there, situation))
-            sizes = sizes_of(connection, found.values()) if self.measured else {}
-        sized = (replace(each, situation=replace(each.situation, sizes=sizes)) for each in views)
-        return View(session, instant, tuple(sized if sizes else views))
+            if not self.measured:
+                return View(session, instant, tuple(views))
+            sizes = sizes_of(connection, found.values())
+            judged = (outlived_of(each.declared, each.found, each.situation) for each in views)
+            older = {oid: rows for each in judged for oid, rows in outlived_rows(connection, each).items()}
+        measured = (replace(each, situation=replace(each.situation, sizes=sizes, outlived=older)) for each in views)
+        return View(session, instant, tuple(measured))
 
     def at_one(self, table: DeclaredTable) -> View:
         try:

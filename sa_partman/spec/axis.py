@@ -8,7 +8,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from sa_partman.bounds.grid import Grid, IntegerGrid, Position, UtcGrid, WallGrid, ZonedGrid
-from sa_partman.bounds.interval import FIRST, LAST, Duration, Interval, months_before
+from sa_partman.bounds.interval import FIRST, LAST, Duration, Interval, months_after, months_before
 from sa_partman.bounds.values import MAXVALUE, MINVALUE, Extreme, FarTime, KeyValue
 from sa_partman.bounds.zone import to_instant, to_wall, zone_named
 from sa_partman.codecs.protocol import Codec
@@ -106,6 +106,19 @@ class TimeAxis:
             return start - timedelta(seconds=length.seconds)
         except OverflowError:
             return FIRST.replace(tzinfo=position.tzinfo)
+
+    def ahead(self, position: datetime, length: Duration) -> datetime | None:
+        """
+        The first position from which *length* goes `back` to *position* or a later one, give or take the hour by which
+        clocks are turned; None where Python's calendar ends before.
+        """
+        try:
+            start = position + timedelta(seconds=length.seconds)
+            wall = to_wall(start, self.zone) if self.aware else start
+            moved = months_after(wall + timedelta(days=length.days), length.months)
+        except OverflowError:
+            return None
+        return start if moved == wall else (to_instant(moved, self.zone) if self.aware else moved)
 
     def parse(self, text: str | int) -> datetime:
         parsed = datetime.fromisoformat(str(text))

@@ -108,7 +108,7 @@ DEEPER = {
     "StepCount",
     "UnfinishedConversion",
 }
-DEEPER |= {"Refusal", "TablePlan"}
+DEEPER |= {"Outlived", "Refusal", "TablePlan"}
 """Looked at, and printed, but neither caught nor made by users."""
 
 

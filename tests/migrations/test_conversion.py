@@ -176,3 +176,36 @@ def test_a_changed_primary_key_is_an_error(project: Project) -> None:
 
     with pytest.raises(CommandError, match="has the primary key \\(id, created_at\\) in the database"):
         project.revision()
+
+
+KEPT = EVENTS.replace("premake=2", 'premake=2, retention=Retention("720 days")')
+OLD = """
+INSERT INTO events (created_at, kind)
+SELECT timestamptz '2030-06-15 00:00+00' - i * interval '20 hours', 'k' FROM generate_series(1, 1500) AS i
+"""
+
+
+def test_the_migration_says_until_when_rows_past_their_retention_stay(
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Above the operation, and while it is written; of a table without a retention nothing."""
+    monkeypatch.setenv("SA_PARTMAN_AT", "2030-06-15")
+    project.migrate(PLAIN)
+    project.execute(OLD)
+    project.execute("ANALYZE events")
+    project.models(KEPT)
+
+    written = project.revision()
+    comment = " ".join(line.strip().removeprefix("# ") for line in written.splitlines() if "    # " in line)
+
+    said = (
+        "converted now, rows older than 720 days stay in public.events_history until 2032-06-20, when all of it "
+        "expires at once; the planner estimates 63"
+    )
+    assert said in comment
+    assert said in caplog.text
+    project.upgrade()
+
+    project.migrate(PLAIN.replace("events", "others").replace("Event", "Other"))
+    project.models(EVENTS.replace("events", "others").replace("Event", "Other"))
+    assert "rows older" not in project.revision()

@@ -175,7 +175,7 @@ def test_check_status_plan_and_run_say_the_same(plain: Project, step: str) -> No
         assert [Severity.WARNING] == [each.severity for each in found]
         assert RESUME in found[0].remedy
         assert "not-partitioned" not in {each.code for each in maintainer.check()}
-        assert status.problem == f"{found[0].message}; {found[0].remedy}"
+        assert (status.problem, status.information) == ("", f"{found[0].message}; {found[0].remedy}")
         assert result.ok
         assert "conversion-in-progress" in {each.code for each in result.findings} or step == "cutover"
     resumed(plain)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sa_partman.bounds.grid import Grid, IntegerGrid, UtcGrid, WallGrid, ZonedGrid, cells_from
-from sa_partman.bounds.interval import Interval
+from sa_partman.bounds.interval import Interval, months_after, months_before
 from sa_partman.bounds.zone import to_instant
 from tests.support.builders import at
 from tests.support.strategies import INSTANTS, INTERVALS, NAIVE, ZONES
@@ -77,3 +77,25 @@ def test_cells_begin_on_the_grid(interval: Interval, zone: str, now: datetime) -
     points = {interval.floor(wall + shift) for shift in (timedelta(0), HALF_HOUR, -timedelta(days=1))}
 
     assert any(to_instant(point, ZoneInfo(zone)) == lower for point in points)
+
+
+@given(interval=INTERVALS, zone=ZONES, now=INSTANTS, number=st.integers(0, 20))
+def test_ahead_is_the_way_back(interval: Interval, zone: str, now: datetime, number: int) -> None:
+    """As many cells on as it was back, in a zone and by the wall clock."""
+    pairs: tuple[tuple[Grid, datetime], ...] = (
+        (ZonedGrid(interval, ZoneInfo(zone)), now),
+        (WallGrid(interval), now.replace(tzinfo=None)),
+    )
+    for grid, position in pairs:
+        lower = grid.cell(position).lower
+
+        assert lower == grid.ahead(grid.back(lower, number), number)
+
+
+@given(wall=NAIVE, months=st.integers(0, 500))
+def test_months_after_are_the_first_from_which_months_before_reach(wall: datetime, months: int) -> None:
+    """A microsecond earlier they do not."""
+    after = months_after(wall, months)
+
+    assert months_before(after, months) >= wall
+    assert months_before(after - timedelta(microseconds=1), months) < wall

@@ -12,14 +12,16 @@ from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Reten
 from sa_partman.bounds.bound import HashBound, RangeBound
 from sa_partman.bounds.interval import Interval
 from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue
+from sa_partman.bounds.zone import to_instant
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.ranges import current_cell, cutoff_of, uncovered
 from sa_partman.compare.situation import Situation
+from sa_partman.plan.conversion.history import outlived_history, range_history
 from sa_partman.plan.steps import Purpose
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import DeclaredTable, RangeLevel
-from tests.support.builders import Catalog, at, declare, found, numbers, partition, situation
+from tests.support.builders import EVENTS, Catalog, at, declare, found, numbers, partition, situation
 from tests.support.strategies import INSTANTS, RETENTIONS, WHOLE_DAYS, ZONES
 
 BELOW = st.sampled_from(
@@ -278,3 +280,32 @@ def test_the_cutoff_is_before_now(zone: str, now: datetime, keep: str) -> None:
     assert isinstance(spec.retention, Retention)
 
     assert cutoff_of(spec.retention, level, found(declare(spec)), Situation(now)) < now
+
+
+@given(
+    interval=WHOLE_DAYS,
+    zone=ZONES,
+    retention=RETENTIONS,
+    now=INSTANTS,
+    kind=st.sampled_from(["timestamp with time zone", "timestamp without time zone", "date", "uuid"]),
+)
+@example(Interval.parse("1 month"), "Europe/Paris", Retention("1 month"), at("2030-01-31 23:30"), "date")
+def test_a_history_is_expired_from_the_moment_on_that_is_told(
+    interval: Interval, zone: str, retention: Retention, now: datetime, kind: str
+) -> None:
+    """And not two hours before: clocks are turned by no more, but for a whole day in Apia."""
+    spec = PartitionByRange("created_at", interval=interval, timezone=zone, retention=retention)
+    level = declare(spec, created_at=kind).level
+    assert isinstance(level, RangeLevel)
+    assert isinstance(level.axis, TimeAxis)
+    axis = level.axis
+    bound = range_history(level, Situation(now), None, timedelta(0), None)
+    outlived = outlived_history(level, bound, EVENTS, Situation(now))
+    assert outlived is not None
+    assert isinstance(outlived.until, datetime)
+    until = outlived.until if axis.aware else to_instant(outlived.until, axis.zone)
+    one = partition("history", bound)
+    table = found(declare(spec, created_at=kind), one)
+
+    assert expiry_of(level, table, Situation(until))(one) is not None
+    assert expiry_of(level, table, Situation(until - timedelta(hours=2)))(one) is None or zone == "Pacific/Apia"

@@ -35,7 +35,7 @@ INBOUND = "inbound:"
 def attach_in_place(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> ConversionPlan:
     """The steps, or every reason why there are none."""
     refusals = tuple(refusals_of(request, anatomy, profile))
-    notes = tuple(_notes(request, anatomy))
+    notes = tuple(_notes(request, anatomy, profile))
     return (
         ConversionPlan((), refusals, notes)
         if refusals
@@ -66,8 +66,10 @@ def leaf_statistics_of(request: ConversionRequest, anatomy: Anatomy) -> frozense
     return frozenset(statistics_name(leaf.name, each.name.name) for leaf in leaves for each in anatomy.statistics)
 
 
-def _notes(request: ConversionRequest, anatomy: Anatomy) -> Iterator[str]:
+def _notes(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> Iterator[str]:
     yield f"rows outside {describe(request.history)} are refused from the step 'check' until the cut-over"
+    if request.outlived is not None:
+        yield request.outlived.told(str(request.old), profile.older)
     for trigger in anatomy.triggers:
         if trigger.row and trigger.before_insert:
             yield f"the trigger {trigger.name} runs after a row is routed: it must not set the partition key"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sa_partman.bounds.bound import ListBound, RangeBound
 from sa_partman.bounds.grid import Position
 from sa_partman.bounds.values import MINVALUE, KeyValue
+from sa_partman.catalog import Partition
 from sa_partman.compare.lists import wanted_labels
+from sa_partman.compare.outlived import Outlived, outlived_in
 from sa_partman.compare.situation import Situation
+from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.steps import Refusal
-from sa_partman.spec.axis import TimeAxis
-from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel
+from sa_partman.spec.axis import IntegerAxis, TimeAxis
+from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
 
 _COPY = (
     "its rows would have to move, and a conversion in place moves none: create the partitioned table under another "
@@ -69,3 +73,28 @@ def list_history(level: ListLevel, situation: Situation, present: frozenset[KeyV
         return Refusal("the declaration has no value yet, so there is no partition to become", "add the first value")
     shown = ", ".join(sorted(map(repr, present))[:5])
     return Refusal(f"the values present ({shown}) belong to no label, or to more than one", _COPY)
+
+
+def outlived_history(
+    level: Level, history: RangeBound | ListBound, name: QualifiedName, situation: Situation
+) -> Outlived | None:
+    """
+    The rows of the history that outlive the retention.
+
+    Args:
+        history: Its bound, such as `range_history` gives.
+        name: What the history is called.
+    """
+    partition = Partition(name, _HISTORY, history, "r")
+    table = Partition(name, _TABLE, history, "p", partitions=(partition,))
+    if isinstance(level, RangeLevel) and isinstance(level.axis, IntegerAxis) and isinstance(history, RangeBound):
+        # The highest key lies in the last interval of the history.
+        end = level.axis.decode(history.upper[level.place])
+        if end is None:
+            return None
+        situation = replace(situation, highest={_TABLE: end - 1})
+    return outlived_in(level, table, partition, situation)
+
+
+_TABLE, _HISTORY = 0, 1
+"""Oids of what is not there yet."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sa_partman.bounds.bound import ListBound, RangeBound
+from sa_partman.compare.outlived import Outlived
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName, join_name
+from sa_partman.plan.conversion.history import outlived_history
 from sa_partman.spec.declared import DeclaredTable
 
 InboundPolicy = Literal["refuse", "drop", "composite"]
@@ -39,6 +41,8 @@ class Profile:
         sample: Some of those keys, as text.
         unmatched: By referencing table and foreign key: how many of its rows refer to no row by the composite form.
         slots: Logical replication slots of the database: somebody is sent what is published.
+        older: Rows that are older than the retention and stay in the history, as the planner estimates it; None when
+            it was not asked.
         analyzed: The planner's statistics cover every column, and are as fresh as autovacuum would have them.
     """
 
@@ -48,11 +52,17 @@ class Profile:
     unmatched: Mapping[tuple[QualifiedName, str], int] = field(default_factory=dict)
     analyzed: bool = False
     slots: tuple[str, ...] = ()
+    older: int | None = None
 
 
 def new_table(table: QualifiedName) -> QualifiedName:
     """What the partitioned table is called until it takes the name of *table*."""
     return table.sibling(join_name(table.name, "pnew"))
+
+
+def history_table(table: QualifiedName) -> QualifiedName:
+    """What the partition is called that *table* becomes."""
+    return table.sibling(join_name(table.name, "history"))
 
 
 def proof(table: QualifiedName) -> str:
@@ -97,7 +107,12 @@ class ConversionRequest:
     @property
     def old(self) -> QualifiedName:
         """The partition that the table becomes."""
-        return self.table.sibling(join_name(self.table.name, "history"))
+        return history_table(self.table)
+
+    @property
+    def outlived(self) -> Outlived | None:
+        """What of the history outlives the retention."""
+        return outlived_history(self.declared.level, self.history, self.old, self.situation)
 
     def unique_choice(self, name: str) -> str:
         """What can become of a unique index without the partition key, as whoever asked would write it."""

@@ -26,6 +26,7 @@ from sa_partman.postgres.conversion.anatomy import read_anatomy
 from sa_partman.postgres.conversion.names import name_refusals
 from sa_partman.postgres.conversion.profile import analyzed, slots, without_match
 from sa_partman.postgres.conversion.reach import reach
+from sa_partman.postgres.outlived import estimated
 from sa_partman.postgres.reflect import reflect
 from sa_partman.spec.declared import DeclaredTable
 
@@ -89,13 +90,24 @@ def draw(
     wanted = primary_key(key_columns(anatomy))
     request = ConversionRequest(declared, wanted, history, situation, choices, concurrently)
     unmatched = dict(_unmatched(connection, request, anatomy))
-    found = replace(found, unmatched=unmatched, analyzed=analyzed(connection, declared.name), slots=slots(connection))
+    found = replace(
+        found,
+        unmatched=unmatched,
+        analyzed=analyzed(connection, declared.name),
+        slots=slots(connection),
+        older=_older(connection, request),
+    )
     plan = attach_in_place(request, anatomy, found)
     if not plan.refusals:
         statistics = statistics_of(anatomy) | leaf_statistics_of(request, anatomy)
         taken = tuple(name_refusals(connection, names_of(request, anatomy), statistics, anatomy.oid))
         plan = ConversionPlan((), taken, plan.notes) if taken else plan
     return Drawn(declared.name, declaration, plan, mark_of(anatomy), anatomy.oid, key_columns(anatomy))
+
+
+def _older(connection: Connection, request: ConversionRequest) -> int | None:
+    outlived = request.outlived
+    return None if outlived is None else estimated(connection, request.table, outlived.condition)
 
 
 def _unmatched(

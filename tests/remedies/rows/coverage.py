@@ -221,6 +221,25 @@ class Event(Partitioned, Base):
         given=(Box.bare, "CREATE TABLE events_a PARTITION OF events FOR VALUES IN ('a')"),
     ),
     Row(
+        "outlived: rows older than 2 months stay in public.events_a for good: it is not PARTITION BY RANGE (created_at); "
+        "the planner estimates … of them now; and 1 more partition like it",
+        models="""
+class Event(Partitioned, Base):
+    __tablename__ = "events"
+    __partition__ = PartitionByList(
+        "kind",
+        values=["a", "b"],
+        subpartition=PartitionByRange("created_at", interval="1 month", retention=Retention("2 months")),
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
+""",
+        given=(
+            Box.bare,
+            *(f"CREATE TABLE events_{each} PARTITION OF events FOR VALUES IN ('{each}')" for each in "ab"),
+        ),
+    ),
+    Row(
         "misplaced-rows: 1 rows in public.events_p20300601 have a key that the codec can't place in time -> find out "
         "what writes them; retention goes by the partition that they are in",
         (Meant("DELETE FROM events"),),

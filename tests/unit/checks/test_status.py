@@ -21,7 +21,7 @@ from sa_partman import (
 )
 from sa_partman.bounds.bound import DEFAULT, RangeBound
 from sa_partman.bounds.values import MAXVALUE
-from sa_partman.catalog import UnfinishedConversion
+from sa_partman.catalog import LostConversion, UnfinishedConversion
 from sa_partman.checks.status import status_of
 from sa_partman.codecs.protocol import Codec
 from tests.support.builders import EVENTS, Catalog, at, declare, situation, span
@@ -211,6 +211,39 @@ def test_a_conversion_in_progress_says_how_it_goes_on(cut_over: bool) -> None:
     plain: dict[str, Any] = {} if cut_over else {"strategy": None, "key": None, "partitions": ()}
     status = status_of(catalog.declared, replace(catalog.found(), conversion=conversion, **plain), NOW)
 
-    assert status.problem.startswith("a conversion of public.events is in progress; next step: validate: prove it; ")
-    assert "sa-partman convert public.events --resume" in status.problem
+    told = "a conversion of public.events is in progress; next step: validate: prove it; "
+    assert "" == status.problem
+    assert status.information.startswith(told)
+    assert "sa-partman convert public.events --resume" in status.to_dict()["information"]
     assert cut_over is bool(status.partitions)
+
+
+def test_a_lost_conversion_is_a_problem() -> None:
+    """It does not end by itself; what ends it is said."""
+    catalog = Catalog(declare(MONTHLY))
+    conversion = LostConversion(EVENTS, ("a CHECK",), ("DROP IT",))
+    lost = replace(catalog.found(), conversion=conversion, strategy=None, key=None, partitions=())
+    status = status_of(catalog.declared, lost, NOW)
+
+    assert "" == status.information
+    assert status.problem.endswith("DROP IT")
+
+
+def test_rows_past_their_retention_are_said_once_however_many_tenants_have_them() -> None:
+    """With the number that is known of the first; of hardly any nothing is said."""
+    spec = PartitionByRange(
+        "tenant", "created_at", interval="1 month", tenants=["a", "b", "c"], retention=Retention("1 month")
+    )
+    catalog = Catalog(declare(spec, tenant="text"))
+    for tenant in "abc":
+        catalog.add(f"events_{tenant}", span("2025-01-01", "2026-02-01", tenant))
+    a, b, c = (each.oid for each in catalog.found().partitions)
+
+    def told(**rows: int) -> str:
+        older = {{"a": a, "b": b, "c": c}[name]: number for name, number in rows.items()}
+        return status_of(catalog.declared, catalog.found(), replace(NOW, outlived=older)).lingering
+
+    stay = "rows older than 1 month stay in public.events_{} until 2026-03-01, when all of it expires at once"
+    assert f"{stay.format('a')}; and 2 more partitions like it" == told()
+    assert f"{stay.format('b')}; the planner estimates 70 of them now; and 1 more partition like it" == told(a=1, b=70)
+    assert "" == told(a=1, b=1, c=1)

@@ -32,7 +32,7 @@ def divided(name: str, *below: PartitionStatus) -> list[PartitionStatus]:
     return [PartitionStatus(f"public.{name}", "in (x)", None, None, State.CURRENT, 1, None, 0, "in (x)"), *below]
 
 
-def table(*partitions: PartitionStatus, problem: str = "") -> TableStatus:
+def table(*partitions: PartitionStatus, problem: str = "", information: str = "") -> TableStatus:
     return TableStatus(
         "public.events",
         "PartitionByRange('at', interval='1 day')",
@@ -44,6 +44,7 @@ def table(*partitions: PartitionStatus, problem: str = "") -> TableStatus:
         2 if partitions else None,
         partitions,
         until="2030-02-01" if partitions else None,
+        information=information,
     )
 
 
@@ -160,6 +161,13 @@ def test_a_table_that_does_not_fit_says_so() -> None:
 
     assert "ERROR: public.events is a plain table" in text
     assert "0 partitions" in text
+
+
+def test_what_is_going_on_is_no_error() -> None:
+    text = plain([table(information="a conversion is in progress")])
+
+    assert "\n  a conversion is in progress" in text
+    assert "ERROR" not in text
 
 
 def test_columns_are_aligned() -> None:
