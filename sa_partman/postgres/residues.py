@@ -18,6 +18,7 @@ from sa_partman.names import QualifiedName
 
 _INVALID = text("SELECT ARRAY(SELECT indexrelid FROM pg_catalog.pg_index WHERE NOT indisvalid)")
 
+# Not pg_partition_tree(), which locks every partition: one of another application's table would end the whole run.
 _INDEXES = text("""
 SELECT n.nspname, i.relname, m.nspname, t.relname, t.oid, i.relkind = 'I',
     EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index b
@@ -25,8 +26,11 @@ SELECT n.nspname, i.relname, m.nspname, t.relname, t.oid, i.relkind = 'I',
     ARRAY(SELECT CAST(c.relname AS text) FROM pg_catalog.pg_inherits h
           JOIN pg_catalog.pg_index p ON p.indrelid = h.inhparent JOIN pg_catalog.pg_class c ON c.oid = p.indexrelid
           WHERE h.inhrelid = t.oid),
-    w.lacking, w.below, w.attached, (SELECT min(CAST(CAST(f.oid AS regclass) AS text))
-        FROM pg_catalog.pg_partition_tree(t.oid) p JOIN pg_catalog.pg_class f ON f.oid = p.relid WHERE f.relkind = 'f')
+    w.lacking, w.below, w.attached, (WITH RECURSIVE tree AS (
+            SELECT h.inhrelid FROM pg_catalog.pg_inherits h WHERE h.inhparent = t.oid
+            UNION ALL SELECT h.inhrelid FROM pg_catalog.pg_inherits h JOIN tree p ON h.inhparent = p.inhrelid)
+        SELECT min(CAST(CAST(f.oid AS regclass) AS text))
+        FROM tree JOIN pg_catalog.pg_class f ON f.oid = tree.inhrelid WHERE f.relkind = 'f')
 FROM unnest(CAST(:oids AS oid[])) AS u(oid) JOIN pg_catalog.pg_index x ON x.indexrelid = u.oid
 JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = i.relnamespace
 JOIN pg_catalog.pg_class t ON t.oid = x.indrelid JOIN pg_catalog.pg_namespace m ON m.oid = t.relnamespace

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, Table, event
 
 from sa_partman import PartitionByRange
 from sa_partman.finding import Finding, Severity
-from tests.support.database import new_table, sql, upkeep
+from tests.support.database import holding, new_table, sql, upkeep
 from tests.support.residues import building, invalid, leave_invalid
 
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=0)
@@ -152,6 +152,16 @@ def test_indexes_of_other_tables(engine: Engine, table: Table) -> None:
     assert [] == _index_findings(engine, table)
     assert () == upkeep(engine, table, NOW).run().steps
     assert ["alien_id"] == invalid(engine)
+
+
+def test_a_locked_partition_of_another_table(engine: Engine, table: Table) -> None:
+    """Somebody else's partitioned table has an invalid index and a partition that is held: a run has no need of either."""
+    sql(engine, "CREATE TABLE theirs (id int) PARTITION BY RANGE (id)")
+    sql(engine, "CREATE TABLE theirs_0 PARTITION OF theirs FOR VALUES FROM (0) TO (9)")
+    sql(engine, "CREATE INDEX incomplete ON ONLY theirs (id)")
+    with holding(engine, "LOCK TABLE theirs_0 IN ACCESS EXCLUSIVE MODE"):
+        assert upkeep(engine, table).run().ok
+        assert [] == [each for each in upkeep(engine, table).check() if each.code == "check-incomplete"]
 
 
 def test_a_constraint_that_is_not_valid(engine: Engine, table: Table) -> None:
