@@ -157,12 +157,14 @@ def _dumps(connection: Connection, tables: Iterable[FoundTable]) -> Iterator[Fin
 
 
 def _incomplete(what: str, error: DBAPIError) -> Finding:
+    hidden = "GRANT SELECT on it to the role that checks, or check as a superuser"
+    held = "check again when no transaction holds the table"
     return Finding(
         "check-incomplete",
         Severity.WARNING,
         "",
-        f"{what} can't be looked at: {first_line(error)}",
-        "check as the owner of the tables, or again when nobody holds them",
+        f"{what} can't be checked: {first_line(error)}; everything else was",
+        hidden if sqlstate(error) == INSUFFICIENT_PRIVILEGE else held,
     )
 
 

@@ -78,10 +78,14 @@ def _ours(verb: Callable[P, T]) -> Callable[P, T]:
             table = str(kwargs["table"] if "table" in kwargs else args[1])
             raise ExecutionError(
                 f"{table}: the server refused: {first_line(error)}; what was done before stays. How far it is: "
-                f"sa-partman convert {in_shell(table)} --state"
+                f"{_command(table)} --state"
             ) from error
 
     return told
+
+
+def _command(table: object) -> str:
+    return f"sa-partman convert {in_shell(str(table))}"
 
 
 class Converter:
@@ -209,8 +213,11 @@ class Converter:
                 pin(connection, CATALOG_LOCK_TIMEOUT)
                 place = whereabouts(connection, conversion)
             if conversion.cut_over and place.now is not None:
-                way = "--undo" if conversion.kind == "convert" else "convert it again"
-                raise Refused(f"{name} is cut over already; nothing was changed. Finish with --resume, then {way}.")
+                back = " --undo" if conversion.kind == "convert" else ""
+                raise Refused(
+                    f"{name} is cut over already; nothing was changed. Finish it: {_command(name)} --resume; then take "
+                    f"it back: {_command(name)}{back}"
+                )
             take_back(self.engine, taken_back(place), Manner(self.lock, report=report))
             return self._stored(conversion)
 
@@ -287,7 +294,7 @@ class Converter:
             pin(connection, self.lock.lock_timeout).require_writable()
             seen = marks(connection, drawn.table, drawn.plan.steps)
             if seen is None or seen.plan != drawn.mark:
-                raise Refused(f"{drawn.table} was changed while it was looked at; nothing was changed. Try again.")
+                raise Refused(f"{drawn.table} was changed while this was being planned; no step was taken. Try again.")
             new = replace(_new(drawn, kind), fingerprint=seen.full, max_rows=max_rows)
             return state.begin(connection, new)
 
@@ -296,7 +303,7 @@ class Converter:
             if full_mark(connection, conversion.table, conversion.steps) != conversion.fingerprint:
                 raise ExecutionError(
                     f"{conversion.table} was changed since this began (a migration?); the swap was rolled back. Take "
-                    f"it back with --abort, and begin again."
+                    f"back what was done: {_command(conversion.table)} --abort; then begin again."
                 )
             if conversion.max_rows is not None:
                 _require_few_rows(connection, conversion, conversion.max_rows)
@@ -346,8 +353,9 @@ def _require_few_rows(connection: Connection, undo: Conversion, limit: int) -> N
     found = None if began is None else history_of(connection, began, undo.table)
     if found is not None and rows_elsewhere(connection, found.parent, found.oid, limit) > limit:
         raise ExecutionError(
-            f"{undo.table}: more than {limit} rows came into other partitions meanwhile; the swap was rolled "
-            f"back. Take the undo back with --abort, and begin it again with a higher --max-rows."
+            f"{undo.table}: more than {limit} rows came into other partitions meanwhile; the swap was rolled back. "
+            f"Take back what was done: {_command(undo.table)} --abort; then begin again with a higher limit: "
+            f"{_command(undo.table)} --undo --max-rows ..."
         )
 
 

@@ -66,7 +66,7 @@ def with_reason(settings: Settings, result: StepResult) -> StepResult:
 
 
 def left_behind(connection: Connection, view: View) -> Iterator[Finding]:
-    """What a check finds of residues, in its pinned transaction; and the pooler that stands before the server."""
+    """What a check finds of residues, in its pinned transaction; and the pooler in front of the server."""
     found = tuple(each.found for each in view.tables if each.found is not None)
     residues = Residues(invalid_indexes(connection), unvalidated(connection))
     changed = changed_meanwhile(connection, (pair for table in found for pair in _pending(table)))
@@ -77,9 +77,9 @@ def left_behind(connection: Connection, view: View) -> Iterator[Finding]:
             "pooler",
             Severity.INFO,
             "",
-            "a pooler stands before the server: maintainers take turns step by step, nothing is detached CONCURRENTLY, "
-            "and the server can't tell when a client died",
-            "give the maintainer the server's own address",
+            "a connection pooler is in front of the server: maintainers take turns step by step, nothing is detached "
+            "CONCURRENTLY, and the server can't tell when a client died",
+            "give the maintainer the address of the server itself",
         )
 
 

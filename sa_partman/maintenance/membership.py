@@ -150,9 +150,9 @@ def _unread(table: FoundTable, severity: Severity) -> Finding:
         "locked",
         severity,
         str(table.name),
-        f"what {table.name} has for itself can't be read now: somebody holds it, or has just dropped it; "
-        f"nothing was changed",
-        "try again when nobody holds ACCESS EXCLUSIVE on it or on one of its partitions",
+        f"{table.name}: owner, privileges, policies and settings can't be read now: another transaction holds it or "
+        f"has just dropped it; nothing was changed",
+        "try again when no transaction holds ACCESS EXCLUSIVE on it or on one of its partitions",
     )
 
 

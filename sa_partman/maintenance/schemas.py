@@ -101,7 +101,9 @@ def _asked(engine: Engine, source: SchemaSource, base: SchemaMap) -> Iterable[Gi
             with connected(engine) as connection:
                 answer = _answer(connection.execution_options(**{_MAP: base or None}), source)
         except DBAPIError as error:
-            raise CatalogError(f"the schemas can't be asked for: {first_line(error)}; nothing was changed") from error
+            raise CatalogError(
+                f"schemas=: the server refused: {first_line(error)}; nothing was changed. Fix the statement or function"
+            ) from error
     given = [answer] if isinstance(answer, str | Mapping) else answer
     if not isinstance(given, list | tuple | set | frozenset):
         raise ConfigurationError(f"schemas= are names or maps of names, and {given!r} is neither")

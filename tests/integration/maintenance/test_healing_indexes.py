@@ -155,7 +155,7 @@ def test_indexes_of_other_tables(engine: Engine, table: Table) -> None:
 
 
 def test_a_locked_partition_of_another_table(engine: Engine, table: Table) -> None:
-    """Somebody else's partitioned table has an invalid index and a partition that is held: a run has no need of either."""
+    """Of another application, with an invalid index: a run needs neither."""
     sql(engine, "CREATE TABLE theirs (id int) PARTITION BY RANGE (id)")
     sql(engine, "CREATE TABLE theirs_0 PARTITION OF theirs FOR VALUES FROM (0) TO (9)")
     sql(engine, "CREATE INDEX incomplete ON ONLY theirs (id)")
