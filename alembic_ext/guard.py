@@ -29,8 +29,11 @@ from sa_partman.postgres.columns import oid_of
 from sa_partman.postgres.residues import CAN_T_FINALIZE
 
 _PARENT = text("""
-SELECT CAST(CAST(i.inhparent AS regclass) AS text)
+SELECT n.nspname, p.relname, s.nspname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid
+JOIN pg_catalog.pg_class p ON p.oid = i.inhparent
+JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
+JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
 WHERE c.oid = CAST(pg_catalog.to_regclass(:name) AS oid) AND c.relispartition
 """)
 
@@ -104,12 +107,18 @@ def refuse_partition(operations: Operations, name: QualifiedName) -> None:
         CommandError: *name* is a partition of a table.
     """
     with glance(operations) as connection:
-        parent = None
+        found = None
         if connection is not None:
-            parent = connection.execute(_PARENT, {"name": translated_name(connection, name).quoted}).scalar()
-    if parent is not None:
+            found = connection.execute(_PARENT, {"name": translated_name(connection, name).quoted}).one_or_none()
+    if found is not None:
+        schema, parent, own = found
+        named = f"{name.name!r}, {parent!r}"
+        if name.schema is not None or schema != own:
+            named += f", schema={schema!r}"
+        if schema != own:
+            named += f", partition_schema={own!r}"
         raise CommandError(
-            f"op.drop_table({name.name!r}): it is a partition of {parent}, and its rows would be lost; nothing was "
-            f"changed. If autogenerate wrote this, take the line out and put 'import alembic_ext.autogenerate' into "
-            f"env.py; if it is meant, write op.drop_partition({name.name!r}, {parent!r})."
+            f"op.drop_table({name.name!r}): it is a partition of {QualifiedName(schema, parent)}, and its rows would "
+            f"be lost; nothing was changed. If autogenerate wrote this, take the line out and put 'import "
+            f"alembic_ext.autogenerate' into env.py; if it is meant, write op.drop_partition({named})."
         )

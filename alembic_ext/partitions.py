@@ -132,12 +132,18 @@ def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
     with _at(operations, operation) as here:
         partition, bound = _attached(here, operation)
         parent, key = here.table.name, key_of(here.table)
+        default, foreign = here.table.default, partition.kind == "f"
+        moved = operation.rows_to_default and default is not None and default != partition.oid and bound != DEFAULT
+        if moved and foreign:
+            raise CommandError(
+                f"op.drop_partition({operation.name!r}, ..., rows_to_default=True): {partition.name} is a foreign "
+                f"table, and its rows stay on the other server; nothing was changed. Leave rows_to_default= out."
+            )
         apply_actions(here.connection, (DetachPartition(parent, partition.name, bound, key),))
-        default = here.table.default
-        if operation.rows_to_default and default is not None and default != partition.oid and bound != DEFAULT:
+        if moved and default is not None:
             target = relation_of(here.connection, default).name
             apply_actions(here.connection, (rows_moved(here, partition.name, target, bound, operation.limit),))
-        apply_actions(here.connection, (DropTable(partition.name, parent),))
+        apply_actions(here.connection, (DropTable(partition.name, parent, foreign=foreign),))
 
 
 def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
@@ -181,8 +187,10 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
             key,
             is_foreign(partition.comment),
         )
+        # What somebody else's server holds is his from then on.
+        marks = () if partition.kind == "f" else (mark,)
         # The mark comes first, so that a concurrent detach that is cut off leaves a table that is known to be ours.
-        apply_actions(here.connection, (mark,) if concurrently else (action, mark))
+        apply_actions(here.connection, marks if concurrently else (action, *marks))
     if concurrently:
         with outside(context) as connection, own_timeouts(connection):
             wait_for_locks(connection, LockPolicy())

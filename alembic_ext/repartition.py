@@ -160,6 +160,7 @@ class _Repartition:
         actions += [
             MarkDetached(each.name, parent, unmarked(each.comment), foreign=is_foreign(each.comment))
             for each in self.change.leaving
+            if each.kind != "f"
         ]
         apply_actions(self.here.connection, actions)
 

@@ -150,7 +150,7 @@ def _by(compiler: DDLCompiler, partition_by: str | None) -> str:
 
 @_on_postgresql(DropTableDDL)
 def _drop_table(action: DropTable | DropPartition, compiler: DDLCompiler) -> str:
-    foreign = "FOREIGN " if isinstance(action, DropPartition) and action.foreign else ""
+    foreign = "FOREIGN " if action.foreign else ""
     return f"DROP {foreign}TABLE {relation(compiler, action.name)}"
 
 

@@ -51,6 +51,9 @@ class DropTable:
     Drop a table, and the partitions that it has. Locks it and, while attached, its parent: ACCESS EXCLUSIVE.
 
     The other fields say how to make it again, empty.
+
+    Args:
+        foreign: It is a foreign table; its rows stay on the other server. Its inverse would make an ordinary one.
     """
 
     name: QualifiedName
@@ -59,6 +62,7 @@ class DropTable:
     unlogged: bool = False
     tablespace: str | None = None
     access_method: str | None = None
+    foreign: bool = field(default=False, repr=False)
 
     in_transaction: ClassVar[bool] = True
 

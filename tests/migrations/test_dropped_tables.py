@@ -73,7 +73,7 @@ class TestGuard:
         name = min(project.partitions("events"))
         project.written(f"op.drop_table({name!r})")
 
-        with pytest.raises(CommandError, match=f"{name}.*is a partition of events.*op.drop_partition"):
+        with pytest.raises(CommandError, match=f"{name}.*is a partition of public.events.*op.drop_partition"):
             project.upgrade()
 
         assert name in project.partitions("events")

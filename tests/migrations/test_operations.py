@@ -182,6 +182,30 @@ def test_detach_and_attach_keep_rows_and_the_users_comment(project: Project) -> 
     assert ["mine"] == project.rows("SELECT obj_description('orders_us'::regclass)")
 
 
+def test_a_foreign_table_is_detached_attached_and_dropped_like_any_partition(project: Project) -> None:
+    """Its own words: COMMENT ON TABLE and DROP TABLE refuse a foreign one, and autogenerate writes both operations."""
+    project.execute("CREATE TABLE orders (id bigint NOT NULL, country text NOT NULL) PARTITION BY LIST (country)")
+    project.execute("CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w")
+    for name, value in (("cold", "it"), ("colder", "jp")):
+        project.execute(f"CREATE FOREIGN TABLE {name} PARTITION OF orders FOR VALUES IN ('{value}') SERVER far")
+    project.written(
+        "op.detach_partition('cold', 'orders', values=['it'])\n"
+        "op.detach_partition('colder', 'orders', values=['jp'], concurrently=True)",
+        "op.attach_partition('cold', 'orders', values=['it'])\nop.attach_partition('colder', 'orders', values=['jp'])",
+    )
+
+    project.upgrade()
+    assert {} == project.partitions("orders")
+    project.downgrade("-1")
+    assert {"cold", "colder"} == set(project.partitions("orders"))
+
+    project.written(
+        "op.attach_partition('cold', 'orders', values=['it'])\nop.drop_partition('cold', 'orders', values=['it'])"
+    )
+    project.upgrade()
+    assert not project.exists("cold")
+
+
 def test_creating_a_partition_that_we_detached_attaches_it_again(project: Project) -> None:
     project.migrate(COUNTRIES)
     project.execute("INSERT INTO orders (country) VALUES ('us')")

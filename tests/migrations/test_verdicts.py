@@ -164,7 +164,7 @@ ROWS = [
     Row(
         ops.DropTableOp,
         "op.drop_table({name!r})",
-        partition="is a partition of events, and its rows would be lost",
+        partition="is a partition of public.events, and its rows would be lost",
         holds="to_regclass('events') IS NULL",
     ),
     Row(

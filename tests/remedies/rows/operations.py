@@ -174,6 +174,19 @@ OPERATIONS = (
         ),
     ),
     refused(
+        "op.drop_partition('orders_it', ..., rows_to_default=True): public.orders_it is a foreign table, and its rows "
+        "stay on the other server; nothing was changed. Leave rows_to_default= out.",
+        "op.drop_partition('orders_it', 'orders', rows_to_default=True)",
+        Meant("op.drop_partition('orders_it', 'orders')"),
+        given=(
+            "CREATE TABLE orders (id bigint, country text NOT NULL) PARTITION BY LIST (country)",
+            "CREATE TABLE orders_default PARTITION OF orders DEFAULT",
+            "CREATE FOREIGN DATA WRAPPER w",
+            "CREATE SERVER cold FOREIGN DATA WRAPPER w",
+            "CREATE FOREIGN TABLE orders_it PARTITION OF orders FOR VALUES IN ('it') SERVER cold",
+        ),
+    ),
+    refused(
         "public.orders: no label takes 2 rows in (fr) any more, and there is no default partition; nothing was changed. "
         "Delete or update these rows, keep the values in a label, or declare default=True.",
         WIDER.format("'de'", ""),

@@ -173,11 +173,23 @@ WRITTEN = (
         given=(Box.create, "CREATE INDEX i ON events (id)"),
     ),
     refused(
-        "op.drop_table('events_p20300601'): it is a partition of events, and its rows would be lost; nothing was changed. "
-        "If autogenerate wrote this, take the line out and put 'import alembic_ext.autogenerate' into env.py; if it is "
+        "op.drop_table('events_p20300601'): it is a partition of public.events, and its rows would be lost; nothing was "
+        "changed. If autogenerate wrote this, take the line out and put 'import alembic_ext.autogenerate' into env.py; if it is "
         "meant, write op.drop_partition('events_p20300601', 'events').",
         "op.drop_table('events_p20300601')",
         "op.drop_partition('events_p20300601', 'events')",
+    ),
+    refused(
+        "op.drop_table('A 1'): it is a partition of Odd s.A b, and its rows would be lost; nothing was changed. If "
+        "autogenerate wrote this, take the line out and put 'import alembic_ext.autogenerate' into env.py; if it is "
+        "meant, write op.drop_partition('A 1', 'A b', schema='Odd s', partition_schema='public').",
+        "op.drop_table('A 1', schema='public')",
+        "op.drop_partition('A 1', 'A b', schema='Odd s', partition_schema='public')",
+        given=(
+            'CREATE SCHEMA "Odd s"',
+            'CREATE TABLE "Odd s"."A b" (id int) PARTITION BY LIST (id)',
+            'CREATE TABLE "A 1" PARTITION OF "Odd s"."A b" FOR VALUES IN (1)',
+        ),
     ),
     refused(
         "op.drop_table('x'): this script makes it a partition, and its rows would be lost; if it is meant, write "
