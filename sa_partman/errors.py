@@ -145,6 +145,7 @@ class LockNotAcquired(ExecutionError):
         wanted: The locks, or the statement that needs them.
         reason: Why it was given up, where that is not the time that it took.
         advice: What to do then.
+        done: What was changed all the same.
     """
 
     def __init__(
@@ -157,18 +158,32 @@ class LockNotAcquired(ExecutionError):
         wanted: str = "",
         reason: str = "",
         advice: str = "",
+        done: str = "nothing was changed",
     ) -> None:
         self.table, self.lock_timeout, self.attempts, self.wanted = table, lock_timeout, attempts, wanted
-        self.blockers = tuple(blockers)
+        self.blockers, self.reason, self.advice = tuple(blockers), reason, advice
         held = f" Held by: {'; '.join(self.blockers)}." if self.blockers else ""
         tried = f"no lock within {lock_timeout:g} s in {attempts} attempt{'' if attempts == 1 else 's'}"
         why = reason or (tried if attempts else "others held the table all the time, so no lock was requested")
-        said = f"{table}: {why}{f' ({wanted})' if wanted else ''}; nothing was changed.{held}"
+        said = f"{table}: {why}{f' ({wanted})' if wanted else ''}; {done}.{held}"
         super().__init__(
             f"{said} {advice}"
             if advice
             else f"{said} A long transaction holds the table: end it (pg_stat_activity shows it) and run this again, "
             f"or wait longer with LockPolicy(budget=...)."
+        )
+
+    def after(self, done: str) -> LockNotAcquired:
+        """The same, when *done* was committed before."""
+        return LockNotAcquired(
+            self.table,
+            lock_timeout=self.lock_timeout,
+            attempts=self.attempts,
+            blockers=self.blockers,
+            wanted=self.wanted,
+            reason=self.reason,
+            advice=self.advice,
+            done=done,
         )
 
 

@@ -10,11 +10,20 @@ from sa_partman.names import QualifiedName
 
 
 class Fate(StrEnum):
-    """What becomes of rows of a default partition: the next run moves them, a later one does, or none."""
+    """
+    What becomes of rows of a default partition: the next run moves them, a later one does, or none. Of expired ones:
+    the next run deletes them, a later one does; they are of a partition that we did not make, which the declaration may
+    want; or its retention keeps what leaves the table, or counts its grace in time and the key has none.
+    """
 
     NEXT = "next"
     LATER = "later"
-    EXPIRED = "expired"
+    DELETED = "deleted"
+    GRACE = "grace"
+    FOREIGN = "foreign"
+    KEPT = "kept"
+    STAYING = "staying"
+    TIMELESS = "timeless"
     NONE = "none"
 
 

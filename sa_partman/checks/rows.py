@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from sa_partman.checks.coverage import RUN
 from sa_partman.checks.data import Blocked, DataFacts, DefaultRows, Fate
 from sa_partman.compare.moved import MOVED_AT_MOST
+from sa_partman.compare.strangers import HAND_OVER
 from sa_partman.finding import Finding, Severity
+from sa_partman.names import QualifiedName
 
 
 def row_findings(table: str, facts: DataFacts) -> Iterator[Finding]:
@@ -33,14 +35,14 @@ def _default_findings(table: str, default: DefaultRows) -> Iterator[Finding]:
         return
     for fate in Fate:
         some = [each for each in default.blocked if each.fate is fate]
-        if some:
+        if some and fate is not Fate.KEPT:
             yield _of_fate(table, default, f"{sits}; of these", fate, some)
 
 
 def _of_fate(table: str, default: DefaultRows, sits: str, fate: Fate, some: list[Blocked]) -> Finding:
     listed = ", ".join(f"{each.what} ({each.rows} rows)" for each in some)
     most = max(each.rows for each in some)
-    severity = Severity.INFO if fate is Fate.LATER else Severity.WARNING
+    severity = Severity.INFO if fate in (Fate.LATER, Fate.DELETED, Fate.GRACE) else Severity.WARNING
     if fate is Fate.NEXT and most > MOVED_AT_MOST:
         message = f"{sits}, more than {MOVED_AT_MOST} belong into one partition that is missing: {listed}"
         remedy = (
@@ -50,14 +52,59 @@ def _of_fate(table: str, default: DefaultRows, sits: str, fate: Fate, some: list
         message, remedy = f"{sits}, the next run moves {listed} into partitions that it makes", RUN
     elif fate is Fate.LATER:
         message, remedy = f"{sits}, {listed} lie ahead; the run that makes their partitions moves them", ""
-    elif fate is Fate.EXPIRED:
-        rows = " OR ".join(f"({each.where})" for each in some)
-        message = f"{sits}, {listed} are expired, and retention removes partitions and no rows"
-        remedy = f"delete them: DELETE FROM {default.partition.quoted} WHERE {rows}"
+    elif fate is Fate.DELETED:
+        message, remedy = f"{sits}, {listed} are expired, and the next run deletes them", RUN
+    elif fate is Fate.GRACE:
+        message, remedy = f"{sits}, {listed} are expired; the run after their grace= deletes them", ""
+    elif fate is Fate.FOREIGN:
+        message = f"{sits}, {listed} are expired, and kept, because sa-partman did not make the default partition"
+        remedy = HAND_OVER
+    elif fate is Fate.TIMELESS:
+        message = f"{sits}, {listed} are expired, and kept: grace= is a time, and the key has none"
+        remedy = _deleting(default, some)
+    elif fate is Fate.STAYING:
+        message = (
+            f"{sits}, {listed} are expired, and kept: rows of a default partition can't be detached, and retention "
+            f"deletes none that it does not drop"
+        )
+        made = _provisions(some)
+        remedy = (
+            f"make partitions, which the next run removes like others: {made}" if made else _deleting(default, some)
+        )
     elif some[0].at:
         message = f"{sits}, no run makes a partition for {listed}"
-        remedy = f"make one, which moves them: {'; '.join(f'sa-partman provision --at {each.at}' for each in some)}"
+        remedy = f"make one, which moves them: {_provisions(some)}"
     else:
         message = f"{sits}, no run makes a partition for {listed}"
         remedy = "declare what they belong to, make a partition in a migration, or delete them"
     return Finding("default-rows", severity, table, message, remedy)
+
+
+def _provisions(some: list[Blocked]) -> str:
+    """What makes their partitions and moves them there; empty where the key has no time."""
+    return "; ".join(f"sa-partman provision --at {each.at}{_enough(each.rows)}" for each in some if each.at)
+
+
+def _enough(rows: int) -> str:
+    return f" --max-rows {rows}" if rows > MOVED_AT_MOST else ""
+
+
+def _deleting(default: DefaultRows, some: list[Blocked]) -> str:
+    rows = " OR ".join(f"({each.where})" for each in some)
+    return f"delete them: DELETE FROM {default.partition.quoted} WHERE {rows}"
+
+
+def unread_rows(table: QualifiedName, reason: str, remedy: str = "") -> Finding:
+    """
+    The rows of *table* can't be looked at.
+
+    Args:
+        remedy: Where it is not that somebody holds them, or may not read them.
+    """
+    return Finding(
+        "rows-unread",
+        Severity.WARNING,
+        str(table),
+        f"the rows of {table} can't be looked at: {reason}",
+        remedy or f"GRANT SELECT on {table} and its partitions, or try again when nobody holds them",
+    )

@@ -24,7 +24,7 @@ def agreed(plan: MaintenancePlan) -> bool:
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigurationError(
-            f"{counted(plan)}: removing partitions needs --yes where nobody can be asked; nothing was changed"
+            f"{counted(plan)}: removing data needs --yes where nobody can be asked; nothing was changed"
         )
     for line in lines_of(plan):
         click.echo(line, err=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import click
 
 from sa_partman.finding import Finding, Severity
-from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, counts, sentence
+from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, counts, expired, sentence
+from sa_partman.plan.actions import DeleteExpired
 from sa_partman.plan.steps import Step
 
 _COLORS = {"+": "green", "-": "red", "~": "yellow"}
@@ -21,7 +22,9 @@ def lines_of(plan: MaintenancePlan) -> Iterator[str]:
 
 def counted(plan: MaintenancePlan) -> str:
     """``3 partitions will be created, 1 dropped``; ``Nothing to do`` when nothing stands in its way."""
-    return _counted(counts(plan.steps), "will be ") or ("Nothing is planned" if plan.findings else "Nothing to do")
+    rows = [action.rows for step in plan.steps for action in step.actions if isinstance(action, DeleteExpired)]
+    parts = (_counted(counts(plan.steps), "will be "), f"{expired(sum(rows))} will be deleted" if rows else "")
+    return _both(*parts) or ("Nothing is planned" if plan.findings else "Nothing to do")
 
 
 def result_lines(result: RunResult) -> Iterator[str]:
@@ -39,7 +42,8 @@ def failure_lines(result: RunResult) -> Iterator[str]:
 
 def counted_result(result: RunResult) -> str:
     """``3 partitions created, 1 dropped``, and how many steps failed."""
-    done = _counted(result.counts, "")
+    gone = [each.rows or 0 for each in result.steps if each.step.deletes_rows and each.outcome is Outcome.DONE]
+    done = _both(_counted(result.counts, ""), f"{expired(sum(gone), exact=True)} deleted" if gone else "")
     failed = sum(1 for each in result.steps if each.failed)
     if failed:
         if not done:
@@ -48,6 +52,10 @@ def counted_result(result: RunResult) -> str:
             done = "No partition was changed" if changed else "Nothing was changed"
         return f"{done}; {failed} {'step' if failed == 1 else 'steps'} failed"
     return done or ("Nothing was changed" if result.findings else "Nothing to do")
+
+
+def _both(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
 
 
 def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:

@@ -35,7 +35,7 @@ def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
 
     def cutoff_in(line: Line) -> tuple[Retention, Position] | None:
         if line not in cutoffs:
-            retention = _retention_in(line, level, situation, gone=line not in wanted)
+            retention = retention_for(line, level, situation, gone=line not in wanted)
             found = None if retention is None else (retention, cutoff_of(retention, level, parent, situation))
             cutoffs[line] = found
         return cutoffs[line]
@@ -60,7 +60,13 @@ def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
     return judge
 
 
-def _retention_in(line: Line, level: RangeLevel, situation: Situation, *, gone: bool) -> Retention | None:
+def retention_for(line: Line, level: RangeLevel, situation: Situation, *, gone: bool = False) -> Retention | None:
+    """
+    What the declaration says for *line*.
+
+    Args:
+        gone: It is of a tenant that left.
+    """
     try:
         return retention_in(line, level, situation)
     except DeclarationError:

@@ -25,6 +25,7 @@ class Situation:
         paths: Branches asked for at run time.
         branch: The values of the LIST levels above, while a plan descends.
         within: The bound of the range partition above, while a plan descends.
+        expired_rows: How many expired rows a table of a default partition has, by its oid; only where somebody looked.
         gone: Inside the branch of a tenant that left, while a plan descends.
         inbound: Foreign keys that refer to the tables; None while nobody had to read them.
         outlived: How many rows of a partition have outlived their retention, by its oid; the planner's estimate, and
@@ -41,6 +42,7 @@ class Situation:
     inbound: tuple[ForeignKey, ...] | None = None
     sizes: Mapping[int, int] = field(default_factory=dict)
     outlived: Mapping[int, int] = field(default_factory=dict)
+    expired_rows: Mapping[int, int] = field(default_factory=dict)
     gone: bool = False
 
     def below(self, values: tuple[KeyValue, ...]) -> Situation:

@@ -20,6 +20,7 @@ from sa_partman.plan.actions import (
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteExpired,
     DeleteReferring,
     DetachPartition,
     DropDetached,
@@ -33,6 +34,7 @@ from sa_partman.plan.actions import (
     RequireEmpty,
     UnmarkDetached,
 )
+from sa_partman.plan.deleting import deleting_all
 from sa_partman.plan.moving import moving
 
 
@@ -79,6 +81,9 @@ class MoveRowsDDL(PartitionDDL): ...
 
 
 class DeleteReferringDDL(PartitionDDL): ...
+
+
+class DeleteExpiredDDL(PartitionDDL): ...
 
 
 class RequireEmptyDDL(PartitionDDL): ...
@@ -204,11 +209,17 @@ def _delete_referring(action: DeleteReferring, compiler: DDLCompiler) -> str:
     table, partition = relation(compiler, action.table), relation(compiler, action.partition)
     pairs = zip(action.columns, action.referred, strict=True)
     same = raw(compiler, " AND ".join(f"p.{quote(theirs)} = s.{quote(ours)}" for ours, theirs in pairs))
-    refers = f"EXISTS (SELECT FROM {partition} p WHERE {same})"
+    only = f" AND ({raw(compiler, action.where)})" if action.where else ""
+    refers = f"EXISTS (SELECT FROM {partition} p WHERE {same}{only})"
     rows = f"SELECT s.ctid FROM {table} s WHERE {refers} LIMIT {action.batch}"
     # Asked twice: of a row that somebody changes meanwhile, older minor releases do not ask again whether it has that
     # ctid still, and would delete one that refers to another partition now.
     return f"DELETE FROM {table} s WHERE s.ctid = ANY (ARRAY({rows})) AND {refers}"
+
+
+@_on_postgresql(DeleteExpiredDDL)
+def _delete_expired(action: DeleteExpired, compiler: DDLCompiler) -> str:
+    return raw(compiler, deleting_all(action))
 
 
 @_on_postgresql(RequireEmptyDDL)

@@ -16,6 +16,7 @@ from sa_partman.plan.actions import (
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteExpired,
     DeleteReferring,
     DetachPartition,
     DropDetached,
@@ -96,6 +97,11 @@ def _(action: MarkDetached | UnmarkDetached | MarkAdopted) -> Statements:
 @render.register
 def _(action: DeleteReferring) -> Statements:
     return (elements.DeleteReferringDDL(action),)
+
+
+@render.register
+def _(action: DeleteExpired) -> Statements:
+    return (elements.DeleteExpiredDDL(action),)
 
 
 @render.register

@@ -83,7 +83,8 @@ def plans_of(
         plans = tuple(replace(each, steps=owned(by_name[each.table], each.steps)) for each in plans)
         return settled(settings, plans, keys)
     tables, first = regridded(settings, view.tables) if regrid else (view.tables, ())
-    plans, keys = planned_all(settings, replace(view, tables=tables), adopt=adopt, repair=repair)
+    removing = any(purpose.removes for purpose in purposes)
+    plans, keys = planned_all(settings, replace(view, tables=tables), removing=removing, adopt=adopt, repair=repair)
     plans = tuple(map(with_steps, plans, first)) if regrid else plans
     plans = whole(settings, view.tables, healed(settings, view.tables, plans), repair=repair)
     return settled(settings, (raised(each.only(*purposes), max_rows) for each in plans), keys)

@@ -14,6 +14,7 @@ from sa_partman.checks.coverage import Due, Missing
 from sa_partman.checks.data import DataFacts, LastRuns, TableFacts
 from sa_partman.checks.dumps import dump_finding
 from sa_partman.checks.outlived import outlived_findings
+from sa_partman.checks.rows import unread_rows
 from sa_partman.checks.runway import Runway, runways_of
 from sa_partman.checks.staleness import stale_finding
 from sa_partman.checks.status import TableStatus
@@ -210,25 +211,12 @@ def _rows(engine: Engine, view: TableView) -> DataFacts | Finding:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        what = f"{view.found.name} and its partitions"
-        return _unread_rows(
-            view.found, first_line(error), f"GRANT SELECT on {what}, or try again when nobody holds them"
-        )
+        return unread_rows(view.found.name, first_line(error))
     except PartmanError:
         raise
     except Exception as error:  # in a codec of the user's
         reason = str(error) or type(error).__name__
-        return _unread_rows(view.found, reason, "correct the codec of the declaration; everything else was checked")
-
-
-def _unread_rows(table: FoundTable, reason: str, remedy: str) -> Finding:
-    return Finding(
-        "rows-unread",
-        Severity.WARNING,
-        str(table.name),
-        f"the rows of {table.name} can't be looked at: {reason}",
-        remedy,
-    )
+        return unread_rows(view.found.name, reason, "correct the codec of the declaration; everything else was checked")
 
 
 def _existing(view: View) -> Sequence[FoundTable]:

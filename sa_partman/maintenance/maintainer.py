@@ -225,7 +225,7 @@ class Maintainer:
 
     def prune(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
         """
-        Removes expired partitions and makes none.
+        Removes expired partitions, and expired rows of default partitions, and makes none.
 
         Args:
             tenants: Values, or tuples of values from the top level down, of tenants that left: their branches are

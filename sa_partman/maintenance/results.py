@@ -12,7 +12,7 @@ from sa_partman.bounds.text import describe
 from sa_partman.ddl.render import script_of, step_sql
 from sa_partman.finding import Finding, Severity
 from sa_partman.passwords import without_passwords
-from sa_partman.plan.actions import DeleteReferring
+from sa_partman.plan.actions import COUNTED, DeleteExpired, DeleteReferring
 from sa_partman.plan.steps import Plan, Purpose, Step
 from sa_partman.postgres.locks.retry import LockPolicy
 
@@ -53,10 +53,23 @@ def sentence(step: Step) -> str:
     if step.prepares:
         tables = ", ".join(str(action.table) for action in step.actions if isinstance(action, DeleteReferring))
         return f"- {'delete':<9} rows of {tables} that refer to {step.partition}{bound}"
+    if step.deletes_rows:
+        (table,) = (action.table for action in step.actions if isinstance(action, DeleteExpired))
+        return f"- {'delete':<9} {_rows(step)} of {table}{bound}"
     if step.purpose is Purpose.REGRID:
         return f"{sign} {step.purpose.value:<9} {step.partition}{bound}  gives way to {step.partitions}"
     below = f"  with {step.partitions - 1} below it" if step.partitions > 1 else ""
     return f"{sign} {step.purpose.value:<9} {step.partition}{bound}{below}"
+
+
+def _rows(step: Step) -> str:
+    return expired(sum(action.rows for action in step.actions if isinstance(action, DeleteExpired)))
+
+
+def expired(rows: int, *, exact: bool = False) -> str:
+    """``12,345 expired rows``; before they are deleted, nobody counts millions."""
+    number = f"more than {COUNTED:,}" if rows > COUNTED and not exact else f"{rows:,}"
+    return f"{number} expired {'row' if rows == 1 else 'rows'}"
 
 
 _PAST = {
@@ -76,7 +89,7 @@ def counts(steps: Iterable[Step]) -> dict[str, int]:
     ``{"created": 3, "dropped": 1}``: partitions of all levels, each under the last thing that happens to it. A detached
     one that is then dropped is dropped.
     """
-    fates = {step.partition: step for step in steps if not step.prepares}
+    fates = {step.partition: step for step in steps if not step.prepares and not step.deletes_rows}
     numbers = (
         (past, sum(each.partitions for each in fates.values() if each.purpose is of)) for of, past in _PAST.items()
     )

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sa_partman.catalog import ForeignKey
-from sa_partman.finding import Severity
+from sa_partman.finding import Finding, Severity
+from sa_partman.maintenance.expired_rows import counted
 from sa_partman.maintenance.looking import planned
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.skew import skew_finding
@@ -26,19 +27,28 @@ Keys = tuple[ForeignKey, ...]
 
 
 def planned_all(
-    settings: Settings, view: View, *, adopt: bool = False, repair: bool = False
+    settings: Settings, view: View, *, removing: bool = True, adopt: bool = False, repair: bool = False
 ) -> tuple[tuple[TablePlan, ...], Keys]:
     """
     A plan for each table of *view*, in its order; and the foreign keys that tie them, which are read only when
     something is to be removed.
+
+    Args:
+        removing: Look for rows to remove, too.
     """
-    plans = _planned(settings, view.tables, adopt=adopt, repair=repair)
-    if not any(map(_removes, plans)):
-        return plans, ()
-    keys = inbound_of(settings, view.tables)
-    if not keys and not _named(view.tables):
-        return plans, keys
-    return _planned(settings, [knowing(each, keys) for each in view.tables], adopt=adopt, repair=repair), keys
+    pairs = list(counted(settings, view.tables)) if removing else [(each, None) for each in view.tables]
+    tables, uncounted = [each for each, _ in pairs], [finding for _, finding in pairs]
+    plans = _planned(settings, tables, adopt=adopt, repair=repair)
+    keys: Keys = ()
+    if any(map(_removes, plans)):
+        keys = inbound_of(settings, tables)
+        if keys or _named(tables):
+            plans = _planned(settings, [knowing(each, keys) for each in tables], adopt=adopt, repair=repair)
+    return tuple(map(_with, plans, uncounted)), keys
+
+
+def _with(plan: TablePlan, finding: Finding | None) -> TablePlan:
+    return plan if finding is None else replace(plan, findings=(*plan.findings, finding))
 
 
 def _planned(settings: Settings, views: Iterable[TableView], *, adopt: bool, repair: bool) -> tuple[TablePlan, ...]:

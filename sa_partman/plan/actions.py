@@ -302,6 +302,7 @@ class DeleteReferring:
         referred: The columns of *partition* that they refer to.
         batch: Rows in one transaction, at most.
         parent: Of *partition*, with *bound* and *key*: what tells whether it is still the one that was meant.
+        where: Only rows that refer to such rows of *partition*; empty: to any.
     """
 
     table: QualifiedName
@@ -312,8 +313,39 @@ class DeleteReferring:
     parent: QualifiedName | None = field(default=None, repr=False)
     bound: Bound | None = field(default=None, repr=False)
     key: PartitionKey | None = field(default=None, repr=False)
+    where: str = ""
 
     in_transaction: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteExpired:
+    """
+    Delete the expired rows of *table*, in batches that are each a transaction. Locks it: ROW EXCLUSIVE, and the rows of
+    a batch. It has no inverse.
+
+    Args:
+        table: The default partition *default* of *parent*, or a table below it.
+        where: Which rows are expired: on the key, with an end that does not move.
+        key: Of *parent*.
+        batch: Rows in one transaction, at most.
+        rows: How many there were when it was planned, up to `COUNTED`.
+    """
+
+    table: QualifiedName
+    default: QualifiedName
+    parent: QualifiedName
+    where: str
+    key: PartitionKey = field(repr=False)
+    batch: int = 5_000
+    rows: int = field(default=0, compare=False, repr=False)
+
+    # Each batch is one, so that it needs to be outside of any.
+    in_transaction: ClassVar[bool] = False
+
+
+COUNTED = 1_000_000
+"""Expired rows of a default partition that are counted before they are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +406,7 @@ Action = (
     | MemberAction
     | RequireEmpty
     | DeleteReferring
+    | DeleteExpired
     | ArchiveTable
     | DropDetached
 )

@@ -11,17 +11,13 @@ from datetime import datetime
 
 from sa_partman.bounds.text import describe, parse_bound
 from sa_partman.catalog import DetachedTable, FoundTable, Parent, Partition
+from sa_partman.compare.strangers import HAND_OVER
 from sa_partman.errors import UnreadableBound
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import adopted, is_foreign
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import MarkAdopted, MarkDetached
 from sa_partman.plan.steps import Purpose, Step
-
-REMEDY = (
-    "hand them over, once: sa-partman run --adopt (also what sa-partman 0.1.0 made, which has no mark); or declare "
-    "Retention(..., foreign=True), or foreign=False to keep them for good"
-)
 
 _SHOWN = 5
 
@@ -64,14 +60,6 @@ def _detached(table: DetachedTable, found: FoundTable) -> MarkDetached:
     return MarkDetached(table.name, table.parent, table.comment, table.at, bound, key)
 
 
-def has_foreign(partition: Partition) -> bool:
-    """
-    Whether we did not make *partition*, or something below it that would go with it; of foreign tables, which nobody
-    makes but the user, `Retention` says something else.
-    """
-    return any(is_foreign(each.comment) for each in partition.walk() if each.kind != "f")
-
-
 def away_finding(table: QualifiedName, kept: Iterable[Partition]) -> Iterator[Finding]:
     """One for all that is expired and kept, because it is, or has, a foreign table."""
     all_kept = tuple(kept)
@@ -103,7 +91,18 @@ def kept_finding(table: QualifiedName, kept: Iterable[Partition]) -> Iterator[Fi
         str(table),
         f"{len(all_kept)} {'partition is' if one else 'partitions are'} expired and {'was' if one else 'were'} not "
         f"made by sa-partman, so {'it is' if one else 'they are'} kept: {shown}",
-        REMEDY,
+        HAND_OVER,
+    )
+
+
+def rows_finding(table: QualifiedName, default: Partition, rows: int) -> Finding:
+    """For a default partition that nobody has handed over, and that holds expired rows."""
+    return Finding(
+        "foreign-partition",
+        Severity.WARNING,
+        str(table),
+        f"{default.name}, the default partition, was not made by sa-partman, so its expired rows are kept: {rows:,}",
+        HAND_OVER,
     )
 
 

@@ -10,10 +10,10 @@ from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.branch import is_listed, retention_of_branch
 from sa_partman.compare.descend import descend
 from sa_partman.compare.situation import Path, Situation
+from sa_partman.compare.strangers import has_foreign
 from sa_partman.errors import DeclarationError, Refused
 from sa_partman.finding import Finding
 from sa_partman.names import QualifiedName
-from sa_partman.plan.adopt import has_foreign
 from sa_partman.plan.prune import below_of, dropped, leaving
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.declared import DeclaredTable, Level

@@ -63,6 +63,8 @@ def satellite_steps(
     key_of: PartitionKey,
     retention: Retention,
     keys: Iterable[ForeignKey] | None,
+    *,
+    where: str = "",
 ) -> Iterator[Step | Finding]:
     """
     One step for each foreign key of a satellite, or a finding for a satellite that is none. Its purpose is that of the
@@ -72,6 +74,7 @@ def satellite_steps(
         parent: Of *partition*.
         key_of: By which *parent* is divided.
         keys: Those that refer to *table*; None while they were not read, which gives nothing.
+        where: See `DeleteReferring`.
     """
     if keys is None:
         return
@@ -92,6 +95,7 @@ def satellite_steps(
                 parent=parent.name,
                 bound=partition.bound,
                 key=key_of,
+                where=where,
             )
             purpose = Purpose.DETACH if retention.detaches else Purpose.DROP
             yield Step(purpose, table.name, partition.name, partition.bound, (delete,))

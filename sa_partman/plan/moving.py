@@ -65,6 +65,7 @@ def copying(source: QualifiedName, target: QualifiedName) -> str:
 def _block(rows: str, source: QualifiedName, guards: str, statement: str) -> str:
     # A generated column can't be inserted into, so the list of columns is made where the table is known.
     body = f"""
+#variable_conflict use_column
 DECLARE
     waiting bigint;
     standing text;

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.values import OrderKey, row_order
-from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.expired_rows import expired_rows, leaves_of
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.situation import Situation
+from sa_partman.compare.strangers import has_foreign
 from sa_partman.finding import Finding
 from sa_partman.marks import unmarked
-from sa_partman.plan.actions import Action, DetachPartition, DropPartition, DropTable, MarkDetached
-from sa_partman.plan.adopt import away_finding, has_foreign, kept_finding
+from sa_partman.plan.actions import Action, DeleteExpired, DetachPartition, DropPartition, DropTable, MarkDetached
+from sa_partman.plan.adopt import away_finding, kept_finding, rows_finding
 from sa_partman.plan.aftermath import end
 from sa_partman.plan.families import satellite_steps
 from sa_partman.plan.steps import Purpose, Step
@@ -27,8 +29,8 @@ from sa_partman.spec.retention import Retention
 
 def prune_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step | Finding]:
     """
-    The steps of each expired partition, the oldest first, whatever order the catalog lists them in; and a finding for
-    those that are kept, because we did not make them or they are foreign tables.
+    The steps of each expired partition, the oldest first, whatever order the catalog lists them in; then of the expired
+    rows of default partitions; and a finding for what is kept, because we did not make it or it is a foreign table.
     """
     kept: list[Partition] = []
     away: list[Partition] = []
@@ -62,6 +64,33 @@ def _level(
             yield from leaving(table, level, parent, partition, retention, situation)
         elif level.below is not None and divides(level.below, partition):
             yield from _level(table, level.below, partition, descend(level, partition.bound, situation), kept, away)
+    yield from _rows(table, level, parent, situation)
+
+
+def _rows(table: FoundTable, level: Level, parent: Parent, situation: Situation) -> Iterator[Step | Finding]:
+    """The expired rows of the default partition of *parent*; it stays."""
+    default = default_of(parent) if situation.expired_rows else None
+    if default is None:
+        return
+    there = [each for each in leaves_of(default) if situation.expired_rows.get(each.oid)]
+    expired = expired_rows(level, parent, situation) if there else None
+    if expired is None:
+        return
+    if not expired.retention.foreign and has_foreign(default):
+        if expired.retention.foreign is None:
+            yield rows_finding(table.name, default, sum(situation.expired_rows[each.oid] for each in there))
+        return
+    key = parent.key or level.key
+    satellites = tuple(
+        satellite_steps(table, parent, default, key, expired.retention, situation.inbound, where=expired.where)
+    )
+    yield from satellites
+    if any(isinstance(each, Finding) for each in satellites):
+        return
+    for each in there:
+        rows = situation.expired_rows[each.oid]
+        delete = DeleteExpired(each.name, default.name, parent.name, expired.where, key, rows=rows)
+        yield Step(Purpose.DROP, table.name, default.name, expired.bound, (delete,))
 
 
 def _place(partition: Partition) -> tuple[tuple[OrderKey, ...], str]:

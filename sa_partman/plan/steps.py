@@ -11,7 +11,7 @@ from typing import Self
 from sa_partman.bounds.bound import Bound
 from sa_partman.finding import Finding
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import Action, CreatePartition, CreateTable, DeleteReferring
+from sa_partman.plan.actions import Action, CreatePartition, CreateTable, DeleteExpired, DeleteReferring
 
 
 class Purpose(StrEnum):
@@ -65,6 +65,11 @@ class Step:
     def prepares(self) -> bool:
         """Whether it only clears the way: rows of other tables go, and the partition stays as it is."""
         return all(isinstance(action, DeleteReferring) for action in self.actions)
+
+    @property
+    def deletes_rows(self) -> bool:
+        """Whether it only deletes rows of *partition*, which stays."""
+        return all(isinstance(action, DeleteExpired) for action in self.actions)
 
     @property
     def partitions(self) -> int:

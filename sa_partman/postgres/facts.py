@@ -20,14 +20,16 @@ from sa_partman.bounds.text import check_predicate, describe, literal, value_of
 from sa_partman.bounds.values import Extreme, KeyValue, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.data import Blocked, DataFacts, DefaultRows, Fate, Misplaced
-from sa_partman.checks.fates import fates
+from sa_partman.checks.fates import fates, told_of
 from sa_partman.checks.places import places_of
 from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.expired_rows import expired_rows, leaves_of, placeable
 from sa_partman.compare.lists import missing_labels
 from sa_partman.compare.ranges import Line
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType, PartitionKey
 from sa_partman.names import quote
+from sa_partman.postgres.expired_rows import count_rows
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
 
@@ -75,6 +77,7 @@ def _default(
     """What sits in *default*: counted, or estimated when it is large; None when it is empty."""
     if _is_large(default):
         blocked = _sampled_cells(connection, level, parent, default, situation)
+        blocked = blocked or tuple(_expired(connection, level, parent, default, situation))
         return DefaultRows(default.name, max(int(default.rows), 1), blocked, sampled=True)
     rows = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted}")).scalar_one()
     if not rows:
@@ -118,6 +121,18 @@ def _blocked(
         told = fates(level, parent, situation)
         for cell, rows in _blocked_cells(connection, level, key, default):
             yield told(cell, _bound(level, cell), rows)
+    else:
+        yield from _expired(connection, level, parent, default, situation)
+
+
+def _expired(
+    connection: Connection, level: Level, parent: Parent, default: Partition, situation: Situation
+) -> Iterator[Blocked]:
+    """Of a key with tenants only what is expired is known, all of it together."""
+    expired = expired_rows(level, parent, situation) if isinstance(level, RangeLevel) and level.spec.tenants else None
+    if expired is not None:
+        rows = sum(count_rows(connection, [(each, expired.where) for each in leaves_of(default)]).values())
+        yield from [told_of(expired, default, rows)] * bool(rows)
 
 
 def _blocked_values(connection: Connection, key: PartitionKey, default: Partition) -> Iterator[tuple[Any, int]]:
@@ -134,18 +149,20 @@ def _blocked_cells(
 ) -> Iterator[tuple[Cell, int]]:
     """The grid's cells that hold rows, from the lowest on; each is found from where the last one ended."""
     axis, kind, column = level.axis, key.types[0], _column(key, 0)
-    lowest = _lowest(connection, column, kind, default, "true")
+    placed = placeable(level, key)
+    lowest = _lowest(connection, column, kind, default, placed)
     while lowest is not None:
         position = axis.decode(lowest)
         if position is None:
             return
         bound = _bound(level, axis.grid.cell(position))
         inside = check_predicate(bound, [column], [kind])
+        inside = f"{inside} AND {placed}"
         counted = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted} WHERE {inside}")).scalar_one()
         yield axis.grid.cell(position), counted
         if isinstance(bound.upper[0], Extreme):  # the end of the type, or of Python's calendar
             return
-        lowest = _lowest(connection, column, kind, default, f"{column} >= {literal(bound.upper[0], kind)}")
+        lowest = _lowest(connection, column, kind, default, f"{placed} AND {column} >= {literal(bound.upper[0], kind)}")
 
 
 def _lowest(connection: Connection, column: str, kind: KeyType, table: Partition, where: str) -> KeyValue:

@@ -20,6 +20,7 @@ from sa_partman.plan.actions import (
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteExpired,
     DeleteReferring,
     DetachPartition,
     DropDetached,
@@ -179,7 +180,7 @@ class Catalog:
                 self.relations[table].marked_by = None
             case MarkAdopted(table, _, at, comment):
                 self.relations[table].comment = adopted(at, comment)
-            case MoveRows() | ArchiveTable() | DeleteReferring():
+            case MoveRows() | ArchiveTable() | DeleteReferring() | DeleteExpired():
                 pass
 
     def _create(self, name: QualifiedName, partition_by: str | None) -> None:

@@ -130,6 +130,16 @@ def repairing(url: str, now: datetime, statement: str) -> None:
     upkeep(engine, table, now).run(repair=True)
 
 
+def declaring(
+    url: str, now: datetime, spec: PartitionByRange, point: int, statement: str, verb: str = "run", **options: Any
+) -> None:
+    """In a process of its own: one *verb* over ``events``, declared by *spec*, killed at *point*; see `at_point`."""
+    engine = create_engine(url)
+    with at_point(engine, point, die, statement):
+        result: RunResult = getattr(upkeep(engine, new_table(spec), now), verb)(**options)
+    sys.exit(0 if result.ok else str(result))
+
+
 def stopping(url: str, now: datetime, statement: str) -> None:
     """In a process of its own: a run over ``events`` that stops once: at *statement*, a step's COMMIT, or in a hook."""
     engine = create_engine(url)

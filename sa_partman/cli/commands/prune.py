@@ -25,7 +25,7 @@ PRUNING = tuple(purpose for purpose in Purpose if purpose is Purpose.HEAL or pur
 @yes_option
 @limit_option
 def command(request: Request, tenants: tuple[str, ...], dry_run: bool, as_sql: bool, yes: bool) -> int:
-    """Detach, archive or drop expired partitions, as the models say; asks first."""
+    """Detach, archive or drop expired partitions and rows, as the models say; asks first."""
     return perform(
         request,
         Change(

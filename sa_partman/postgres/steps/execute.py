@@ -30,7 +30,7 @@ from sa_partman.plan.membership import MAKING
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.queries import BOUNDS, NAME_HELD_BY
 from sa_partman.postgres.residues import require_current
-from sa_partman.postgres.sqlstate import FOREIGN_KEY_VIOLATION, first_line, overtaken, sqlstate
+from sa_partman.postgres.sqlstate import REFERENCED, first_line, overtaken, sqlstate
 from sa_partman.postgres.steps.branches import Still, TooMany, fitting, remove_in_batches
 from sa_partman.postgres.steps.detach import detach_concurrently, plain_instead, require_ended
 from sa_partman.postgres.steps.in_step import at_once, in_step
@@ -228,7 +228,7 @@ def translated(step: Step, error: DBAPIError) -> ExecutionError:
     """Our error for the server's; the driver's own stays as its cause."""
     if overtaken(error):
         return Overtaken(f"{step.partition}: {first_line(error)}; nothing was changed")
-    if sqlstate(error) == FOREIGN_KEY_VIOLATION and step.purpose.removes:
+    if sqlstate(error) in REFERENCED and step.purpose.removes:
         return ExecutionError(
             f"{step.partition} stays, because its rows are referenced: {first_line(error)}; this step was rolled back. "
             f"Remove the rows that refer to it first, or name their table in Retention(satellites=...)."

@@ -18,6 +18,7 @@ from sa_partman.plan.actions import (
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteExpired,
     DeleteReferring,
     DetachPartition,
     DropDetached,
@@ -148,6 +149,7 @@ STEPS: dict[str, tuple[Action, ...]] = {
 ELSEWHERE = {
     DropInvalidIndex: "test_healing_indexes.py",
     DeleteReferring: "writes rows, a batch a transaction",
+    DeleteExpired: "writes rows, a batch a transaction",
     ArchiveTable: "no statement of its own",
     DropDetached: "looks at the mark, and drops as `DropTable` does",
 }

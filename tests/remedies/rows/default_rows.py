@@ -5,7 +5,6 @@ from tests.remedies.rows.models import EVENTS
 
 DEFAULT = EVENTS.replace("premake=2", "premake=1, default=True")
 AHEAD = DEFAULT.replace("premake=1", "premake=3")
-KEPT = DEFAULT.replace("default=True", 'default=True, retention=Retention("1 month", then="drop")')
 LISTS = """
 class Event(Partitioned, Base):
     __tablename__ = "events"
@@ -54,17 +53,6 @@ DEFAULT_ROWS = (
         f"{in_default()}; of these, {AUGUST} (1 rows) lie ahead; the run that makes their partitions moves them",
         models=DEFAULT,
         given=(Box.create, rows("2030-08-20")),
-    ),
-    Row(
-        f"{in_default()}; of these, [2029-01-01, 2029-02-01) (1 rows) are expired, and retention removes partitions "
-        """and no rows -> delete them: DELETE FROM "public"."events_default" WHERE …""",
-        (
-            'DELETE FROM "public"."events_default" WHERE ("created_at" IS NOT NULL AND "created_at" >= '
-            "'2029-01-01 00:00:00+00'::timestamp with time zone AND \"created_at\" < "
-            "'2029-02-01 00:00:00+00'::timestamp with time zone)",
-        ),
-        KEPT,
-        (Box.create, rows("2029-01-20")),
     ),
     Row(
         f"{in_default()}; of these, no run makes a partition for [2009-05-01, 2009-06-01) (1 rows) -> make one, which "

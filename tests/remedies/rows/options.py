@@ -80,7 +80,7 @@ OPTIONS = (
         None,
     ),
     Row(
-        "1 partition will be dropped: removing partitions needs --yes where nobody can be asked; nothing was changed",
+        "1 partition will be dropped: removing data needs --yes where nobody can be asked; nothing was changed",
         (Meant("sa-partman prune --yes"),),
         KEEPING,
         (Box.create, *OLD),

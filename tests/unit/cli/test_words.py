@@ -1,5 +1,6 @@
 """Plans and results in words."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from sa_partman.cli.words import counted, counted_result, failure_lines, finding
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import Action, CreatePartition, CreateTable, DeleteReferring, DropTable
+from sa_partman.plan.actions import Action, CreatePartition, CreateTable, DeleteExpired, DeleteReferring, DropTable
 from sa_partman.plan.steps import Purpose, Step, TablePlan
 from tests.support.builders import declare
 
@@ -78,6 +79,25 @@ def test_rows_that_clear_the_way_are_no_partition() -> None:
         unstyle(each) for each in result_lines(result)
     ]
     assert {} == result.counts
+
+
+def test_expired_rows_are_counted_as_rows() -> None:
+    """The default partition stays; millions are not counted before they are deleted."""
+    default = QualifiedName("public", "events_default")
+    delete = DeleteExpired(default, default, TABLE, "true", KEY, rows=12_345)
+    rows = Step(Purpose.DROP, TABLE, default, BOUND, (delete,))
+    result = RunResult(NOW, (StepResult(rows, Outcome.DONE, 0.1, rows=1), StepResult(DROP, Outcome.DONE, 0.1)), ())
+
+    assert "1 partition will be dropped; 12,345 expired rows will be deleted" == counted(plan(DROP, rows))
+    assert "12,345 expired rows will be deleted" == counted(plan(rows))
+    assert "1 partition dropped; 1 expired row deleted" == counted_result(result)
+    assert {"dropped": 1} == result.counts
+    assert ["- delete    12,345 expired rows of public.events_default  [2030-01-01, 2030-02-01)"] == [
+        unstyle(each) for each in lines_of(plan(rows))
+    ]
+    assert "more than 1,000,000 expired rows will be deleted" == counted(
+        plan(Step(Purpose.DROP, TABLE, default, BOUND, (replace(delete, rows=1_000_001),)))
+    )
 
 
 def test_nothing_to_do_is_said_only_when_nothing_is_in_the_way() -> None:

@@ -17,6 +17,7 @@ from sa_partman.plan.actions import (
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteExpired,
     DeleteReferring,
     DetachPartition,
     DropDetached,
@@ -56,7 +57,7 @@ def test_the_inverse_of_the_inverse_is_the_action(action: Action) -> None:
     """Whatever its fields are; and none is its own inverse in kind but moving rows."""
     assert not isinstance(action, FinalizeDetach | DropInvalidIndex | DeleteReferring | ArchiveTable | DropDetached)
     told = SetColumn | SetIndexTarget | CreateStatistics | SetStatisticsTarget
-    assert not isinstance(action, MarkAdopted | RequireEmpty | told)
+    assert not isinstance(action, DeleteExpired | MarkAdopted | RequireEmpty | told)
     inverse = action.inverse()
 
     assert action == inverse.inverse()
@@ -76,6 +77,7 @@ def test_what_has_no_inverse() -> None:
     final = {
         FinalizeDetach,
         DropInvalidIndex,
+        DeleteExpired,
         DeleteReferring,
         ArchiveTable,
         DropDetached,
