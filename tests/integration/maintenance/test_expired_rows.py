@@ -177,7 +177,7 @@ def test_the_printed_script_deletes_them_all(engine: Engine) -> None:
         for statement in script.partition("SET lock_timeout")[2].split(";\nRESET")[:1]:
             setting, _, block = statement.partition(";\n")
             connection.exec_driver_sql(f"SET lock_timeout{setting}")
-            connection.connection.driver_connection.execute(block)  # type: ignore[union-attr]
+            connection.connection.cursor().execute(block)
 
     assert YOUNG == left(engine)
 
