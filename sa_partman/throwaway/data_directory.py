@@ -42,7 +42,10 @@ def _initdb(binaries: Binaries, draft: Path) -> None:
         account.give(path)
     done = account.run(binaries.program("initdb"), "-D", data, f"--pwfile={secret}", *INITDB)
     if done.returncode:
-        raise ServerUnavailable(f"{binaries}: initdb failed: {done.stderr.strip()}")
+        raise ServerUnavailable(
+            f"{binaries}: initdb failed: {done.stderr.strip()}\nRemove the cause, or name a folder with other programs "
+            f"in SA_PARTMAN_PG_BIN"
+        )
 
 
 def _copy(template: Path, path: Path) -> None:

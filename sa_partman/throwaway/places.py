@@ -92,7 +92,7 @@ def _cache() -> Path:
     if ours:
         home.chmod(0o755)
     elif not named:
-        raise ServerUnavailable(f"{home} belongs to somebody else; name another folder in SA_PARTMAN_PG_CACHE")
+        raise ServerUnavailable(f"{home} belongs to another user; name another folder in SA_PARTMAN_PG_CACHE")
     return home
 
 

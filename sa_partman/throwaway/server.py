@@ -84,7 +84,9 @@ class Server:
         server = cls(binaries, folder, _free_port() if tcp else 5432, tcp, 0, _supervise(binaries, folder))
         try:
             if not tcp and not socket_fits(folder / "data", server.port):
-                raise ServerUnavailable(f"{folder}: too long for the path of a unix socket; choose a shorter one")
+                raise ServerUnavailable(
+                    f"{folder} is too long for the path of a unix socket; use a shorter base=, or tcp=True"
+                )
             wanted = {**SETTINGS, **(settings or {}), **server._listening()}
             server._password = data_directory.create(binaries, folder / "data", wanted)
             server._ask_to_start()

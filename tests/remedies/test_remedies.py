@@ -45,7 +45,11 @@ def test_no_message_has_two_rows() -> None:
 
 @pytest.mark.parametrize(("row", "way"), _stories(server=False))
 def test_what_it_says_is_typed_and_works_without_a_server(row: Row, way: Way | None, tmp_path: Path) -> None:
-    row.play(Box("postgresql+psycopg://nobody@127.0.0.1:1/nothing", tmp_path), way)
+    box = Box("postgresql+psycopg://nobody@127.0.0.1:1/nothing", tmp_path)
+    try:
+        row.play(box, way)
+    finally:
+        box.close()
 
 
 @pytest.mark.parametrize(("row", "way"), _stories(server=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from unittest.mock import patch
 
@@ -199,7 +200,21 @@ def unimportable(module: str, attempt: Step) -> Step:
     return run
 
 
+def without_libpq(box: Box) -> None:
+    """As psycopg is imported for the first time, and no implementation of it works."""
+    fresh = {name: module for name, module in sys.modules.items() if name.partition(".")[0] != "psycopg"}
+    with patch.dict(sys.modules, fresh, clear=True), patch.dict(os.environ, PSYCOPG_IMPL="none"):
+        _require_driver()
+
+
 DRIVERS = (
+    Row(
+        "psycopg finds no libpq on this machine; install it with: pip install 'sa-partman[binary]'",
+        (lambda box: _require_driver(),),
+        attempt=without_libpq,
+        again=None,
+        server=False,
+    ),
     Row(
         "psycopg is not installed; install it with: pip install 'sa-partman[binary]'",
         (lambda box: _require_driver(),),
