@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 
 from alembic_ext.compare.catalog import Key
 from alembic_ext.compare.enums import add_labels
+from alembic_ext.compare.grants import given, key_of, only_target
 from alembic_ext.compare.mapped import inherited
 from alembic_ext.filters import NameFilter
 
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 _TAKES_AWAY = re.compile("^(Drop|Remove|Revoke)")
 _WRITTEN, _NAMED = ("on_entity", "on"), ("table_name", "table", "source_table")
 """What operations, and the things in them, call the table that they are about: as SQL, or by its bare name."""
-_NAME = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\s".]+))\s*(\.|$)')
 
 _HIDDEN = text("""
 SELECT u.place - 1
@@ -48,6 +48,7 @@ def pass_last(context: AutogenContext, upgrade_ops: UpgradeOps, names: NameFilte
         assert context.connection is not None
         leave_alone(context.connection, upgrade_ops, names)
         leave_inherited(context.connection, upgrade_ops, names)
+        leave_given(context.connection, upgrade_ops, names)
         add_labels(context.connection, context.sorted_tables, upgrade_ops)
         return reverse_into(downgrade_ops)
 
@@ -68,9 +69,15 @@ def leave_inherited(connection: Connection, container: OpContainer, names: NameF
         _leave_out(container, list(inherited(connection, partitions, _all(container))))
 
 
+def leave_given(connection: Connection, container: OpContainer, names: NameFilter) -> None:
+    """The same of grants on partitioned tables that are given already."""
+    _leave_out(container, list(given(connection, names.catalog.partitioned, _all(container))))
+
+
 def _leave_out(container: OpContainer, removed: list[MigrateOperation]) -> None:
     for operation in removed:
-        log.info("left out, because partitions have it from their table: %s", operation.to_diff_tuple())
+        # Not as a diff tuple: operations of others may have none.
+        log.info("left out, because partitions have it from their table: %s", type(operation).__name__)
     if removed:
         _remove(container, removed)
 
@@ -97,9 +104,9 @@ def _taken_from(operation: MigrateOperation) -> Key | None:
     if not _TAKES_AWAY.match(kind.__name__) or kind.__module__.startswith("alembic_ext."):
         return None
     for thing in (operation, *vars(operation).values()):
-        written, named = _said(thing, _WRITTEN), _said(thing, _NAMED)
+        written, named = _said(thing, _WRITTEN) or only_target(thing), _said(thing, _NAMED)
         if written is not None:
-            return _key(written)
+            return key_of(written)
         if named is not None:
             return (_said(thing, ("schema",)), named)
     return None
@@ -108,18 +115,6 @@ def _taken_from(operation: MigrateOperation) -> Key | None:
 def _said(thing: object, attributes: tuple[str, ...]) -> str | None:
     found = (getattr(thing, each, None) for each in attributes)
     return next((str(each) for each in found if isinstance(each, str) and each), None)
-
-
-def _key(written: str) -> Key | None:
-    """A name as SQL writes it: folded unless it is quoted."""
-    parts, place = [], 0
-    while match := _NAME.match(written, place):
-        quoted, plain, dot = match.groups()
-        parts.append(quoted.replace('""', '"') if quoted else plain.lower())
-        place = match.end()
-        if not dot:
-            return ((None, *parts)[-2], parts[-1])
-    return None
 
 
 def _hidden(connection: Connection, keys: Set[Key], names: NameFilter) -> set[Key]:

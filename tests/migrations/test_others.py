@@ -196,6 +196,47 @@ def test_triggers_of_alembic_pg_autogen(project: Project) -> None:
     assert (0, "No new upgrade operations detected.\n") == alembic(project, "check")
 
 
+EXTENSIONS = """
+from sqlalchemy_declarative_extensions import Functions, Grants, Roles, Triggers, declare_database
+from sqlalchemy_declarative_extensions.dialects.postgresql import Function, Grant, Trigger
+
+declare_database(
+    metadata,
+    roles=Roles(ignore_unspecified=True).are("ROLE"),
+    grants=Grants(grants=[Grant.new("select", "insert", to="ROLE").on_tables("logs")], ignore_self_grants=True),
+    functions=Functions(
+        functions=[Function("touch", "BEGIN RETURN NEW; END", language="plpgsql", returns="trigger")],
+        ignore_unspecified=True,
+    ),
+    triggers=Triggers(triggers=[Trigger.before("update", on="logs", execute="touch").named("touched").for_each_row()]),
+)
+"""
+ITS_EVENTS = "import sqlalchemy_declarative_extensions as _its; _its.register_alembic_events(databases=False)"
+
+
+def test_grants_and_triggers_of_declarative_extensions(project: Project, reader: str) -> None:
+    """It revokes from partitions what is not declared, and grants anew what it can't see on a partitioned table."""
+    pytest.importorskip("sqlalchemy_declarative_extensions")
+    project.migrate(LOGS)
+    with_line(project, "", ITS_EVENTS)
+    project.models(LOGS + EXTENSIONS.replace("ROLE", reader))
+    ended, said = alembic(project, "revision", "--autogenerate", "-m", "declared")
+    assert 0 == ended, said
+    assert 0 == alembic(project, "upgrade", "head")[0]
+    engine = project.engine
+    Maintainer(engine, project.metadata()).run(repair=True)
+    engine.dispose()
+    partition = next(iter(project.partitions("logs")))
+    assert project.scalar(f"SELECT has_table_privilege('{reader}', '{partition}', 'SELECT')")
+
+    assert (0, "No new upgrade operations detected.\n") == alembic(project, "check")
+
+    project.execute(f"REVOKE INSERT ON logs FROM {reader}")
+    assert 0 == alembic(project, "revision", "--autogenerate", "-m", "again")[0]
+    written = max((project.folder / "migrations" / "versions").glob("*_again.py")).read_text()
+    assert f'GRANT INSERT, SELECT ON TABLE "logs" TO "{reader}"' in written
+
+
 LOGINS = """
 class Platform(enum.Enum):
     LABELS
