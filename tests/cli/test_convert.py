@@ -120,7 +120,7 @@ def test_a_table_is_converted_and_made_plain_again(plain: Project, engine: Engin
     assert "done" in converted.err
     assert "p" == kind(engine)
 
-    undone = plain.run("convert", "events", "--undo", "--yes", "--at", AT)
+    undone = plain.run("convert", "events", "--undo", "--yes")
 
     assert 0 == undone.code
     assert "r" == kind(engine)

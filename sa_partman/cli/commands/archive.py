@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sa_partman.cli import archives
+from sa_partman.cli.idle import UNRECORDED, refuse_idle
 from sa_partman.cli.meta import note_json
 from sa_partman.cli.request import Request, shared
 
@@ -43,4 +44,10 @@ def restore_command(request: Request, manifest: str) -> int:
 
     It goes to the table that it came from, or to --table.
     """
+    refuse_idle(
+        {
+            "audit": f"with archive restore: {UNRECORDED}",
+            "schemas": "with archive restore: the rows go to the table that the manifest names, or to --table",
+        }
+    )
     return archives.restored(request, manifest)

@@ -41,6 +41,8 @@ def command(
     request: Request, min_horizon: Duration | None, max_age: Duration | None, as_role: str | None, prometheus: bool
 ) -> int:
     """Say what is wrong, or about to go wrong; exit with 1 if anything is."""
+    if prometheus and request.as_json:
+        raise click.UsageError("--prometheus and --json don't go together")
     discovery = discovery_of(request)
     with opened(request, discovery) as maintainer:
         asked = Asked.of(min_horizon, max_age, as_role)

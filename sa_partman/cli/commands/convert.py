@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import click
-from click.core import ParameterSource
 
 from sa_partman.bounds.interval import Duration
 from sa_partman.cli.conversion import Decisions, Mode, perform
+from sa_partman.cli.idle import refuse_idle
 from sa_partman.cli.request import Request, refuse_both, shared
 from sa_partman.errors import ConfigurationError
 
@@ -55,7 +55,7 @@ def command(
         raise ConfigurationError("convert takes its table without --table: sa-partman convert TABLE")
     mode = _mode([name for name, asked in modes.items() if asked], as_sql=as_sql)
     refuse_both(as_json=request.as_json, as_sql=as_sql)
-    _refuse_idle(click.get_current_context(), mode)
+    refuse_idle(_idle(mode, bounded=boundary is not None))
     decisions = Decisions(_lead(lead), boundary, inbound, dict(_pair(each) for each in unique), max_rows)
     return perform(request, table, mode, decisions, yes=yes, as_sql=as_sql)
 
@@ -72,6 +72,7 @@ def _mode(asked: list[str], *, as_sql: bool) -> Mode:
 
 
 _FOR = {
+    "at": (Mode.CONVERT, Mode.PLAN),
     "lead": (Mode.CONVERT, Mode.PLAN),
     "boundary": (Mode.CONVERT, Mode.PLAN),
     "inbound": (Mode.CONVERT, Mode.PLAN),
@@ -79,20 +80,21 @@ _FOR = {
     "max_rows": (Mode.UNDO,),
     "yes": (Mode.CONVERT, Mode.RESUME, Mode.ABORT, Mode.UNDO),
 }
-"""What each option of its own is for."""
+"""What each option is for, if not for all."""
 
 
-def _refuse_idle(ctx: click.Context, mode: Mode) -> None:
+def _idle(mode: Mode, *, bounded: bool) -> dict[str, str]:
     """
-    Raises:
-        UsageError: An option would do nothing.
+    What does nothing, and where.
+
+    Args:
+        bounded: --boundary was given.
     """
-    given = (each for each in _FOR if ctx.get_parameter_source(each) is ParameterSource.COMMANDLINE)
-    for name in given:
-        if mode not in _FOR[name]:
-            option = f"--{name.replace('_', '-')}"
-            says = {Mode.CONVERT: "when it converts"}.get(mode, f"with --{mode.value}")
-            raise click.UsageError(f"{option} does nothing {says}")
+    where = {Mode.CONVERT: "when it converts"}.get(mode, f"with --{mode.value}")
+    idle = {name: where for name, modes in _FOR.items() if mode not in modes}
+    if bounded:
+        idle.setdefault("lead", "with --boundary, which says where the history ends")
+    return {**idle, "audit": "with convert: a conversion has a record of its own"}
 
 
 def _lead(text: str) -> timedelta:

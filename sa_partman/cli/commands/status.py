@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sa_partman.cli.idle import UNRECORDED, refuse_idle
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_json, print_lines
 from sa_partman.cli.request import Request, shared
@@ -15,6 +16,8 @@ from sa_partman.observe.view import view_of
 @click.option("--all", "everything", is_flag=True, help="Every partition, also where there are hundreds.")
 def command(request: Request, *, everything: bool) -> None:
     """Show every table with its partitions: over time on a terminal, as a plain table elsewhere."""
+    every = {"everything": "with --json, which has every partition"} if request.as_json else {}
+    refuse_idle({"audit": f"with status: {UNRECORDED}", **every})
     with opened(request) as maintainer:
         tables = maintainer.status(request.only)
     if request.as_json:

@@ -28,7 +28,7 @@ from sa_partman.postgres.conversion.profile import analyzed, slots, without_matc
 from sa_partman.postgres.conversion.reach import reach
 from sa_partman.postgres.outlived import estimated
 from sa_partman.postgres.reflect import reflect
-from sa_partman.spec.declared import DeclaredTable
+from sa_partman.spec.declared import DeclaredTable, RangeLevel
 
 PrimaryKey = Callable[[tuple[str, ...]], tuple[str, ...]]
 """The columns of the primary key that the table is to have, of those that it has."""
@@ -76,7 +76,7 @@ def draw(
     declaration = repr(declared.spec)
     if anatomy is not None and anatomy.kind == "p":
         return Drawn(declared.name, declaration, _partitioned(connection, declared))
-    refusal = _missing(declared, anatomy) or unserved(declared)
+    refusal = _missing(declared, anatomy) or unserved(declared) or _endless(declared, boundary)
     if refusal is not None or anatomy is None:
         return Drawn(declared.name, declaration, ConversionPlan((), (refusal,) if refusal else ()))
     columns = columns_of(connection, anatomy.oid)
@@ -121,6 +121,16 @@ def _unmatched(
 
 def _missing(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None:
     return Refusal(f"{declared.name} does not exist", MISSING_TABLE) if anatomy is None else None
+
+
+def _endless(declared: DeclaredTable, boundary: Any) -> Refusal | None:
+    if boundary is None or isinstance(declared.level, RangeLevel):
+        return None
+    return Refusal(
+        f"the boundary {boundary} would do nothing: the history of a table PARTITION BY {declared.level.partition_by} "
+        f"has values and no end",
+        "leave --boundary (boundary=) out",
+    )
 
 
 def _partitioned(connection: Connection, declared: DeclaredTable) -> ConversionPlan:

@@ -334,6 +334,15 @@ class Event(Partitioned, Base):
         PLAN,
     ),
     Row(
+        "the boundary 7 would do nothing: the history of a table PARTITION BY LIST (kind) has values and no end; leave "
+        "--boundary (boundary=) out",
+        (Meant(PLAN),),
+        COUNTRIES,
+        ("CREATE TABLE events (id bigint PRIMARY KEY, kind text NOT NULL)",),
+        decided("--boundary 7"),
+        None,
+    ),
+    Row(
         "the declaration has no value yet, so there is no partition to become; add the first value",
         (Meant("INSERT INTO kinds VALUES ('a')"),),
         'kinds = Table("kinds", metadata, Column("kind", Text, primary_key=True))\n'

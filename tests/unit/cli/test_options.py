@@ -1,0 +1,250 @@
+"""Each option of each command does something, or is refused: a table of verdicts, which a new option has to enter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from sa_partman.cli.main import COMMANDS, group, run
+
+MODES: dict[str, dict[str, tuple[str, ...]]] = {
+    "plan": {"": (), "sql": ("--sql",), "json": ("--json",)},
+    "run": {
+        "": (),
+        "dry-run": ("--dry-run",),
+        "sql": ("--sql",),
+        "json": ("--json",),
+        "every": ("--every", "1h"),
+        "yes": ("--yes",),
+        "max-rows": ("--max-rows", "7"),
+        "adopt": ("--adopt",),
+        "regrid": ("--regrid",),
+    },
+    "provision": {"": (), "dry-run": ("--dry-run",), "sql": ("--sql",), "json": ("--json",), "yes": ("--yes",)},
+    "prune": {"": (), "dry-run": ("--dry-run",), "sql": ("--sql",), "json": ("--json",), "yes": ("--yes",)},
+    "check": {"": (), "json": ("--json",), "prometheus": ("--prometheus",)},
+    "status": {"": (), "json": ("--json",), "all": ("--all",)},
+    "convert": {
+        "": (),
+        "plan": ("--plan",),
+        "sql": ("--sql",),
+        "resume": ("--resume",),
+        "abort": ("--abort",),
+        "undo": ("--undo",),
+        "state": ("--state",),
+        "json": ("--json",),
+        "boundary": ("--boundary", "2030-01-01"),
+        "yes": ("--yes",),
+    },
+    "archive list": {"": ()},
+    "archive verify": {"": ()},
+    "archive restore": {"": ()},
+    "demo": {"": ()},
+}
+"""The ways in which each command can be called: an option may make sense in one and not in another."""
+
+ARGUMENTS = {"convert": ("events",), "archive list": (".",), "archive verify": ("x",), "archive restore": ("x",)}
+VALUES = {
+    "--metadata": "nowhere",
+    "--url": "postgresql://nowhere/x",
+    "--table": "events",
+    "--schema": "public",
+    "--at": "2030-01-01",
+    "--config": "nowhere.ini",
+    "--log-format": "json",
+    "--log-level": "info",
+    "--audit": "monitoring",
+    "--limit": "3",
+    "--max-rows": "7",
+    "--tenant": "a",
+    "--every": "1h",
+    "--listen": "9187",
+    "--min-horizon": "7d",
+    "--max-age": "2d",
+    "--as-role": "me",
+    "--lead": "2 hours",
+    "--boundary": "2030-01-01",
+    "--inbound": "drop",
+    "--unique": "u=drop",
+}
+"""What is typed behind each option that takes something."""
+
+SHARED = {
+    "--metadata": "",
+    "--url": "",
+    "--table": "",
+    "--schema": "",
+    "--at": "",
+    "--json": "",
+    "--no-color": "",
+    "--config": "",
+    "--verbose": "",
+    "--log-format": "",
+    "--log-level": "",
+    "--audit": "",
+}
+BACK = "resume abort undo state"
+VERDICTS: dict[str, dict[str, str]] = {
+    "plan": {**SHARED, "--audit": "all-modes", "--sql": "json", "--json": "sql", "--regrid": ""},
+    "run": {
+        **SHARED,
+        "--json": "sql",
+        "--audit": "dry-run sql",
+        "--dry-run": "every yes",
+        "--sql": "every yes json",
+        "--yes": "dry-run sql",
+        "--limit": "",
+        "--max-rows": "every",
+        "--repair": "",
+        "--adopt": "every",
+        "--regrid": "every",
+        "--every": "dry-run sql max-rows adopt regrid",
+        # Alone it tells of runs that come again and again, and there are none.
+        "--listen": "'' dry-run sql json yes max-rows adopt regrid",
+    },
+    "provision": {
+        **SHARED,
+        "--json": "sql",
+        "--audit": "dry-run sql",
+        "--tenant": "",
+        "--max-rows": "",
+        "--dry-run": "yes",
+        "--sql": "yes json",
+        # It never asks; a job that gives --yes to every command must not fail for it.
+        "--yes": "dry-run sql",
+    },
+    "prune": {
+        **SHARED,
+        "--json": "sql",
+        "--audit": "dry-run sql",
+        "--tenant": "",
+        "--limit": "",
+        "--dry-run": "yes",
+        "--sql": "yes json",
+        "--yes": "dry-run sql",
+    },
+    # --audit says where to look for the last run.
+    "check": {
+        **SHARED,
+        "--json": "prometheus",
+        "--prometheus": "json",
+        "--min-horizon": "",
+        "--max-age": "",
+        "--as-role": "",
+    },
+    "status": {**SHARED, "--audit": "all-modes", "--json": "all", "--all": "json"},
+    "convert": {
+        **SHARED,
+        "--table": "all-modes",
+        "--schema": "all-modes",
+        "--audit": "all-modes",
+        "--at": BACK,
+        "--json": "sql",
+        "--plan": f"{BACK} yes",
+        "--sql": f"{BACK} json yes",
+        "--resume": "plan sql abort undo state boundary",
+        "--abort": "plan sql resume undo state boundary",
+        "--undo": "plan sql resume abort state boundary",
+        "--state": "plan sql resume abort undo boundary yes",
+        "--lead": f"{BACK} boundary",
+        "--boundary": BACK,
+        "--inbound": BACK,
+        "--unique": BACK,
+        "--max-rows": "'' plan sql resume abort state json boundary yes",
+        "--yes": "plan sql state",
+    },
+    "archive list": {"--json": ""},
+    "archive verify": {"--json": ""},
+    "archive restore": {**SHARED, "--audit": "all-modes", "--schema": "all-modes"},
+    "demo": {"--keep": ""},
+}
+"""
+By command and option: the modes in which it would do nothing, or contradict the mode; '' is the plain call. In all
+others it does something.
+"""
+
+REFUSALS = (
+    "does nothing",
+    "don't go together",
+    "is said once",
+    "is for a maintenance window",
+    "add --every",
+    "convert takes",
+)
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    ctx = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(ctx, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {each}", command.commands[each]) for each in command.commands)
+        else:
+            yield name, command
+
+
+def options() -> Iterator[tuple[str, click.Option]]:
+    for name, command in commands():
+        yield from ((name, each) for each in command.params if isinstance(each, click.Option))
+
+
+def spelled(option: click.Option) -> str:
+    return max(option.opts, key=len)
+
+
+def refused(command: str, option: str) -> set[str]:
+    listed = VERDICTS[command][option]
+    return set(MODES[command]) if listed == "all-modes" else {each.strip("'") for each in listed.split()}
+
+
+def test_every_option_has_a_verdict() -> None:
+    found = {(name, spelled(option)) for name, option in options()}
+
+    assert {(name, each) for name, table in VERDICTS.items() for each in table} == found
+    assert set(MODES) == {name for name, _ in commands()}
+
+
+CASES = [
+    pytest.param(name, option, mode, id=f"{name} {spelled(option)} {mode}".strip())
+    for name, option in options()
+    for mode, typed in MODES[name].items()
+    if spelled(option) not in typed and name != "demo"
+]
+
+
+@pytest.mark.parametrize(("command", "option", "mode"), CASES)
+def test_what_does_nothing_is_refused_and_nothing_else_is(
+    command: str,
+    option: click.Option,
+    mode: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is accepted ends when the metadata is looked for; nothing else is done before."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SA_PARTMAN_METADATA", "nowhere_at_all")
+    name = spelled(option)
+    typed = (name,) if option.is_flag else (f"{name}={VALUES[name]}",)
+    code = run([*command.split(), *ARGUMENTS.get(command, ()), *MODES[command][mode], *typed])
+    said = capsys.readouterr().err
+
+    assert (mode in refused(command, name)) == any(each in said for each in REFUSALS), said
+    assert code == 2 or command.startswith("archive")
+
+
+def test_what_the_environment_says_is_refused_nowhere(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is meant for other commands, too."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("METADATA", "nowhere_at_all"), ("AUDIT", "1"), ("AT", "2030-01-01")):
+        monkeypatch.setenv(f"SA_PARTMAN_{name}", value)
+
+    for arguments in (["status"], ["plan"], ["run", "--dry-run"], ["convert", "events", "--state"]):
+        run(arguments)
+        assert "nowhere_at_all" in capsys.readouterr().err
