@@ -103,9 +103,7 @@ def _kind(place: Place | None, bound: Bound) -> str:
 
 
 def _said(place: Place | None, bound: Bound) -> str:
-    if place is not None and isinstance(place.level, RangeLevel) and isinstance(bound, RangeBound):
-        return describe(place.level.readable(bound))
-    return describe(bound)
+    return describe(bound if place is None else place.level.readable(bound))
 
 
 def _listed(code: str, severity: Severity, table: str, message: str, found: dict[str, list[str]]) -> Iterator[Finding]:

@@ -119,15 +119,16 @@ def interval_findings(table: QualifiedName, found: Iterable[Exchange]) -> Iterat
         ends = [
             partition.bound for each in several for partition in each.old if isinstance(partition.bound, RangeBound)
         ]
-        last = level.readable(max(ends, key=lambda bound: row_order(bound.upper)))
+        last = max(ends, key=lambda bound: row_order(bound.upper)).upper[level.place]
+        begins = level.axis.decode(last)
         interval = level.spec.interval
         yield Finding(
             "other-interval",
             Severity.INFO,
             str(table),
             f"{parent}: interval={interval if isinstance(interval, int) else str(interval)!r} begins at "
-            f"{shown(last.upper[level.place])}: {_number(len(ends))} before that {'was' if len(ends) == 1 else 'were'} "
-            f"made with another interval= or timezone=",
+            f"{shown(last if begins is None else begins)}: {_number(len(ends))} before that "
+            f"{'was' if len(ends) == 1 else 'were'} made with another interval= or timezone=",
             "wait until they are over, or replace the empty ones: sa-partman run --regrid",
         )
 

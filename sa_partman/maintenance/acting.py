@@ -15,7 +15,7 @@ from sa_partman.maintenance.executing import Executor
 from sa_partman.maintenance.healing import healed, with_reason
 from sa_partman.maintenance.leaving import leaving_all
 from sa_partman.maintenance.looking import Tables, looked
-from sa_partman.maintenance.membership import owned, whole
+from sa_partman.maintenance.membership import completed, whole
 from sa_partman.maintenance.recording import Record
 from sa_partman.maintenance.regridding import regridded, with_steps
 from sa_partman.maintenance.results import RunResult, StepResult
@@ -80,7 +80,7 @@ def plans_of(
     if leaving:
         plans, keys = leaving_all(settings, view, leaving)
         by_name = {each.declared.name: each for each in view.tables}
-        plans = tuple(replace(each, steps=owned(by_name[each.table], each.steps)) for each in plans)
+        plans = tuple(replace(each, steps=completed(by_name[each.table], each.steps)) for each in plans)
         return settled(settings, plans, keys)
     tables, first = regridded(settings, view.tables) if regrid else (view.tables, ())
     removing = any(purpose.removes for purpose in purposes)
@@ -102,7 +102,7 @@ def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:
             listed = ", ".join(str(each.declared.name) for each in view.tables)
             raise DeclarationError(f"{table} stands for {listed}; nothing was changed. Name one schema with schemas=.")
         declared = first.declared
-        steps = owned(first, branch_steps(declared, first.found, typed(declared, [path])[0]))
+        steps = completed(first, branch_steps(declared, first.found, typed(declared, [path])[0]))
         record = Record(settings, running.name, view.session)
         results, more = _told(settings, Executor(settings, running), list(steps), record)
     return RunResult(view.now, tuple(results), tuple(more))

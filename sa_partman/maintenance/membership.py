@@ -17,6 +17,7 @@ from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import AttachPartition, CreatePartition
 from sa_partman.plan.membership import as_members, by_owner, makes, newest_leaf, repair_step
+from sa_partman.plan.showing import readable
 from sa_partman.plan.steps import Step, TablePlan
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.membership.reading import differing, memberships, read_members, storage_options
@@ -47,10 +48,15 @@ def whole(
     return tuple(_whole(view, plan, known, drift) for view, plan in pairs)
 
 
-def owned(view: TableView, steps: Iterable[Step]) -> tuple[Step, ...]:
-    """*steps*, done by the owner of the table where the connected role has to take its place."""
+def completed(view: TableView, steps: Iterable[Step]) -> tuple[Step, ...]:
+    """
+    *steps*, done by the owner of the table where the connected role has to take its place, and with their bounds for
+    people.
+    """
     found = view.found
-    return tuple(steps) if found is None else tuple(by_owner(step, found.privileges) for step in steps)
+    if found is None:
+        return tuple(steps)
+    return tuple(readable(view.declared, by_owner(step, found.privileges)) for step in steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +181,7 @@ def _whole(view: TableView, plan: TablePlan, known: _Known, drift: dict[int, Dri
     if found.oid in drift:
         steps = [*repairs(found, drift[found.oid]), *steps]
         findings = (*findings, *membership_findings(found.name, drift[found.oid].differing, unmended=True))
-    return TablePlan(plan.table, owned(view, steps), findings)
+    return TablePlan(plan.table, completed(view, steps), findings)
 
 
 def repairs(found: FoundTable, drift: Drift) -> Iterator[Step]:

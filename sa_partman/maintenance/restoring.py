@@ -173,8 +173,8 @@ def _free(manifest: Manifest, level: Level, parent: Parent) -> Bound:
     for each in parent.partitions:
         if _collide(each.bound, bound):
             raise Refused(
-                f"{parent.name} has {each.name} {describe(each.bound)}, which holds rows of {describe(bound)}; nothing "
-                f"was restored. Detach it first, or {OWN_TABLE}"
+                f"{parent.name} has {each.name} {describe(level.readable(each.bound))}, which holds rows of "
+                f"{describe(level.readable(bound))}; nothing was restored. Detach it first, or {OWN_TABLE}"
             )
     return bound
 

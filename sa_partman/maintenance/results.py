@@ -49,7 +49,7 @@ class MaintenancePlan(Plan):
 def sentence(step: Step) -> str:
     """``+ events_p20240101 [2024-01-01, 2024-02-01)`` and the like: one line."""
     sign = "-" if step.purpose.removes else "+" if step.purpose == "provision" else "~"
-    bound = "" if step.bound is None else f"  {describe(step.bound)}"
+    bound = "" if step.bound is None else f"  {describe(step.shown or step.bound)}"
     if step.prepares:
         tables = ", ".join(str(action.table) for action in step.actions if isinstance(action, DeleteReferring))
         return f"- {'delete':<9} rows of {tables} that refer to {step.partition}{bound}"

@@ -83,9 +83,10 @@ def _check_template(table: QualifiedName, level: Level) -> None:
             except DeclarationError as error:
                 raise DeclarationError(f"{table}: {error}") from error
             if name in named:
-                other = "its parent" if named[name] == DEFAULT else describe(named[name])
+                other = "its parent" if named[name] == DEFAULT else describe(level.readable(named[name]))
                 raise DeclarationError(
-                    f"{table}: name={level.spec.name!r} gives the name {name.name!r} twice, to {describe(bound)} and "
+                    f"{table}: name={level.spec.name!r} gives the name {name.name!r} twice, to "
+                    f"{describe(level.readable(bound))} and "
                     f"to {other}; add what tells them apart: {{table}}, and {_TELLING[level.spec.strategy]}"
                 )
             named[name] = bound

@@ -7,6 +7,7 @@ What becomes of a detached table is told in `aftermath`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.values import OrderKey, row_order
@@ -56,10 +57,10 @@ def _level(
         retention = expiry(partition)
         if retention is not None:
             if not retention.foreign_tables and partition.has_foreign_tables:
-                away += [partition] if retention.foreign_tables is None else []
+                away += [_shown(level, partition)] if retention.foreign_tables is None else []
                 continue
             if not retention.foreign and has_foreign(partition):
-                kept += [partition] if retention.foreign is None else []
+                kept += [_shown(level, partition)] if retention.foreign is None else []
                 continue
             yield from leaving(table, level, parent, partition, retention, situation)
         elif level.below is not None and divides(level.below, partition):
@@ -91,6 +92,11 @@ def _rows(table: FoundTable, level: Level, parent: Parent, situation: Situation)
         rows = situation.expired_rows[each.oid]
         delete = DeleteExpired(each.name, default.name, parent.name, expired.where, key, rows=rows)
         yield Step(Purpose.DROP, table.name, default.name, expired.bound, (delete,))
+
+
+def _shown(level: Level, partition: Partition) -> Partition:
+    """With its bound as a finding tells it."""
+    return replace(partition, bound=level.readable(partition.bound))
 
 
 def _place(partition: Partition) -> tuple[tuple[OrderKey, ...], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -45,6 +45,7 @@ class Step:
         actions: In order; at least one.
         role: Who does it, by SET ROLE: the owner of the table. None: whoever connected.
         below: Partitions, of all levels, that go with *partition*.
+        shown: The bound for people, where it differs; see `showing`.
         past: It makes a partition of a range that is over, which every table's urgent ones go before.
     """
 
@@ -56,6 +57,7 @@ class Step:
     role: str | None = None
     below: int = 0
     past: bool = False
+    shown: Bound | None = field(default=None, compare=False, repr=False)
 
     @property
     def in_transaction(self) -> bool:

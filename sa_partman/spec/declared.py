@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from sa_partman.bounds.bound import RangeBound
+from sa_partman.bounds.bound import Bound, RangeBound
 from sa_partman.bounds.values import KeyValue
 from sa_partman.codecs.uuid7 import UUIDv7
 from sa_partman.key import Family, KeyPart, KeyType, PartitionKey
@@ -40,6 +40,10 @@ class Level:
         items = [item for item in self.spec.key if isinstance(item, str)]
         return self.spec.partition_by(dict(zip(items, self.key.columns, strict=True)))
 
+    def readable(self, bound: Bound) -> Bound:
+        """*bound* for people."""
+        return bound
+
 
 @dataclass(frozen=True, slots=True)
 class RangeLevel(Level):
@@ -53,9 +57,9 @@ class RangeLevel(Level):
         """Which key column the interval cuts: the second where the first one holds tenants."""
         return 0 if self.spec.tenants is None else 1
 
-    def readable(self, bound: RangeBound) -> RangeBound:
-        """*bound* for people: the instants in place of the values that a codec hides them in."""
-        if not isinstance(self.axis, TimeAxis) or self.axis.codec is None:
+    def readable(self, bound: Bound) -> Bound:
+        """The instants in place of the values that a codec hides them in."""
+        if not isinstance(bound, RangeBound) or not isinstance(self.axis, TimeAxis) or self.axis.codec is None:
             return bound
         lower, upper = self._readable(bound.lower), self._readable(bound.upper)
         return bound if lower == upper else RangeBound(lower, upper)

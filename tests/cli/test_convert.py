@@ -198,8 +198,9 @@ def test_a_conversion_in_progress_is_named_everywhere_with_the_commands_that_end
     for each in said:
         assert "a conversion of public.events is in progress; next step: swap:" in each.out + each.err
         assert command in each.out + each.err
+    assert "ERROR" not in said[1].out
 
-    ended = plain.run(*command.split()[1:], "--yes", "--at", AT)
+    ended = plain.run(*command.split()[1:], "--yes")
 
     assert 0 == ended.code
     assert ends == kind(engine)

@@ -67,7 +67,7 @@ def leaf_statistics_of(request: ConversionRequest, anatomy: Anatomy) -> frozense
 
 
 def _notes(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> Iterator[str]:
-    yield f"rows outside {describe(request.history)} are refused from the step 'check' until the cut-over"
+    yield f"rows outside {describe(request.readable)} are refused from the step 'check' until the cut-over"
     if request.outlived is not None:
         yield request.outlived.told(str(request.old), profile.older)
     for trigger in anatomy.triggers:
@@ -161,7 +161,7 @@ class _Attach(Parts):
         name, predicate = quote(self.request.check), self.predicate
         return ConversionStep(
             "check",
-            f"promise {describe(self.request.history)} for new rows",
+            f"promise {describe(self.request.readable)} for new rows",
             (f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {name} CHECK ({predicate}) NOT VALID",),
             (f"ALTER TABLE {self.table.quoted} DROP CONSTRAINT IF EXISTS {name}",),
             lock=f"{_AX} on {self.table} for an instant",

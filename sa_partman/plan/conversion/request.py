@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sa_partman.bounds.bound import ListBound, RangeBound
+from sa_partman.bounds.bound import Bound, ListBound, RangeBound
 from sa_partman.compare.outlived import Outlived
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName, join_name
@@ -108,6 +108,11 @@ class ConversionRequest:
     def old(self) -> QualifiedName:
         """The partition that the table becomes."""
         return history_table(self.table)
+
+    @property
+    def readable(self) -> Bound:
+        """The history's bound for people."""
+        return self.declared.level.readable(self.history)
 
     @property
     def outlived(self) -> Outlived | None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Numeric, String, Uuid
 from sqlalchemy.schema import CreateTable
 
-from sa_partman import ULID, Epoch, PartitionByRange, Retention, Snowflake, UUIDv7
+from sa_partman import ULID, Converter, Epoch, PartitionByHash, PartitionByRange, Retention, Snowflake, UUIDv7
 from sa_partman.bounds.values import KeyValue
 from sa_partman.key import Family
 from tests.support.builders import at
@@ -173,3 +173,27 @@ def test_a_codec_with_a_fault_costs_its_own_table_alone(engine: Engine) -> None:
     assert ["declaration"] == codes(result.findings)
     assert "KeyError" in result.findings[0].message
     assert "declaration" in codes(upkeep(engine, metadata, NOW).check())
+
+
+@pytest.mark.parametrize(("codec", "kind"), CODECS, ids=repr)
+def test_a_plan_a_run_and_a_conversion_tell_the_instants(engine: Engine, codec: Any, kind: Any) -> None:
+    """So do findings about what is expired and kept; the values as they are stand in SQL and JSON."""
+    table = new_table(
+        PartitionByRange("k", interval="1 month", premake=0, codec=codec, retention=Retention("1 month")),
+        Column("k", kind, nullable=False),
+    )
+    sql(engine, str(CreateTable(table).compile(engine)))
+    plan = upkeep(engine, table, NOW).plan()
+
+    assert "[2026-01-01, 2026-02-01)" in str(plan)
+    assert "2026-02-01" not in str(plan.to_dict()["steps"][0]["bound"]) or isinstance(codec, Reference)
+    assert "[2026-01-01, 2026-02-01)" in str(upkeep(engine, table, NOW).run())
+    sql(engine, "COMMENT ON TABLE events_p20260101 IS NULL")
+    (kept,) = [each for each in upkeep(engine, table, "2026-06-15").plan().findings if each.code == "foreign-partition"]
+    assert "public.events_p20260101 [2026-01-01, 2026-02-01) (" in kept.message
+
+    sql(engine, "DROP TABLE events")
+    plain = new_table(PartitionByHash("id", modulus=1), Column("k", kind, nullable=False))
+    sql(engine, str(CreateTable(plain).compile(engine)).partition(" PARTITION BY")[0])
+    steps = Converter(engine, table.metadata, now=at(NOW)).plan("events").steps
+    assert "promise [MINVALUE, 2026-02-01) for new rows" in [each.title for each in steps]
