@@ -73,9 +73,9 @@ DECLARE
 BEGIN
     IF NOT EXISTS ({rows}) THEN
         RETURN;
-    END IF;{guards}
+    END IF;
     SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO names FROM pg_catalog.pg_attribute
-    WHERE attrelid = {_regclass(source)} AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+    WHERE attrelid = {_regclass(source)} AND attnum > 0 AND NOT attisdropped AND attgenerated = '';{guards}
     EXECUTE {statement};
 END"""
     return do(body)
@@ -122,6 +122,7 @@ def _unpublished(
     Args:
         parent: Where both are partitions and taken out of it, so that nothing is sent of them: a publication of its
             partitions as such would be sent later changes of the rows for a table that does not have them there.
+        said: Before and behind the names of the publications, as expressions of SQL.
     """
     ways = [f"p.pubinsert AND EXISTS ({_listed(target)})"]
     if source is not None:
@@ -140,7 +141,7 @@ def _unpublished(
         FROM pg_catalog.pg_publication p WHERE {" OR ".join(ways)};
         IF standing IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
-                MESSAGE = {text_literal(before)} || standing || {text_literal(after)};
+                MESSAGE = {before} || standing || {after};
         END IF;
     END IF;"""
 
@@ -178,20 +179,31 @@ def _told(source: QualifiedName, target: QualifiedName) -> tuple[str, str]:
 
 
 def _one_sided(source: QualifiedName, target: QualifiedName, where: str) -> tuple[str, str]:
-    return (
-        f"{source} holds rows that belong into {target.name}, and is published (",
+    """
+    The rows are taken out by one statement, so that none is lost that comes meanwhile, into a table that outlives the
+    session and is in no publication.
+    """
+    after = (
         f"): subscribers would get only one half of the move, or later changes of these rows for a partition in which "
         f"they don't have them; nothing was changed. Take the rows out, and put them back through the partitioned "
-        f"table, so that subscribers get both: CREATE TEMP TABLE aside AS SELECT * FROM {source.quoted} WHERE {where}; "
-        f"DELETE FROM {source.quoted} WHERE {where}; then this again; then INSERT INTO the partitioned table SELECT * "
-        f"FROM aside, in the session that made it",
+        f"table, so that subscribers get both: CREATE UNLOGGED TABLE aside AS SELECT * FROM {source.quoted} WITH NO "
+        f"DATA; WITH taken AS (DELETE FROM {source.quoted} WHERE {where} RETURNING *) INSERT INTO aside SELECT * FROM "
+        f"taken; then this again; then INSERT INTO the partitioned table (",
+        ") OVERRIDING SYSTEM VALUE SELECT ",
+        " FROM aside; DROP TABLE aside",
+    )
+    return (
+        text_literal(f"{source} holds rows that belong into {target.name}, and is published ("),
+        " || names || ".join(map(text_literal, after)),
     )
 
 
 def _copied(target: QualifiedName) -> tuple[str, str]:
     return (
-        f"the rows are copied into {target}, which is published (",
-        "): subscribers would get each row again, for a table that they don't have; nothing was changed. Publish the "
-        "tables by their names (CREATE PUBLICATION ... FOR TABLE ...) instead of all of them, or drop the publication "
-        "and create it again afterwards",
+        text_literal(f"the rows are copied into {target}, which is published ("),
+        text_literal(
+            "): subscribers would get each row again, for a table that they don't have; nothing was changed. Publish "
+            "the tables by their names (CREATE PUBLICATION ... FOR TABLE ...) instead of all of them, or drop the "
+            "publication and create it again afterwards"
+        ),
     )
