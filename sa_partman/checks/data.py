@@ -53,12 +53,14 @@ class DefaultRows:
         rows: How many; estimated when the table is large.
         blocked: The cells or values that they belong to; the first ones, when there are many.
         sampled: The table is large and only a part of it was read.
+        held: Why a run moves none of them although it makes their partitions, in words.
     """
 
     partition: QualifiedName
     rows: int
     blocked: tuple[Blocked, ...] = ()
     sampled: bool = False
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def findings_of(
     yield from restored_findings(found)
     yield from lock_findings(found, places, known.table, known.lock_table)
     yield from risk_findings(found, places, runways, known.table)
-    yield from row_findings(str(found.name), known.rows)
+    yield from row_findings(found.name, known.rows)
     lacking = privilege_note(found)
     if lacking is not None:
         yield lacking

@@ -62,6 +62,22 @@ def copying(source: QualifiedName, target: QualifiedName) -> str:
     return _block(f"SELECT FROM {source.quoted}", source, guard, body)
 
 
+def held_by(source: QualifiedName) -> str:
+    """The query for what keeps rows from being moved out of a default partition: publications and triggers, or NULL."""
+    return (
+        f"SELECT (SELECT string_agg(quote_ident(p.pubname), ', ' ORDER BY p.pubname) FROM pg_catalog.pg_publication p "
+        f"WHERE {_LOGICAL} AND p.pubdelete AND EXISTS ({_listed(source)})), "
+        f"(SELECT {_TRIGGERS} FROM pg_catalog.pg_trigger t WHERE {_fired(source)})"
+    )
+
+
+# From PostgreSQL 19 on a slot alone makes the log logical, whatever wal_level says.
+_LOGICAL = (
+    "coalesce(pg_catalog.current_setting('effective_wal_level', true), pg_catalog.current_setting('wal_level')) "
+    "= 'logical'"
+)
+
+
 def _block(rows: str, source: QualifiedName, guards: str, statement: str) -> str:
     # A generated column can't be inserted into, so the list of columns is made where the table is known.
     body = f"""
@@ -98,19 +114,27 @@ def _limited(action: MoveRows, where: str, shown: QualifiedName) -> str:
 
 def _untriggered(source: QualifiedName, target: QualifiedName, said: tuple[str, str]) -> str:
     """Row triggers of users, whose clones PostgreSQL 14 calls internal, and foreign keys that act when a row goes."""
-    theirs = "(NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgconstraint = 0)"
     before, after = said
     return f"""
-    SELECT string_agg(quote_ident(t.tgname) || ' on ' || t.tgrelid::regclass, ', ' ORDER BY t.tgrelid, t.tgname)
-    INTO standing FROM pg_catalog.pg_trigger t WHERE t.tgenabled <> 'D' AND t.tgtype & 1 = 1 AND (
-        t.tgtype & 8 = 8 AND t.tgrelid IN ({_tree(source)}) AND {theirs} OR t.tgconstraint IN (
-            SELECT f.oid FROM pg_catalog.pg_constraint f
-            WHERE f.contype = 'f' AND f.confdeltype <> 'a' AND f.confrelid = t.tgrelid))
-        OR t.tgtype & 4 = 4 AND t.tgrelid IN ({_tree(target)}) AND {theirs}));
+    SELECT {_TRIGGERS}
+    INTO standing FROM pg_catalog.pg_trigger t WHERE {_fired(source, target)};
     IF standing IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = {text_literal(before)} || standing || {text_literal(after)};
     END IF;"""
+
+
+_TRIGGERS = "string_agg(quote_ident(t.tgname) || ' on ' || t.tgrelid::regclass, ', ' ORDER BY t.tgrelid, t.tgname)"
+
+
+def _fired(source: QualifiedName, target: QualifiedName | None = None) -> str:
+    """Whether the trigger t acts on a row that is deleted from *source*, or inserted into *target*."""
+    theirs = "(NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgconstraint = 0)"
+    inserted = "" if target is None else f" OR t.tgtype & 4 = 4 AND t.tgrelid IN ({_tree(target)}) AND {theirs})"
+    return f"""t.tgenabled <> 'D' AND t.tgtype & 1 = 1 AND (
+        t.tgtype & 8 = 8 AND t.tgrelid IN ({_tree(source)}) AND {theirs} OR t.tgconstraint IN (
+            SELECT f.oid FROM pg_catalog.pg_constraint f
+            WHERE f.contype = 'f' AND f.confdeltype <> 'a' AND f.confrelid = t.tgrelid)){inserted})"""
 
 
 def _unpublished(
@@ -133,10 +157,8 @@ def _unpublished(
             f"WHERE r.prpubid = p.oid AND r.prrelid IN ({_above(parent)}))"
         )
     before, after = said
-    # From PostgreSQL 19 on a slot alone makes the log logical, whatever wal_level says.
     return f"""
-    IF coalesce(pg_catalog.current_setting('effective_wal_level', true), pg_catalog.current_setting('wal_level'))
-            = 'logical' THEN
+    IF {_LOGICAL} THEN
         SELECT string_agg(quote_ident(p.pubname), ', ' ORDER BY p.pubname) INTO standing
         FROM pg_catalog.pg_publication p WHERE {" OR ".join(ways)};
         IF standing IS NOT NULL THEN

@@ -29,6 +29,7 @@ from sa_partman.compare.ranges import Line
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType, PartitionKey
 from sa_partman.names import quote
+from sa_partman.plan.moving import held_by
 from sa_partman.postgres.expired_rows import count_rows
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
@@ -78,13 +79,23 @@ def _default(
     if _is_large(default):
         blocked = _sampled_cells(connection, level, parent, default, situation)
         blocked = blocked or tuple(_expired(connection, level, parent, default, situation))
-        return DefaultRows(default.name, max(int(default.rows), 1), blocked, sampled=True)
+        held = _held(connection, default, blocked)
+        return DefaultRows(default.name, max(int(default.rows), 1), blocked, sampled=True, held=held)
     rows = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted}")).scalar_one()
     if not rows:
         return None
-    return DefaultRows(
-        default.name, rows, tuple(islice(_blocked(connection, level, parent, default, situation), CELLS))
-    )
+    blocked = tuple(islice(_blocked(connection, level, parent, default, situation), CELLS))
+    return DefaultRows(default.name, rows, blocked, held=_held(connection, default, blocked))
+
+
+def _held(connection: Connection, default: Partition, blocked: tuple[Blocked, ...]) -> str:
+    """Why a run refuses to move rows out of *default*, if there are any that it would."""
+    if not any(each.fate is Fate.NEXT for each in blocked):
+        return ""
+    published, triggers = connection.execute(_sql(held_by(default.name))).one()
+    if triggers is not None:
+        return f"that would fire the row triggers {triggers}"
+    return "" if published is None else f"subscribers of {published} would get only one half of the move"
 
 
 def _sampled_cells(

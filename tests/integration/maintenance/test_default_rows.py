@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table, create_engine
 from sqlalchemy.schema import CreateTable
 
-from sa_partman import LockPolicy, PartitionByRange
+from sa_partman import LockPolicy, PartitionByList, PartitionByRange
 from sa_partman.throwaway import Server
 from tests.support.archives import JANUARY, MARCH, january
 from tests.support.database import new_table, put, scalar, sql, upkeep
@@ -108,3 +109,49 @@ def test_what_is_said_of_rows_is_what_becomes_of_them(engine: Engine) -> None:
     assert 2 == scalar(engine, "SELECT count(*) FROM events_default")
     upkeep(engine, table, "2009-05-01").provision()
     assert 1 == scalar(engine, "SELECT count(*) FROM events_default")
+
+
+TRIGGER = (
+    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; "
+    "CREATE TRIGGER t BEFORE {} ON events FOR EACH ROW EXECUTE FUNCTION f()"
+)
+LISTED = PartitionByList("tenant", values={"a": ["t1"]}, default=True)
+
+
+@pytest.mark.parametrize("spec", [MONTHLY.with_(default=True), LISTED], ids=["range", "list"])
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("CREATE PUBLICATION p FOR TABLE events", "subscribers of p would get only one half of the move"),
+        ("CREATE PUBLICATION p FOR ALL TABLES", "subscribers of p would get only one half of the move"),
+        (TRIGGER.format("DELETE"), "that would fire the row triggers t on public.events_default"),
+        (TRIGGER.format("INSERT"), ""),
+        (TRIGGER.format("UPDATE"), ""),
+        ("SELECT", ""),
+    ],
+    ids=["published", "all-tables", "delete", "insert", "update", "none"],
+)
+def test_a_move_that_a_run_refuses_is_not_promised(engine: Engine, spec: Any, given: str, why: str) -> None:
+    """What keeps the rows where they are is said before, and a run that moves them is promised only where it does."""
+    table = new_table(spec)
+    with engine.begin() as connection:
+        connection.execute(CreateTable(table))
+    sql(engine, "CREATE TABLE events_default PARTITION OF events DEFAULT")
+    put(engine, table, "2026-03-03")
+    sql(engine, given)
+    (finding,) = [each for each in upkeep(engine, table, MARCH).check() if each.code == "default-rows"]
+    result = upkeep(engine, table, MARCH).run()
+
+    assert ("the next run moves" in finding.message) is result.ok is (not why)
+    assert finding.message.endswith(f": {why}" if why else "into partitions that it makes")
+    assert (1 if why else 0) == scalar(engine, "SELECT count(*) FROM ONLY events_default")
+
+
+def test_what_makes_partitions_for_old_rows_leaves_other_tables_alone(engine: Engine) -> None:
+    """Otherwise they, too, would get partitions of 2009, and the next run would fill what lies between."""
+    table = new_table(MONTHLY.with_(default=True))
+    january(engine, table, 0)
+    put(engine, table, "2009-05-05")
+    (finding,) = [each for each in upkeep(engine, table, MARCH).check() if each.code == "default-rows"]
+
+    assert finding.remedy.endswith(": sa-partman provision --table events --at 2009-05-01T00:00:00+00:00")

@@ -440,7 +440,7 @@ def test_where_retention_keeps_what_leaves_rows_stay(engine: Engine, tmp_path: A
     assert OLD + YOUNG == left(engine)
     assert "rows of a default partition can't be detached" in finding.message
     for month in ("2025-05-01", "2025-12-01"):
-        assert f"sa-partman provision --at {month}T00:00:00+00:00" in finding.remedy
+        assert f"sa-partman provision --table events --at {month}T00:00:00+00:00" in finding.remedy
         upkeep(engine, table, month).provision()
     upkeep(engine, table, MARCH).run()
     assert YOUNG[1:] == left(engine)

@@ -1,6 +1,8 @@
 """Rows of a default partition: what a run does with them, and what moves or removes the others."""
 
-from tests.remedies.row import Box, Models, Row, run_once
+import pytest
+
+from tests.remedies.row import Box, Failed, Meant, Models, Row, run_once
 from tests.remedies.rows.models import EVENTS
 
 DEFAULT = EVENTS.replace("premake=2", "premake=1, default=True")
@@ -23,6 +25,16 @@ def in_default(number: int = 1) -> str:
     return f"default-rows: {number} rows sit in the default partition public.events_default"
 
 
+def typed_as_printed(box: Box) -> None:
+    """What the failing run prints for a published default partition, between its own lines."""
+    with pytest.raises(Failed) as refused:
+        box.do("sa-partman run")
+    out, _, back = " ".join(str(refused.value).split()).partition("get both: ")[2].partition("; then this again; then ")
+    box.do(out)
+    box.do("sa-partman run")
+    box.do(back.partition("; this step")[0].replace("the partitioned table", "events"))
+
+
 DEFAULT_ROWS = (
     Row(
         f"{in_default()}; of these, the next run moves {AUGUST} (1 rows) into partitions that it makes -> run: "
@@ -30,6 +42,27 @@ DEFAULT_ROWS = (
         ("sa-partman run",),
         DEFAULT,
         (Box.create, rows("2030-08-20"), Models(AHEAD)),
+    ),
+    Row(
+        f"{in_default()}; of these, {AUGUST} (1 rows) belong into partitions that are missing, and no run moves them: "
+        "subscribers of p would get only one half of the move -> sa-partman run, which fails there, prints what to do",
+        (typed_as_printed,),
+        DEFAULT,
+        (Box.create, rows("2030-08-20"), "CREATE PUBLICATION p FOR TABLE events", Models(AHEAD)),
+    ),
+    Row(
+        f"{in_default()}; of these, {AUGUST} (1 rows) belong into partitions that are missing, and no run moves them: "
+        "that would fire the row triggers t on public.events_default -> sa-partman run, which fails there, prints what "
+        "to do",
+        ((Meant("ALTER TABLE events DISABLE TRIGGER t"), "sa-partman run"),),
+        DEFAULT,
+        (
+            Box.create,
+            rows("2030-08-20"),
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
+            "CREATE TRIGGER t BEFORE DELETE ON events FOR EACH ROW EXECUTE FUNCTION f()",
+            Models(AHEAD),
+        ),
     ),
     Row(
         f"{in_default(100001)}; of these, more than 100000 belong into one partition that is missing: {AUGUST} "
@@ -56,8 +89,8 @@ DEFAULT_ROWS = (
     ),
     Row(
         f"{in_default()}; of these, no run makes a partition for [2009-05-01, 2009-06-01) (1 rows) -> make one, which "
-        "moves them: sa-partman provision --at 2009-05-01T00:00:00+00:00",
-        ("sa-partman provision --at 2009-05-01T00:00:00+00:00",),
+        "moves them: sa-partman provision --table events --at 2009-05-01T00:00:00+00:00",
+        ("sa-partman provision --table events --at 2009-05-01T00:00:00+00:00",),
         DEFAULT,
         (Box.create, rows("2009-05-20")),
     ),

@@ -8,7 +8,7 @@ HAND_OVER = (
     "hand them over, once: sa-partman run --adopt (also what sa-partman 0.1.0 made, which has no mark); or declare "
     "Retention(..., foreign=True), or foreign=False to keep them for good"
 )
-PROVISION = "sa-partman provision --at 2029-01-01T00:00:00+00:00"
+PROVISION = "sa-partman provision --table events --at 2029-01-01T00:00:00+00:00"
 
 
 def expiring(retention: str) -> str:
