@@ -11,7 +11,7 @@ from sa_partman.catalog import FoundTable, default_of
 from sa_partman.checks.asked import Asked
 from sa_partman.checks.places import Place
 from sa_partman.checks.runway import Runway, shortest
-from sa_partman.compare.ranges import current_cell
+from sa_partman.compare.reached import current_cell
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.spec.declared import RangeLevel

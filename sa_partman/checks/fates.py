@@ -12,7 +12,9 @@ from sa_partman.bounds.values import row_order
 from sa_partman.catalog import Parent, Partition, default_of
 from sa_partman.checks.data import Blocked, Fate
 from sa_partman.compare.expired_rows import ExpiredRows, row_cutoff
-from sa_partman.compare.ranges import current_cell, cutoff_of, lacking_in, lines_of, retention_in
+from sa_partman.compare.lines import lines_of, retention_in
+from sa_partman.compare.ranges import lacking_in
+from sa_partman.compare.reached import current_cell, cutoff_of
 from sa_partman.compare.situation import Situation
 from sa_partman.compare.strangers import has_foreign
 from sa_partman.spec.axis import TimeAxis

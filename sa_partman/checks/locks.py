@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from sa_partman.catalog import FoundTable
 from sa_partman.checks.data import LockTable, TableFacts
 from sa_partman.checks.places import Place
-from sa_partman.compare.ranges import lines_of
+from sa_partman.compare.lines import lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.spec.declared import RangeLevel
 

@@ -12,7 +12,7 @@ from sa_partman.checks.coverage import RUN, some
 from sa_partman.checks.places import Place
 from sa_partman.checks.runway import days
 from sa_partman.compare.expiry import expiry_of
-from sa_partman.compare.ranges import cutoff_of
+from sa_partman.compare.reached import cutoff_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.spec.declared import RangeLevel

@@ -15,7 +15,8 @@ from sa_partman.bounds.text import shown, to_json
 from sa_partman.bounds.values import MINVALUE, OrderKey, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.checks.places import Place, places_of
-from sa_partman.compare.ranges import Line, current_cell, lines_of
+from sa_partman.compare.lines import Line, lines_of
+from sa_partman.compare.reached import current_cell
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName
 from sa_partman.spec.axis import Axis, IntegerAxis, TimeAxis

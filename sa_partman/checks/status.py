@@ -17,8 +17,9 @@ from sa_partman.checks.outlived import together
 from sa_partman.checks.runway import Runway, runways_of, shortest
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import Judge, expiry_of
+from sa_partman.compare.lines import line_of
 from sa_partman.compare.outlived import FEW, Outlived, outlived_in
-from sa_partman.compare.ranges import current_cell, line_of
+from sa_partman.compare.reached import current_cell
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity

@@ -8,9 +8,9 @@ from shlex import quote as in_shell
 from sa_partman.bounds.bound import Bound, DefaultBound, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, Parent, default_of
 from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.lines import line_of, lines_of
 from sa_partman.compare.lists import is_active
 from sa_partman.compare.pending import pending_detaches, pending_finding
-from sa_partman.compare.ranges import line_of, lines_of
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel

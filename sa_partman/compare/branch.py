@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sa_partman.bounds.bound import Bound, ListBound, RangeBound
 from sa_partman.catalog import Parent
+from sa_partman.compare.lines import line_of, lines_of
 from sa_partman.compare.lists import is_active
-from sa_partman.compare.ranges import line_of, lines_of
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import DeclarationError
 from sa_partman.spec.declared import Level, ListLevel, RangeLevel

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.grid import Position
-from sa_partman.bounds.values import MINVALUE, Extreme, FarTime, KeyValue, order_key
+from sa_partman.bounds.values import MINVALUE, Extreme, FarTime, KeyValue, order_key, row_order
 from sa_partman.spec.axis import Axis
 
 Stretch = tuple[Position | None, Position | None]
@@ -117,3 +117,34 @@ def gaps_in(first: Position, last: Position, stretches: Iterable[Stretch]) -> It
         first = last if upper is None else max(first, upper)
     if first < last:
         yield first, last
+
+
+def uncovered(wanted: Iterable[RangeBound], found: Iterable[RangeBound]) -> Iterator[RangeBound]:
+    """
+    What of each bound of *wanted* no bound of *found* covers, whatever their widths.
+
+    Args:
+        wanted: Ascending, without overlap.
+        found: Without overlap, in any order.
+    """
+    ascending = tuple(wanted)
+    if not ascending:
+        return
+    start = row_order(ascending[0].lower)
+    ahead_of_it = ((row_order(each.lower), upper, each) for each in found if (upper := row_order(each.upper)) > start)
+    blocks = sorted(ahead_of_it, key=lambda block: block[0])
+    index = 0
+    for bound in ascending:
+        cursor, here, end = bound.lower, row_order(bound.lower), row_order(bound.upper)
+        while index < len(blocks) and blocks[index][1] <= here:
+            index += 1
+        ahead = index
+        while ahead < len(blocks) and blocks[ahead][0] < end:
+            lower, upper, block = blocks[ahead]
+            if here < lower:
+                yield RangeBound(cursor, block.lower)
+            if upper > here:
+                cursor, here = block.upper, upper
+            ahead += 1
+        if here < end:
+            yield RangeBound(cursor, bound.upper)

@@ -16,7 +16,8 @@ from sa_partman.bounds.text import literal
 from sa_partman.bounds.values import MINVALUE, Extreme, KeyValue
 from sa_partman.catalog import Parent, Partition, default_of
 from sa_partman.compare.expiry import retention_for
-from sa_partman.compare.ranges import Line, cutoff_of, lines_of
+from sa_partman.compare.lines import Line, lines_of
+from sa_partman.compare.reached import cutoff_of
 from sa_partman.compare.situation import Situation
 from sa_partman.key import TIME_FAMILIES, Family, PartitionKey
 from sa_partman.spec.axis import TimeAxis

@@ -14,7 +14,8 @@ from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.grid import Position
 from sa_partman.bounds.values import MINVALUE
 from sa_partman.catalog import Parent, Partition
-from sa_partman.compare.ranges import Line, cutoff_of, line_of, lines_of, retention_in
+from sa_partman.compare.lines import Line, line_of, lines_of, retention_in
+from sa_partman.compare.reached import cutoff_of
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import DeclarationError
 from sa_partman.marks import is_restored

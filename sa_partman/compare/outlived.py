@@ -17,7 +17,8 @@ from sa_partman.bounds.values import Extreme
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import ended
-from sa_partman.compare.ranges import Line, cutoff_of, line_of, retention_in
+from sa_partman.compare.lines import Line, line_of, retention_in
+from sa_partman.compare.reached import cutoff_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import DeclarationError

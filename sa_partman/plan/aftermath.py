@@ -18,7 +18,7 @@ from sa_partman.catalog import DetachedTable, FoundTable, Parent, Partition
 from sa_partman.compare.branch import is_listed, retention_of_branch
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
-from sa_partman.compare.ranges import cutoff_of
+from sa_partman.compare.reached import cutoff_of
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import UnreadableBound
 from sa_partman.key import PartitionKey

@@ -24,8 +24,8 @@ from sa_partman.checks.fates import fates, told_of
 from sa_partman.checks.places import places_of
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expired_rows import expired_rows, leaves_of, placeable
+from sa_partman.compare.lines import Line
 from sa_partman.compare.lists import missing_labels
-from sa_partman.compare.ranges import Line
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType, PartitionKey
 from sa_partman.names import quote

@@ -13,8 +13,9 @@ from sa_partman.bounds.bound import HashBound, RangeBound
 from sa_partman.bounds.interval import Interval
 from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue
 from sa_partman.bounds.zone import to_instant
+from sa_partman.compare.covered import uncovered
 from sa_partman.compare.expiry import expiry_of
-from sa_partman.compare.ranges import current_cell, cutoff_of, uncovered
+from sa_partman.compare.reached import current_cell, cutoff_of
 from sa_partman.compare.situation import Situation
 from sa_partman.plan.conversion.history import outlived_history, range_history
 from sa_partman.plan.steps import Purpose

@@ -15,8 +15,7 @@ from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.grid import IntegerGrid, cells_from
 from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE, FarTime, KeyValue
 from sa_partman.codecs import ULID, UUIDv7
-from sa_partman.compare.covered import covered_by, gaps_in
-from sa_partman.compare.ranges import uncovered
+from sa_partman.compare.covered import covered_by, gaps_in, uncovered
 from sa_partman.key import KeyType
 from sa_partman.spec.axis import Axis, axis_of
 from sa_partman.spec.range_spec import RangeSpec

@@ -11,8 +11,8 @@ from sa_partman import PartitionByRange, UUIDv7
 from sa_partman.bounds.bound import Bound, RangeBound
 from sa_partman.bounds.interval import Interval
 from sa_partman.bounds.values import row_order
+from sa_partman.compare.covered import uncovered
 from sa_partman.compare.exchange import exchanges
-from sa_partman.compare.ranges import uncovered
 from sa_partman.compare.situation import Situation
 from sa_partman.plan.regrid import regrid_steps
 from sa_partman.plan.steps import Step

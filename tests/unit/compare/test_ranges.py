@@ -11,7 +11,9 @@ from sa_partman import PartitionByList, PartitionByRange, Retention, UUIDv7
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.grid import IntegerGrid, UtcGrid, WallGrid, ZonedGrid
 from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue
-from sa_partman.compare.ranges import MOST, Lacking, current_cell, cutoff_of, lacking_in, line_of, lines_of
+from sa_partman.compare.lines import line_of, lines_of
+from sa_partman.compare.ranges import MOST, Lacking, lacking_in
+from sa_partman.compare.reached import current_cell, cutoff_of
 from sa_partman.spec.declared import RangeLevel
 from tests.support.builders import Catalog, bounds, declare, found, numbers, partition, situation, span
 
