@@ -80,6 +80,20 @@ class Misplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class ByPartition:
+    """
+    Publications without ``publish_via_partition_root``.
+
+    Args:
+        publications: Their names; at least one.
+        subscribed: The database has a slot of a subscriber, of whichever publication.
+    """
+
+    publications: tuple[str, ...]
+    subscribed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TableFacts:
     """
     What the catalog says of one table beside its partitions.
@@ -88,11 +102,13 @@ class TableFacts:
         indexes: Of the table itself; each partition has as many.
         nullable: Columns that may be NULL.
         written: Partitions at the end of a runway that have been written to.
+        by_partition: None unless a publication sends its rows by the names of its partitions.
     """
 
     indexes: int = 0
     nullable: frozenset[str] = frozenset()
     written: frozenset[QualifiedName] = frozenset()
+    by_partition: ByPartition | None = None
 
 
 @dataclass(frozen=True, slots=True)

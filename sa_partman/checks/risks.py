@@ -1,4 +1,7 @@
-"""Rows that would fail: NULL where no partition takes it, and keys that run ahead of the last partition."""
+"""
+What no row shows yet: NULL where no partition takes it, keys that run ahead of the last partition, and subscribers that
+lack the partitions to come.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from sa_partman.bounds.bound import ListBound
 from sa_partman.catalog import FoundTable, Parent, default_of
-from sa_partman.checks.data import TableFacts
+from sa_partman.checks.data import ByPartition, TableFacts
 from sa_partman.checks.places import Place
 from sa_partman.checks.runway import Runway
 from sa_partman.finding import Finding, Severity
@@ -20,6 +23,8 @@ def risk_findings(
     """What no row shows yet, and some row will."""
     if facts.nullable:
         yield from _nulls(found, places, facts)
+    if facts.by_partition is not None:
+        yield _by_partition(found, facts.by_partition)
     for runway in runways:
         if runway.last is not None and runway.ahead > 0 and runway.last.name in facts.written:
             yield Finding(
@@ -30,6 +35,20 @@ def risk_findings(
                 f"what comes behind it {_fate(found)}",
                 "raise premake= in the declaration, or find out what writes keys in the future",
             )
+
+
+def _by_partition(found: FoundTable, sent: ByPartition) -> Finding:
+    names = ", ".join(sent.publications)
+    return Finding(
+        "published-by-partition",
+        Severity.WARNING if sent.subscribed else Severity.INFO,
+        str(found.name),
+        f"publication {names} sends rows by the names of their partitions: a row of a partition that a subscriber "
+        f"does not have stops its replication, and rows of one that it has not refreshed are skipped",
+        "after each run that creates partitions, at each subscriber: sa-partman run --yes --url SUBSCRIBER, then "
+        "ALTER SUBSCRIPTION ... REFRESH PUBLICATION. Or send rows by the name of the table: docs/reliability.md, "
+        "Replication",
+    )
 
 
 def _nulls(found: FoundTable, places: Iterable[Place], facts: TableFacts) -> Iterator[Finding]:

@@ -185,6 +185,15 @@ Table("events", metadata, Column("kind", Text, nullable=False), PartitionByList(
         (Box.create, "ALTER TABLE events ALTER kind DROP NOT NULL"),
     ),
     Row(
+        "published-by-partition: publication p sends rows by the names of their partitions: a row of a partition that a "
+        "subscriber does not have stops its replication, and rows of one that it has not refreshed are skipped -> after "
+        "each run that creates partitions, at each subscriber: sa-partman run --yes --url SUBSCRIBER, then ALTER "
+        "SUBSCRIPTION ... REFRESH PUBLICATION. Or send rows by the name of the table: docs/reliability.md, Replication",
+        (Meant("ALTER PUBLICATION p SET (publish_via_partition_root = true)"),),
+        EVENTS,
+        (Box.create, "CREATE PUBLICATION p FOR TABLE events"),
+    ),
+    Row(
         "stale-maintenance: no run has ended well for 90.0 days; at most 56.0 days were expected (sa_partman_runs has "
         "the runs and their errors) -> schedule: sa-partman run --yes",
         (Meant("sa-partman run --yes --audit"),),
