@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import pytest
 
 from sa_partman.cli.discovery.find import Discovery
 from sa_partman.errors import ConfigurationError
+from tests.support.command import Ended
+from tests.support.warm import forked
 
 pytestmark = pytest.mark.once
-
-ROOT = Path(__file__).parents[2]
 
 APP = """
 import os
@@ -37,12 +36,11 @@ class Event(db.Model):
 """
 
 
-def run(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SHOP_URL": url, "NO_COLOR": "1"}
+def run(folder: Path, url: str, module: str, *arguments: str) -> Ended:
+    environment = {**os.environ, "SHOP_URL": url, "NO_COLOR": "1"}
     for name in ("DATABASE_URL", "SA_PARTMAN_DATABASE_URL"):
         environment.pop(name, None)
-    command = [sys.executable, "-m", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return Ended(*forked(module, arguments, folder, environment))
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one database", "several"])
@@ -51,17 +49,17 @@ def test_a_flask_migrate_project(tmp_path: Path, database_url: str, several: boo
     pytest.importorskip("flask_sqlalchemy")
     others = f'app.config["SQLALCHEMY_BINDS"] = {{"other": "sqlite:///{tmp_path}/other.db"}}' if several else ""
     (tmp_path / "app.py").write_text(APP.replace("OTHERS", others))
-    assert 0 == run(tmp_path, database_url, "flask", "db", "init", *(["--multidb"] if several else [])).returncode
+    assert 0 == run(tmp_path, database_url, "flask", "db", "init", *(["--multidb"] if several else [])).code
     env = tmp_path / "migrations" / "env.py"
     env.write_text(f"import alembic_ext.autogenerate\n{env.read_text()}")
-    assert 0 == run(tmp_path, database_url, "flask", "db", "migrate").returncode
+    assert 0 == run(tmp_path, database_url, "flask", "db", "migrate").code
     upgraded = run(tmp_path, database_url, "flask", "db", "upgrade")
-    assert 0 == upgraded.returncode, upgraded.stderr
+    assert 0 == upgraded.code, upgraded.err
 
     status = run(tmp_path, database_url, "sa_partman", "status")
 
-    assert 0 == status.returncode, status.stderr
-    assert "events" in status.stdout
+    assert 0 == status.code, status.err
+    assert "events" in status.out
 
 
 @pytest.mark.parametrize("asked", ["metadata", "url"])

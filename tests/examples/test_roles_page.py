@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,8 +13,9 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table, Te
 from sqlalchemy.exc import ProgrammingError
 
 from sa_partman import Maintainer, PartitionByRange, Retention
-from tests.support.command import COMMAND, ROOT
+from tests.support.command import ROOT, Ended
 from tests.support.database import another, partitions, sql
+from tests.support.warm import forked
 
 PAGE = (ROOT / "docs" / "roles.md").read_text(encoding="utf-8")
 MODELS = """
@@ -133,35 +133,29 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def command(engine: Engine, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(engine: Engine, folder: Path, *arguments: str) -> Ended:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SA_PARTMAN_")}
     url = engine.url.render_as_string(hide_password=False)
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env={**kept, "DATABASE_URL": url, "SA_PARTMAN_METADATA": "models:metadata", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**kept, "DATABASE_URL": url, "SA_PARTMAN_METADATA": "models:metadata"}
+    return Ended(*forked("sa_partman", arguments, folder, environment))
 
 
 def test_the_application_checks(app: Engine, folder: Path) -> None:
     """Its role lacks what a maintainer needs: noted, and nothing is wrong."""
     done = command(app, folder, "check")
 
-    assert (0, "") == (done.returncode, done.stderr), done.stdout
-    assert "does not own shop.events" in done.stdout
-    assert "No problems." in done.stdout
+    assert (0, "") == (done.code, done.err), done.out
+    assert "does not own shop.events" in done.out
+    assert "No problems." in done.out
 
 
 def test_a_check_for_another_role(owner: Engine, app: Engine, folder: Path) -> None:
     """What it lacks is a problem then, and the remedy is the very statement."""
     lacking = command(app, folder, "check", "--as-role", "shop_app")
 
-    assert 1 == lacking.returncode, lacking.stderr
-    assert 'GRANT "shop_owner" TO "shop_app"' in lacking.stdout
-    assert 0 == command(owner, folder, "check", "--as-role", "shop_owner").returncode
+    assert 1 == lacking.code, lacking.err
+    assert 'GRANT "shop_owner" TO "shop_app"' in lacking.out
+    assert 0 == command(owner, folder, "check", "--as-role", "shop_owner").code
 
 
 def test_partitions_from_before_are_mended(owner: Engine, app: Engine, folder: Path) -> None:
@@ -171,10 +165,10 @@ def test_partitions_from_before_are_mended(owner: Engine, app: Engine, folder: P
     done = command(owner, folder, *block("repair").split()[1:])
     after = command(owner, folder, "check")
 
-    assert 1 == before.returncode
-    assert '"code": "membership", "severity": "error"' in re.sub(r"\s+", " ", before.stdout)
-    assert 0 == done.returncode, done.stderr
-    assert (0, "No problems.") == (after.returncode, after.stdout.strip().splitlines()[-1])
+    assert 1 == before.code
+    assert '"code": "membership", "severity": "error"' in re.sub(r"\s+", " ", before.out)
+    assert 0 == done.code, done.err
+    assert (0, "No problems.") == (after.code, after.out.strip().splitlines()[-1])
 
 
 def test_a_role_that_is_a_member_creates_for_the_owner(admin: Engine, owner: Engine) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from tests.support.warm import forked
+from tests.support.warm import forked, forked_on
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "sa_partman")
@@ -129,21 +130,31 @@ class Project:
 
     def on_terminal(self, *arguments: str, answer: str = "", **environment: str | None) -> Ended:
         """Everything on one terminal, *answer* typed when it asks; all that it shows is in ``out``."""
+        whole = self._environment({"TERM": "xterm", "COLUMNS": "120", **environment})
         ours, theirs = pty.openpty()
-        with subprocess.Popen(
+        with ThreadPoolExecutor(1) as waiting:
+            if any(name.startswith("PYTHON") for name in environment):
+                ending = waiting.submit(self._anew_on, theirs, arguments, whole)
+            else:
+                ending = waiting.submit(forked_on, os.ttyname(theirs), "sa_partman", arguments, self.folder, whole)
+            ending.add_done_callback(lambda _: os.close(theirs))
+            shown = _conversation(ours, answer)
+            os.close(ours)
+            return Ended(ending.result(60), shown, "")
+
+    def _anew_on(self, terminal: int, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+        """The exit code of an interpreter that nothing was imported in."""
+        return subprocess.run(
             [*COMMAND, *arguments],
             cwd=self.folder,
-            env=self._environment({"TERM": "xterm", "COLUMNS": "120", **environment}),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            env=environment,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
             start_new_session=True,
-        ) as process:
-            os.close(theirs)
-            shown = _conversation(ours, answer)
-            code = process.wait(60)
-        os.close(ours)
-        return Ended(code, shown, "")
+            timeout=60,
+            check=False,
+        ).returncode
 
     def _environment(self, more: Mapping[str, str | None]) -> dict[str, str]:
         wanted = {**_inherited(), **self.environment, **more}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -35,6 +34,7 @@ from sa_partman.errors import MaintainerBusy, PartmanError
 from sa_partman.maintenance.converter import Conversion, Converter
 from tests.support.catalog_snapshot import Snapshot, difference, snapshot
 from tests.support.database import scalar, sql
+from tests.support.processes import started
 
 SEED = "SA_PARTMAN_FAULT_SEED"
 CAMPAIGN = "SA_PARTMAN_FAULT_CAMPAIGN"
@@ -171,12 +171,7 @@ def work(
 
 def process(engine: Engine, *arguments: Any, **options: Any) -> BaseProcess:
     """A process that runs `work` on the database of *engine*: a clean one, with all imports done."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    url = engine.url.render_as_string(hide_password=False)
-    child = context.Process(target=work, args=(url, *arguments), kwargs=options, daemon=True)
-    child.start()
-    return child
+    return started(work, engine.url.render_as_string(hide_password=False), *arguments, **options)
 
 
 def until(engine: Engine, condition: str, seconds: float = 10.0, **parameters: Any) -> None:

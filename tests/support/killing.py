@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -28,6 +27,7 @@ from tests.support.command import COMMAND, ROOT
 from tests.support.database import new_table, sql, upkeep
 from tests.support.faults import BRISK, OBSERVER, Estate, maintainer, metadata
 from tests.support.invariant import partitions
+from tests.support.processes import started
 
 OTHERS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' "
@@ -230,11 +230,7 @@ def process(
     url: str, now: datetime, *arguments: Any, target: Callable[..., None] = work, **options: Any
 ) -> BaseProcess:
     """A process that runs *target*."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    child = context.Process(target=target, args=(url, now, *arguments), kwargs=options, daemon=True)
-    child.start()
-    return child
+    return started(target, url, now, *arguments, **options)
 
 
 def others(engine: Engine) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from multiprocessing.connection import Connection as Pipe
 import psycopg
 
 from tests.support.converting import NOW
+from tests.support.processes import pipe, started
 
 FUNCTION = """
 CREATE FUNCTION add_event(org int, what text) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -68,10 +68,8 @@ class Ledger:
 @contextmanager
 def under_load(uri: str) -> Iterator[Ledger]:
     """Twelve workers write and read during the block; the ledger is filled at its end."""
-    context = multiprocessing.get_context("forkserver")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(uri, theirs), daemon=True)
-    process.start()
+    ours, theirs = pipe()
+    process = started(_serve, uri, theirs)
     ledger = Ledger()
     assert ours.recv() == "working"
     try:

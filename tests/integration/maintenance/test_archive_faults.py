@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -26,6 +25,7 @@ from tests.support.builders import at
 from tests.support.database import HASTY, as_role, holding, outcomes, role, sql, upkeep
 from tests.support.faces import ASYNC_FACES
 from tests.support.killing import die
+from tests.support.processes import started
 
 FORMATS: tuple[Literal["csv.gz", "parquet"], ...] = ("csv.gz", "parquet")
 
@@ -82,9 +82,7 @@ def test_killed_while_archiving(engine: Engine, tmp_path: Path, point: str, left
     """kill -9 with half a file, before it has its name, before the manifest, before the drop; the next run ends it."""
     table = monthly(Archive(tmp_path))
     january(engine, table, 50)
-    given = (engine.url.render_as_string(False), at(MARCH), str(tmp_path), point)
-    child = get_context("forkserver").Process(target=dying, args=given, daemon=True)
-    child.start()
+    child = started(dying, engine.url.render_as_string(False), at(MARCH), str(tmp_path), point)
     child.join(60)
 
     assert -signal.SIGKILL == child.exitcode

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from multiprocessing import get_context
 from typing import Any, Literal
 
 import pytest
@@ -31,6 +30,7 @@ from tests.support.database import outcomes, scalar, sql, upkeep
 from tests.support.faces import ASYNC_FACES, opened
 from tests.support.killing import die
 from tests.support.object_store import BUCKET, KEY, SECRET, ObjectStore, object_store
+from tests.support.processes import started
 from tests.support.servers import Address
 
 Format = Literal["csv.gz", "parquet"]
@@ -299,8 +299,7 @@ def test_killed_in_the_middle_of_an_upload(engine: Engine, shared: ObjectStore, 
     archive = Archive(shared.url(folder))
     table = large(engine, archive)
     url = engine.url.render_as_string(hide_password=False)
-    child = get_context("forkserver").Process(target=dying, args=(url, at(MARCH), archive), daemon=True)
-    child.start()
+    child = started(dying, url, at(MARCH), archive)
     child.join(60)
 
     assert -signal.SIGKILL == child.exitcode

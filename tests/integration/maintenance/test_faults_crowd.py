@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from tests.support.command import COMMAND, ROOT, Project
+from tests.support.command import Ended, Project
 from tests.support.database import sql
+from tests.support.processes import started
+from tests.support.warm import become
 
 TABLES = 50
 CROWD = 8
@@ -62,25 +62,23 @@ def test_eight_commands_at_once_on_fifty_tables(project: Project, engine: Engine
 
 def _crowd(project: Project, size: int = CROWD) -> tuple[list[int], list[str]]:
     """The exit codes of commands that run at the same time, and the partitions that they say they made."""
-    children = [
-        subprocess.Popen(
-            [*COMMAND, "run", "--yes", "--json", "--at", AT],
-            cwd=project.folder,
-            env={**os.environ, **project.environment, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(size)
+    arguments = ["run", "--yes", "--json", "--at", AT]
+    streams = [
+        [os.devnull, str(project.folder / f"out{each}"), str(project.folder / f"err{each}")] for each in range(size)
     ]
-    ended = [(child, *child.communicate(timeout=120)) for child in children]
-    for child, _, said in ended:
-        assert re.fullmatch(BUSY if child.returncode == 4 else "", said), said
-    answers = [json.loads(out) for child, out, _ in ended if child.returncode == 0]
-    steps = [step for answer in answers for step in answer["steps"]]
+    environment = {**os.environ, **project.environment}
+    children = [started(become, "sa_partman", arguments, str(project.folder), environment, each) for each in streams]
+    for child in children:
+        child.join(120)
+    ended = [
+        Ended(child.exitcode if child.exitcode is not None else -1, Path(out).read_text(), Path(err).read_text())
+        for child, (_, out, err) in zip(children, streams, strict=True)
+    ]
+    for each in ended:
+        assert re.fullmatch(BUSY if each.code == 4 else "", each.err), each.err
+    steps = [step for each in ended if each.code == 0 for step in each.json["steps"]]
     assert {"done"} >= {step["outcome"] for step in steps}
-    return [child.returncode for child in children], [step["partition"] for step in steps]
+    return [each.code for each in ended], [step["partition"] for step in steps]
 
 
 def _partitions(engine: Engine) -> list[str]:
