@@ -153,6 +153,9 @@ def group(name: str) -> tuple[str, ...]:
 
 def install(session: nox.Session, *what: str) -> None:
     """With uv where nox finds it; with pip where uv can't reach the index: it does not read pip's configuration."""
+    # Hundreds of processes import the same libraries: they are compiled once, though an environment may forbid Python
+    # to leave files in the tree. uv does not compile what it installs.
+    session.env.update(PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(session.cache_dir.resolve() / "compiled"))
     try:
         session.install(*what)
     except CommandFailed:

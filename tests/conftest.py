@@ -10,6 +10,7 @@ One server per PostgreSQL version and test process, one fresh database per test:
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
@@ -65,6 +66,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
         if item.path.name.startswith(CAMPAIGNS):
             item.add_marker(pytest.mark.campaign)
+
+
+def pytest_runtestloop() -> None:
+    """A file that a test writes twice in a second must not be taken from a cache: nothing is put there from now on."""
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(scope="session")

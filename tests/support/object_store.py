@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -38,8 +39,9 @@ class ObjectStore:
         """On the port that it had before, if it ran before; with one bucket."""
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
         self.log.write_bytes(b"")
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # it imports a lot, and nothing that a test wrote
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         if not until(lambda: self._over() or self._listening(), 60) or self._over():
             pytest.fail(f"no object store: {self.log.read_text(errors='replace')}", pytrace=False)
         self.ask("PUT", BUCKET)
