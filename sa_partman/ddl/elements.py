@@ -252,7 +252,9 @@ def _drop_detached(action: DropDetached, compiler: DDLCompiler) -> str:
 
 @_on_postgresql(LockDDL)
 def _lock(action: MoveRows, compiler: DDLCompiler) -> str:
-    return f"LOCK TABLE {relation(compiler, action.source)} IN SHARE ROW EXCLUSIVE MODE"
+    source = relation(compiler, action.source)
+    tables = source if action.attached is None else f"ONLY {relation(compiler, action.attached)}, {source}"
+    return f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"
 
 
 @_on_postgresql(MoveRowsDDL)

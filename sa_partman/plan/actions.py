@@ -255,13 +255,16 @@ class MarkAdopted:
 @dataclass(frozen=True, slots=True)
 class MoveRows:
     """
-    Move the rows that *bound* takes from *source* into *target*, at most one of which is attached. Locks *source*:
-    SHARE ROW EXCLUSIVE. It is refused where it would fire triggers, or a subscriber would see only a part of it.
+    Move the rows that *bound* takes from *source* into *target*, at most one of which is attached. Locks *source* and
+    *attached*: SHARE ROW EXCLUSIVE; a run that finds rows to move, *attached*: ACCESS EXCLUSIVE. It is refused where it
+    would fire triggers, or a subscriber would see only a part of it.
 
     Args:
         limit: More rows than this are not moved; the step fails and nothing is changed.
         parent: Whose partitions both were and will be, if neither is attached; a hash is told by it.
         known_as: The name of *source* for people, where it has another one meanwhile.
+        attached: Whose partition *source* is, when *target* is attached next: who writes waits here, because a row that
+            waited for *source* would be refused when it goes on.
     """
 
     source: QualifiedName
@@ -271,6 +274,7 @@ class MoveRows:
     limit: int = MOVED_AT_MOST
     parent: QualifiedName | None = None
     known_as: QualifiedName | None = None
+    attached: QualifiedName | None = field(default=None, repr=False)
 
     in_transaction: ClassVar[bool] = True
 

@@ -154,7 +154,7 @@ def _named(action: Action) -> tuple[QualifiedName, ...]:
         case ArchiveTable() | DropDetached():
             return (action.table,)
         case MoveRows():
-            return (action.source,)
+            return (action.source,) if action.attached is None else (action.attached, action.source)
         case _:
             lock = _of_one(action)
             return () if lock is None else (lock.table,)
@@ -194,6 +194,8 @@ def _locks(action: Action, around: Around, gone: Gone) -> Iterator[Lock]:
         case ArchiveTable():
             yield from _on(action.table, around, LockMode.SHARE_ROW_EXCLUSIVE)
         case MoveRows():
+            if action.attached is not None:
+                yield from _on(action.attached, around, LockMode.SHARE_ROW_EXCLUSIVE, Place.PARENT)
             yield from _on(action.source, around, LockMode.SHARE_ROW_EXCLUSIVE, Place.DEFAULT)
         case RequireEmpty() if action.table in around:
             yield Lock(action.parent, LockMode.ACCESS_EXCLUSIVE, Place.PARENT)

@@ -108,7 +108,7 @@ class _Builder:
         ours = self.detached.get(name)
         if ours is not None and ours.parent == parent.name:
             default = default_of(parent)
-            moved = () if default is None else (MoveRows(default.name, name, bound, level.key),)
+            moved = () if default is None else (MoveRows(default.name, name, bound, level.key, attached=parent.name),)
             actions: tuple[Action, ...] = (
                 *moved,  # what came for it meanwhile
                 AttachPartition(parent.name, name, bound, level.key),
@@ -176,7 +176,9 @@ def creation(
     names = {name: bound} if taken is None else taken
     inner = () if below is None else _inner(below, name, descend(level, bound, situation), names)
     default = default_of(parent)
-    moved = () if default is None or bound == DEFAULT else (MoveRows(default.name, name, bound, key),)
+    moved = (
+        () if default is None or bound == DEFAULT else (MoveRows(default.name, name, bound, key, attached=parent.name),)
+    )
     return (made, *attached_from_the_top(AttachPartition(parent.name, name, bound, key), inner, moved))
 
 

@@ -36,6 +36,7 @@ from sa_partman.postgres.locks.step_locks import Surroundings, look_around
 from sa_partman.postgres.session import act_as, pin, settle
 from sa_partman.postgres.sqlstate import worth_retrying
 from sa_partman.postgres.steps.running import Running
+from sa_partman.postgres.steps.unhidden import exclusively, moves_of, rows_to_move
 
 T = TypeVar("T")
 Inspect = Callable[[Connection, Surroundings], None]
@@ -149,6 +150,7 @@ class _Undertaking:
     strong: bool = False
     felt: bool = False
     hurried: bool = False
+    moving: frozenset[QualifiedName] = frozenset()
 
     @property
     def table(self) -> str:
@@ -181,7 +183,11 @@ class _Undertaking:
             running.exclusion.verify(connection)
         locks = self.locks
         if locks is None:
-            locks = locks_of(chain.from_iterable(step.actions for step in self.steps), around.relatives)
+            moves, around_now = tuple(moves_of(self.steps)), around.relatives
+            locks = locks_of(chain.from_iterable(step.actions for step in self.steps), around_now)
+            there = (each for each in moves if each.source in around_now)
+            self.moving = frozenset(rows_to_move(connection, there, self.steps[0].role))
+            locks = exclusively(locks, self.moving)
         way = around.in_the_way(locks)
         self.wanted = tuple(dict.fromkeys(lock for lock, _ in way.values())) or locks
         found = tuple(replace(holder, mode=way[holder.key][1].catalog) for holder in described(connection, way))
@@ -200,6 +206,9 @@ class _Undertaking:
         act_as(connection, self.steps[0].role)
         lockable = [lock for lock in locks if lock.table in around.lockable]
         take(connection, [_target(lock) for lock in lockable], self.patience, self.running.spending)
+        late = (each for each in moves_of(self.steps) if each.source in around.relatives)
+        if rows_to_move(connection, (each for each in late if each.attached not in self.moving)):
+            raise InTheWay  # they came before we had the locks; the next look sees them
 
     def working(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         actions = tuple(chain.from_iterable(step.actions for step in self.steps))

@@ -110,7 +110,11 @@ PENDING = "UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = CAST(
 STEPS: dict[str, tuple[Action, ...]] = {
     "create": (CreateTable(NEW, NAME), AttachPartition(NAME, NEW, OF_NEW, KEY)),
     "create at once": (CreatePartition(NAME, NEW, OF_NEW, KEY),),
-    "move": (CreateTable(NEW, NAME), MoveRows(REST, NEW, OF_NEW, KEY), AttachPartition(NAME, NEW, OF_NEW, KEY)),
+    "move": (
+        CreateTable(NEW, NAME),
+        MoveRows(REST, NEW, OF_NEW, KEY, attached=NAME),
+        AttachPartition(NAME, NEW, OF_NEW, KEY),
+    ),
     "attach": (AttachPartition(NAME, APART, OF_NEW, KEY),),
     "detach": (DetachPartition(NAME, OLD, OF_OLD, KEY), MarkDetached(OLD, NAME)),
     "detach and drop": (DetachPartition(NAME, OLD, OF_OLD, KEY), DropTable(OLD, NAME)),
