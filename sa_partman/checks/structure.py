@@ -8,6 +8,7 @@ from shlex import quote as in_shell
 from sa_partman.bounds.bound import Bound, DefaultBound, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, Parent, default_of
 from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.enum_labels import unknown_values
 from sa_partman.compare.lines import line_of, lines_of
 from sa_partman.compare.lists import is_active
 from sa_partman.compare.pending import pending_detaches, pending_finding
@@ -56,7 +57,7 @@ def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> I
 
 def _gone_lines(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
     """One for each tenant of a range key that nobody wants any more."""
-    if not isinstance(level, RangeLevel) or level.spec.tenants is None:
+    if not isinstance(level, RangeLevel) or level.spec.tenants is None or unknown_values(level, situation):
         return
     wanted = set(lines_of(level, parent, situation))
     for partition in parent.partitions:
@@ -84,9 +85,11 @@ def _gone(table: str, what: object, bound: Bound, situation: Situation) -> Findi
 
 def _inside(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
     yield from _gone_lines(table, level, parent, situation)
+    # While labels are missing, one that nobody wants may be one of them, renamed: the plan says so.
+    renamed = bool(unknown_values(level, situation))
     for partition in parent.partitions:
         if not is_active(level, partition.bound, situation):
-            yield _gone(table, partition.name, partition.bound, situation)
+            yield from () if renamed else (_gone(table, partition.name, partition.bound, situation),)
         elif level.below is None or isinstance(partition.bound, DefaultBound):
             continue
         elif divides(level.below, partition):

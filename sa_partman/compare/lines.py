@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.values import MAXVALUE, MINVALUE, Extreme, KeyValue, order_key, row_order
 from sa_partman.catalog import Parent
+from sa_partman.compare.enum_labels import is_label
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.declared import RangeLevel
 from sa_partman.spec.retention import Retention, retention_of
@@ -45,7 +46,7 @@ def lines_of(level: RangeLevel, parent: Parent, situation: Situation) -> tuple[L
         found = (line_of(level, each.bound) for each in parent.partitions if isinstance(each.bound, RangeBound))
         values.update(dict.fromkeys(line.prefix[0] for line in found if line))
     values.update(dict.fromkeys(path[0] for path in situation.paths))
-    return tuple(Line((value,), 1, width) for value in values)
+    return tuple(Line((value,), 1, width) for value in values if is_label(level, value, situation))
 
 
 def line_of(level: RangeLevel, bound: RangeBound) -> Line | None:

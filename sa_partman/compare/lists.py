@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sa_partman.bounds.bound import Bound, ListBound
 from sa_partman.bounds.values import KeyValue
 from sa_partman.catalog import Parent, default_of
+from sa_partman.compare.enum_labels import is_label
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
@@ -24,10 +25,10 @@ def wanted_labels(level: ListLevel, situation: Situation) -> Labelled:
 
 
 def missing_labels(level: ListLevel, parent: Parent, situation: Situation) -> Iterator[tuple[str, ListBound]]:
-    """Each label none of whose values has a partition, in declared order."""
+    """Each label none of whose values has a partition, in declared order; what its enum lacks can have none."""
     held = held_values(parent)
     for label, values in wanted_labels(level, situation):
-        if held.keys().isdisjoint(values):
+        if held.keys().isdisjoint(values) and all(is_label(level, value, situation) for value in values):
             yield label, ListBound(frozenset(values))
 
 
@@ -56,7 +57,7 @@ def half_held(table: str, level: ListLevel, parent: Parent, situation: Situation
     held = held_values(parent)
     severity = Severity.WARNING if default_of(parent) is not None else Severity.ERROR
     for label, values in wanted_labels(level, situation):
-        lacking = [value for value in values if value not in held]
+        lacking = [value for value in values if value not in held and is_label(level, value, situation)]
         if lacking and len(lacking) < len(values):
             yield Finding(
                 "list-values",

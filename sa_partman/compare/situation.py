@@ -21,6 +21,8 @@ class Situation:
     Args:
         now: The clock; aware.
         tenants: Values that a ``select()`` or a callable gave, by depth of their level.
+        labels: Those of the enum that a level's first key column is of, by depth of the level; only where somebody read
+            them.
         highest: The highest integer key present, by oid of the partitioned relation; absent where it is empty.
         paths: Branches asked for at run time.
         branch: The values of the LIST levels above, while a plan descends.
@@ -44,6 +46,7 @@ class Situation:
     outlived: Mapping[int, int] = field(default_factory=dict)
     expired_rows: Mapping[int, int] = field(default_factory=dict)
     gone: bool = False
+    labels: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def below(self, values: tuple[KeyValue, ...]) -> Situation:
         """The situation in the branch of *values*: only the paths that lead there, shortened."""

@@ -11,6 +11,7 @@ from sa_partman.bounds.bound import DEFAULT, Bound, DefaultBound
 from sa_partman.bounds.text import describe, for_values
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.enum_labels import label_findings
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.hashes import missing_remainders, modulus_findings
 from sa_partman.compare.lines import There, lines_of
@@ -92,6 +93,7 @@ class _Builder:
     def findings(
         self, level: Level, parent: Parent, situation: Situation, lacking: tuple[Lacking, ...]
     ) -> Iterator[Finding]:
+        yield from label_findings(str(self.table), level, situation)
         if isinstance(level, ListLevel):
             yield from half_held(str(self.table), level, parent, situation)
         elif isinstance(level, HashLevel):

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Executable, text
 from sa_partman.bounds.bound import RangeBound
 from sa_partman.bounds.values import row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.compare.enum_labels import source_of
 from sa_partman.errors import DeclarationError
+from sa_partman.key import Family
 from sa_partman.names import quote
 from sa_partman.spec.axis import IntegerAxis
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
@@ -23,7 +25,7 @@ _CHUNK = 50
 
 def asks(declared: DeclaredTable) -> bool:
     """Whether a level of *declared* has a ``select()`` or a callable."""
-    return any(not source.literal for level in declared.levels() if (source := _source(level)) is not None)
+    return any(not source.literal for level in declared.levels() if (source := source_of(level)) is not None)
 
 
 def counts(declared: DeclaredTable) -> bool:
@@ -40,7 +42,7 @@ def tenants_of(connection: Connection, declared: DeclaredTable) -> dict[int, Lab
     """
     found: dict[int, Labelled] = {}
     for level in declared.levels():
-        source = _source(level)
+        source = source_of(level)
         if source is not None and not source.literal:
             labelled = _asked(connection, source, str(declared.name))
             found[level.depth] = tuple(_fitted(declared, level, *pair) for pair in labelled)
@@ -58,10 +60,26 @@ def _fitted(declared: DeclaredTable, level: Level, label: str, values: tuple[Any
         ) from error
 
 
-def _source(level: Level) -> TenantSource | None:
-    if isinstance(level, ListLevel):
-        return level.spec.values
-    return level.spec.tenants if isinstance(level, RangeLevel) else None
+_LABELS = text("""
+SELECT a.attname, ARRAY(SELECT CAST(e.enumlabel AS text) FROM pg_catalog.pg_enum e
+    WHERE e.enumtypid = a.atttypid ORDER BY e.enumsortorder)
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid AND y.typtype = 'e'
+WHERE a.attrelid = CAST(:oid AS oid) AND a.attname = ANY (CAST(:columns AS text[])) AND NOT a.attisdropped
+""")
+
+
+def labels_of(connection: Connection, declared: DeclaredTable, found: FoundTable) -> dict[int, tuple[str, ...]]:
+    """The labels of the enum that the values of each level are of, by depth."""
+    columns = {
+        level.depth: level.key.parts[0].column
+        for level in declared.levels()
+        if source_of(level) is not None and level.key.types[0].family is Family.ENUM
+    }
+    if not columns:
+        return {}
+    rows = connection.execute(_LABELS, {"oid": found.oid, "columns": list(columns.values())})
+    labels = {row[0]: tuple(row[1]) for row in rows}
+    return {depth: labels[column] for depth, column in columns.items() if column in labels}
 
 
 def _asked(connection: Connection, source: TenantSource, table: str) -> Labelled:

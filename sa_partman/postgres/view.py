@@ -23,7 +23,7 @@ from sa_partman.postgres.outlived import outlived_rows
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import Session, pin
 from sa_partman.postgres.sizes import sizes_of
-from sa_partman.postgres.sources import asks, counts, highest_of, tenants_of
+from sa_partman.postgres.sources import asks, counts, highest_of, labels_of, tenants_of
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.spec.declared import DeclaredTable
 from sa_partman.spec.tenants import Labelled
@@ -127,7 +127,8 @@ class _Looking:
                 if isinstance(highest, Finding):
                     views.append(TableView(table, None, Situation(instant), highest))
                     continue
-                situation = Situation(instant, tenants, highest, self.paths.get(name, ()))
+                labels = {} if there is None else labels_of(connection, table, there)
+                situation = Situation(instant, tenants, highest, self.paths.get(name, ()), labels=labels)
                 views.append(TableView(table, there, situation))
             if not self.measured:
                 return View(session, instant, tuple(views))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import BigInteger, Boolean, Column, Date, Engine, Enum, Numeric, String, Text, Uuid
+from sqlalchemy.schema import CreateTable
 
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange
 from tests.support.bounds import HOSTILE_TEXTS
@@ -96,6 +97,55 @@ def test_an_enum_value_that_was_renamed(engine: Engine) -> None:
     )
 
     assert not upkeep(engine, table).plan()
+
+
+MOOD = Enum("happy", "glad", name="mood", create_type=False)
+RENAMED = "ALTER TYPE mood RENAME VALUE 'happy' TO 'merry'"
+ENUM_LABEL = (
+    "the enum mood lacks 'happy', so no partition is made for it; it has 'merry', which the declaration does not name: "
+    "perhaps the same, renamed"
+)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        PartitionByList("k", values=["happy", "glad"]),
+        PartitionByRange("k", "created_at", tenants=["happy", "glad"], interval="1 month", premake=0),
+    ],
+    ids=["list", "tenants"],
+)
+def test_a_label_that_was_renamed_is_no_tenant_that_left(engine: Engine, spec: Any) -> None:
+    """It is said, with the way back; nobody is told to remove its partition, and no step fails."""
+    sql(engine, "CREATE TYPE mood AS ENUM ('happy', 'glad')")
+    table = new_table(spec, Column("k", MOOD, nullable=False))
+    with engine.begin() as connection:
+        connection.execute(CreateTable(table))
+    assert upkeep(engine, table, NOW).run().ok
+    sql(engine, RENAMED)
+    result = upkeep(engine, table, "2026-02-15").run()
+    found = upkeep(engine, table, "2026-02-15").check()
+
+    assert [ENUM_LABEL] == [each.message for each in result.findings]
+    assert not any(each.failed for each in result.steps)
+    assert "enum-label" in codes(found)
+    assert "tenant-gone" not in codes(found)
+    sql(engine, "ALTER TYPE mood RENAME VALUE 'merry' TO 'happy'")
+    assert upkeep(engine, table, "2026-02-15").run().ok
+
+
+def test_a_renamed_label_below_a_range_stops_no_month(engine: Engine) -> None:
+    """The others of the new month are made."""
+    sql(engine, "CREATE TYPE mood AS ENUM ('merry', 'glad')")
+    below = PartitionByList("k", values=["happy", "glad"])
+    spec = PartitionByRange("created_at", interval="1 month", premake=0, subpartition=below)
+    table = new_table(spec, Column("k", MOOD, nullable=False))
+    with engine.begin() as connection:
+        connection.execute(CreateTable(table))
+    result = upkeep(engine, table, NOW).run()
+
+    assert [ENUM_LABEL] == [each.message for each in result.findings]
+    assert ["events_p20260101_glad"] == leaves(engine)
 
 
 def test_varchar_and_text_are_one(engine: Engine) -> None:
