@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from sa_partman import StepEvent
 from sa_partman.events.step import When
+from sa_partman.postgres import view
 from sa_partman.postgres.steps import branches
 from tests.remedies.row import Box, Failed, Meant, Models, Row, Step
 from tests.remedies.rows.held import let_go
@@ -51,6 +52,7 @@ def done(box: Box, **options: Any) -> str:
 
 def blind(box: Box) -> None:
     """From now on nobody can read the table's bounds: one is new to whoever has read the others."""
+    box.other.enter_context(patch.object(view, "CATALOG_LOCK_TIMEOUT", 0.2))
     box.do("CREATE TABLE far PARTITION OF events FOR VALUES FROM ('2050-01-01') TO ('2050-02-01')")
     box.other.enter_context(holding(box.superuser, "LOCK TABLE far IN ACCESS EXCLUSIVE MODE"))
 
