@@ -133,6 +133,8 @@ class UnfinishedConversion:
         next_step: In words; empty at its end.
         cut_over: The swap is done, so there is no way back before its end.
         helper: The table that it builds beside this one, and that takes its name in the swap.
+        now: What the table is called now; None when it is gone.
+        elsewhere: What is true and what to do when it is not called *table* any more.
     """
 
     table: QualifiedName
@@ -141,14 +143,20 @@ class UnfinishedConversion:
     next_step: str
     cut_over: bool
     helper: QualifiedName
+    now: QualifiedName | None = None
+    elsewhere: tuple[str, str] | None = None
 
     @property
     def message(self) -> str:
+        if self.elsewhere is not None:
+            return self.elsewhere[0]
         what = "the undo of the conversion" if self.undo else "a conversion"
         return f"{what} of {self.table} is in progress; next step: {self.next_step or 'its end'}"
 
     @property
     def remedy(self) -> str:
+        if self.elsewhere is not None:
+            return self.elsewhere[1]
         command = f"sa-partman convert {in_shell(str(self.table))}"
         back = "" if self.cut_over else f", or take it back: {command} --abort"
         return f"go on: {command} --resume{back}"

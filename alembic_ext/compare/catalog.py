@@ -10,7 +10,7 @@ from sqlalchemy import Connection, ForeignKeyConstraint, text
 
 from alembic_ext.compare.ghosts import RealKey, real_keys_of
 from sa_partman.catalog import UnfinishedConversion
-from sa_partman.postgres.conversion.state import running
+from sa_partman.postgres.conversion.whereabouts import unfinished
 
 Key = tuple[str | None, str]
 """A table as Alembic calls it: the schema is None for what the search path finds."""
@@ -113,9 +113,10 @@ def read_catalog(connection: Connection, mapped: Set[Key]) -> Catalog:
         mapped: The tables of the metadata.
     """
     names = sorted({str(name) for _, name in mapped})
-    unfinished = [each.unfinished for each in running(connection)]
-    tables = {(each.table.schema, each.table.name): each for each in unfinished}
-    helpers = {(each.helper.schema, each.helper.name) for each in unfinished}
+    converting = unfinished(connection)
+    called = [(name, each) for each in converting for name in (each.table, each.now) if name is not None]
+    tables = {(name.schema, name.name): each for name, each in called}
+    helpers = {(each.helper.schema, each.helper.name) for each in converting}
     rows = [_Relation._make(row) for row in connection.execute(_RELATIONS, {"mapped": names})]
     all_keys = [(key, row) for row in rows for key in _keys(row.schema, row.name, row.visible)]
     seen = {key: row for key, row in all_keys if key in mapped or not (row.detached or row.partition is not None)}

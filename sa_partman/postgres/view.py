@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from sa_partman.catalog import FoundTable, LostConversion, UnfinishedConversion
+from sa_partman.catalog import FoundTable, LostConversion
 from sa_partman.compare.outlived import outlived_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Path, Situation
@@ -18,7 +18,7 @@ from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.conversion.lost import lost
-from sa_partman.postgres.conversion.state import running
+from sa_partman.postgres.conversion.whereabouts import unfinished
 from sa_partman.postgres.outlived import outlived_rows
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import Session, pin
@@ -160,12 +160,9 @@ def _with_conversions(
     connection: Connection, found: dict[QualifiedName, FoundTable]
 ) -> dict[QualifiedName, FoundTable]:
     """*found*, each with the conversion of it that is in progress."""
-    unfinished = [each.unfinished for each in running(connection)]
-    known: dict[QualifiedName | int, UnfinishedConversion] = {
-        key: each for each in unfinished for key in (each.table, each.oid)
-    }
+    known = {name: each for each in unfinished(connection) for name in (each.table, each.now) if name is not None}
     return {
-        name: replace(table, conversion=known.get(table.name) or known.get(table.oid) or _lost(connection, table))
+        name: replace(table, conversion=known.get(table.name) or _lost(connection, table))
         if known or table.strategy is None
         else table
         for name, table in found.items()

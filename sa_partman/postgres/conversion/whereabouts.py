@@ -11,10 +11,11 @@ from shlex import quote as in_shell
 
 from sqlalchemy import Connection, text
 
+from sa_partman.catalog import UnfinishedConversion
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.conversion.fingerprint import FORM
-from sa_partman.plan.conversion.request import key_index, proof
+from sa_partman.plan.conversion.request import key_index, new_table, proof
 from sa_partman.plan.conversion.steps import ConversionStep
 from sa_partman.postgres.conversion import state
 from sa_partman.postgres.conversion.state import Conversion
@@ -33,6 +34,8 @@ LEFT JOIN pg_catalog.pg_inherits i ON i.inhparent = c.oid AND i.inhrelid = CAST(
 WHERE c.relkind IN ('r', 'p') AND (
     n.nspname = :schema AND c.relname = :name OR CAST(:oid AS oid) IN (c.oid, i.inhrelid))
 """)
+
+_GONE = text("SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = :schema)")
 
 _OF = text("""
 SELECT c.oid, ARRAY(SELECT CAST(i.inhrelid AS bigint) FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)
@@ -71,11 +74,13 @@ class Whereabouts:
     Args:
         now: What the table is called; None when it is gone.
         taken: Another table bears the name that it had.
+        moved: It is its schema that is called otherwise, so what was built beside it is there, too.
     """
 
     conversion: Conversion
     now: QualifiedName | None
     taken: bool
+    moved: bool = False
 
     @property
     def in_place(self) -> bool:
@@ -84,23 +89,32 @@ class Whereabouts:
     @property
     def elsewhere(self) -> str:
         """Why there is nothing to go on with under the old name, and what to do."""
-        stored = self.conversion
-        before = stored.table
-        what = "an undo" if stored.kind == "undo" else "a conversion"
+        return f"{self._fact}; nothing was changed. {self._way[0].upper()}{self._way[1:]}"
+
+    @property
+    def unfinished(self) -> UnfinishedConversion:
+        """What others must know of it while it is not over."""
+        told = None if self.in_place else (self._fact, self._way)
+        return replace(self.conversion.unfinished, now=self.now, elsewhere=told)
+
+    @property
+    def _fact(self) -> str:
+        before = self.conversion.table
+        what = "an undo" if self.conversion.kind == "undo" else "a conversion"
+        if self.now is not None:
+            return f"{what} of {before} is in progress, and that table is called {self.now} now"
+        other = f", and another table is called {before} now" if self.taken else ""
+        return f"{what} of {before} is in progress, and that table was dropped{other}"
+
+    @property
+    def _way(self) -> str:
+        before = f"sa-partman convert {in_shell(str(self.conversion.table))}"
         if self.now is None:
-            other = f", and another table is called {before} now" if self.taken else ""
-            return (
-                f"{what} of {before} is in progress, and that table was dropped{other}; nothing was changed. "
-                f"End it: sa-partman convert {in_shell(str(before))} --abort"
-            )
-        back = f"sa-partman convert {in_shell(str(self.now))}"
-        rename = f"give it its name back (ALTER TABLE), then: sa-partman convert {in_shell(str(before))} --resume"
-        ways = [] if self.taken else [rename]
-        ways += [] if stored.cut_over else [f"take it back: {back} --abort"]
-        return (
-            f"{what} of {before} is in progress, and that table is called {self.now} now; nothing was changed. "
-            f"{', or '.join(ways) or 'Give it its name back first'}"
-        )
+            return f"end it: {before} --abort"
+        back = f"take it back: sa-partman convert {in_shell(str(self.now))} --abort"
+        ways = [] if self.taken else [f"give it its name back (ALTER TABLE), then: {before} --resume"]
+        ways += [] if self.conversion.cut_over else [back]
+        return ", or ".join(ways) or "give it its name back first"
 
 
 def whereabouts(connection: Connection, conversion: Conversion) -> Whereabouts:
@@ -121,8 +135,14 @@ def whereabouts(connection: Connection, conversion: Conversion) -> Whereabouts:
     for row in found:
         bears = not expected or any(getattr(row, name) for name in expected)
         if row not in by_name and row.divided == divided and bears:
-            return Whereabouts(conversion, QualifiedName(row.schema, row.name), bool(by_name))
+            moved = bool(connection.execute(_GONE, {"schema": table.schema}).scalar())
+            return Whereabouts(conversion, QualifiedName(row.schema, row.name), bool(by_name), moved)
     return Whereabouts(conversion, None, bool(by_name))
+
+
+def unfinished(connection: Connection) -> list[UnfinishedConversion]:
+    """Every conversion or undo in progress, with what its table is called now."""
+    return [whereabouts(connection, each).unfinished for each in state.running(connection)]
 
 
 def unfinished_of(connection: Connection, table: QualifiedName) -> Conversion | None:
@@ -180,12 +200,17 @@ def taken_back(place: Whereabouts) -> Conversion:
     stored, now = place.conversion, place.now
     if now == stored.table:
         return stored
-    return called(stored, now) if now is not None else _without_table(stored)
+    return called(stored, now, place.moved) if now is not None else _without_table(stored)
 
 
-def called(stored: Conversion, now: QualifiedName) -> Conversion:
-    """*stored*, its way back written for a table that is called *now*."""
-    return replace(stored, table=now, steps=tuple(_moved(step, stored, now) for step in stored.steps))
+def called(stored: Conversion, now: QualifiedName, moved: bool = False) -> Conversion:
+    """
+    *stored*, its way back written for a table that is called *now*.
+
+    Args:
+        moved: What was built beside it is in the schema of *now*, too.
+    """
+    return replace(stored, table=now, steps=tuple(_moved(step, stored, now, moved) for step in stored.steps))
 
 
 def _without_table(stored: Conversion) -> Conversion:
@@ -199,11 +224,11 @@ def _without_table(stored: Conversion) -> Conversion:
     return replace(stored, steps=tuple(steps))
 
 
-def _moved(step: ConversionStep, stored: Conversion, now: QualifiedName) -> ConversionStep:
-    if step.id == "parent":
+def _moved(step: ConversionStep, stored: Conversion, now: QualifiedName, moved: bool) -> ConversionStep:
+    if step.id == "parent" and not moved:
         return step
-    index = stored.table.sibling(key_index(stored.table))
-    pairs = ((stored.table.quoted, now.quoted), (index.quoted, QualifiedName(now.schema, index.name).quoted))
+    beside = [stored.table.sibling(key_index(stored.table)), *([new_table(stored.table)] if moved else [])]
+    pairs = [(stored.table.quoted, now.quoted), *((each.quoted, now.sibling(each.name).quoted) for each in beside)]
 
     def written(sql: str) -> str:
         for before, after in pairs:

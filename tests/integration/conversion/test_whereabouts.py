@@ -1,13 +1,16 @@
 """Conversions whose table is renamed, moved, dropped or restored midway: they go by the table, and say what is true."""
 
 import json
+import re
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table
 
+from sa_partman import Converter, Maintainer, PartitionByRange
 from sa_partman.errors import Refused
+from sa_partman.plan.conversion.steps import ConversionStep
 from sa_partman.postgres.conversion import state
-from tests.integration.conversion.test_faults_abort import stopped_after
+from tests.integration.conversion.test_faults_abort import Stopped, stop, stopped_after
 from tests.support.catalog_snapshot import difference, snapshot
 from tests.support.converting import TABLE, Ends, converter
 from tests.support.database import scalar, sql
@@ -41,6 +44,56 @@ def test_a_table_in_another_schema_is_taken_back(step: str, events: Engine, undi
     sql(events, "ALTER TABLE attic.events SET SCHEMA public")
 
     assert "" == difference(undisturbed.start, snapshot(events))
+
+
+@pytest.mark.parametrize("step", STOPS)
+def test_a_table_in_a_renamed_schema_is_taken_back(step: str, engine: Engine) -> None:
+    """What was built beside it is in there, too, and goes with the rest."""
+    sql(engine, "CREATE SCHEMA s")
+    sql(engine, "CREATE TABLE s.events (id bigint PRIMARY KEY, created_at timestamptz)")
+    before = snapshot(engine, "s")
+    metadata = MetaData(schema="s")
+    key = Column("created_at", DateTime(True), primary_key=True)
+    columns = (Column("id", BigInteger, primary_key=True, autoincrement=False), key)
+    Table("events", metadata, *columns, PartitionByRange("created_at", interval="1 month"))
+
+    def report(done: ConversionStep, seconds: float) -> None:
+        if done.id == step:
+            stop()
+
+    with pytest.raises(Stopped):
+        Converter(engine, metadata).convert("s.events", report=report)
+    sql(engine, "ALTER SCHEMA s RENAME TO attic")
+    Converter(engine, metadata).abort("attic.events")
+
+    assert [] == sql(engine, MADE_BY_US)
+    sql(engine, "ALTER SCHEMA attic RENAME TO s")
+    assert "" == difference(before, snapshot(engine, "s"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            "ALTER TABLE events RENAME TO happened",
+            r"called public\.happened now.*take it back: .*public\.happened --abort",
+        ),
+        ("DROP TABLE events CASCADE", r"dropped, and another table is called public\.events now.*end it: .*--abort"),
+    ],
+)
+def test_checks_of_a_table_made_anew_say_whose_conversion_is_in_progress(
+    change: str, says: str, events: Engine, undisturbed: Ends
+) -> None:
+    """It goes by the table here, too: nothing would go on with --resume, which is what they said."""
+    stopped_after(events, "convert", "parent")
+    sql(events, change)
+    sql(events, "CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamptz, org_id int, note text, hits int)")
+    maintainer = Maintainer(events, converter(events).metadata)
+    (finding,) = [each for each in maintainer.check() if each.code == "conversion-in-progress"]
+
+    assert re.search(says, f"{finding.message}; {finding.remedy}")
+    assert "--resume" not in finding.remedy
+    assert [finding.message] == [each.message for each in maintainer.run().findings]
 
 
 def test_a_conversion_does_not_go_on_with_a_renamed_table(events: Engine, undisturbed: Ends) -> None:
@@ -99,7 +152,7 @@ def test_a_table_made_anew_beside_the_renamed_one_is_left_alone(events: Engine) 
         "CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamptz, org_id int NOT NULL,"
         " note text NOT NULL, hits int NOT NULL)",
     )
-    with pytest.raises(Refused, match=r"called public\.happened now; .*take it back: .* public\.happened --abort"):
+    with pytest.raises(Refused, match=r"called public\.happened now; .*Take it back: .* public\.happened --abort"):
         converter(events).convert(TABLE)
     converter(events).abort("happened")
 
