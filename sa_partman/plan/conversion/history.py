@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sa_partman.bounds.bound import ListBound, RangeBound
+from sa_partman.bounds.bound import Bound, ListBound, RangeBound
 from sa_partman.bounds.grid import Position
 from sa_partman.bounds.values import MINVALUE, KeyValue
 from sa_partman.catalog import Partition
@@ -87,13 +87,20 @@ def outlived_history(
     """
     partition = Partition(name, _HISTORY, history, "r")
     table = Partition(name, _TABLE, history, "p", partitions=(partition,))
+    return outlived_in(level, table, partition, filled(level, history, situation, _TABLE))
+
+
+def filled(level: Level, history: Bound, situation: Situation, oid: int) -> Situation:
+    """
+    *situation* with the rows of *history*: of integers, the highest key lies in its last interval.
+
+    Args:
+        oid: Of the table that the history is a partition of.
+    """
     if isinstance(level, RangeLevel) and isinstance(level.axis, IntegerAxis) and isinstance(history, RangeBound):
-        # The highest key lies in the last interval of the history.
         end = level.axis.decode(history.upper[level.place])
-        if end is None:
-            return None
-        situation = replace(situation, highest={_TABLE: end - 1})
-    return outlived_in(level, table, partition, situation)
+        return situation if end is None else replace(situation, highest={oid: end - 1})
+    return situation
 
 
 _TABLE, _HISTORY = 0, 1

@@ -12,6 +12,7 @@ from sa_partman.catalog import Partition
 from sa_partman.compare.descend import descend
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, join_name, quote
+from sa_partman.plan.conversion.history import filled
 from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.request import ConversionRequest, key_index
 from sa_partman.plan.naming import partition_name
@@ -70,7 +71,8 @@ class Parts:
         """Every partition beside the history, named after the table and not after its temporary name."""
         level = self.request.declared.level
         beside = Partition(self.table, 0, self.request.history, "p", partitions=(self.history(),))
-        for bound, label, _ in missing_bounds(level, beside, self.request.situation):
+        situation = filled(level, self.request.history, self.request.situation, beside.oid)
+        for bound, label, _ in missing_bounds(level, beside, situation):
             name = partition_name(level, self.table, bound, label)
             below = None if isinstance(bound, DefaultBound) else level.below
             inner = (
