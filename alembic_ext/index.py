@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateIndex
 
 from alembic_ext.index_ops import CreatePartitionedIndexOp, DropPartitionedIndexOp
 from alembic_ext.offline import note
-from alembic_ext.ownership import announce, may_leave, outside
+from alembic_ext.ownership import WAITS, announce, may_leave, outside
 from alembic_ext.session import glance, is_offline, on_postgresql, refuse_pending, translated, translated_name
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.columns import oid_of, relation_of
@@ -20,7 +20,7 @@ from sa_partman.postgres.partitioned_index import (
     Wanted,
     build_partitioned_index,
     drop_partitioned_index,
-    own_timeouts,
+    unhurried,
 )
 
 
@@ -38,8 +38,8 @@ def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
         table = relation_of(connection, oid).name
         tail = _tail(operation.to_index(context), connection.dialect)
         name = table.sibling(str(operation.index_name))
-        with own_timeouts(connection):
-            build_partitioned_index(connection, Wanted(name, table, oid, bool(operation.unique), tail))
+        with unhurried(connection, WAITS) as pace:
+            build_partitioned_index(connection, Wanted(name, table, oid, bool(operation.unique), tail), pace)
 
 
 def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
@@ -53,8 +53,8 @@ def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
         if oid is None and operation.if_exists:
             return
         name = QualifiedName(operation.schema, operation.index_name)
-        with own_timeouts(connection):
-            drop_partitioned_index(connection, name if oid is None else relation_of(connection, oid).name)
+        with unhurried(connection, WAITS) as pace:
+            drop_partitioned_index(connection, name if oid is None else relation_of(connection, oid).name, pace)
 
 
 def _is_ours(operations: Operations, operation: CreateIndexOp | DropIndexOp, what: str) -> bool:

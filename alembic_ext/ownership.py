@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # Alembic imports us while it is half imported itself
 
 log = logging.getLogger(__name__)
 
+WAITS = logging.getLogger("alembic.sa_partman")
+"""Where a migration says what it waits for: loggers that alembic.ini does not name are silenced by it."""
+
 _HAS_WRITTEN = text("SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL")
 
 

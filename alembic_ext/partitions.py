@@ -15,7 +15,7 @@ from alembic_ext.enums import refuse_unknown_labels
 from alembic_ext.literals import typed
 from alembic_ext.lowest import from_lowest
 from alembic_ext.members import apply_as_members
-from alembic_ext.ownership import announce, may_leave, outside
+from alembic_ext.ownership import WAITS, announce, may_leave, outside
 from alembic_ext.references import keys_dropped
 from alembic_ext.session import Place, place, relation_named
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
@@ -38,8 +38,7 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.provision import attached_from_the_top, first_partitions
 from sa_partman.postgres.columns import Relation, columns_of, relation_of
-from sa_partman.postgres.locks.retry import LockPolicy
-from sa_partman.postgres.partitioned_index import own_timeouts, wait_for_locks
+from sa_partman.postgres.partitioned_index import unhurried
 from sa_partman.postgres.steps.execute import apply_actions, name_taken
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, Level, bind
@@ -192,10 +191,10 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
         # The mark comes first, so that a concurrent detach that is cut off leaves a table that is known to be ours.
         apply_actions(here.connection, marks if concurrently else (action, *marks))
     if concurrently:
-        with outside(context) as connection, own_timeouts(connection):
-            wait_for_locks(connection, LockPolicy())
+        with outside(context) as connection, unhurried(connection, WAITS) as pace:
             for statement in render(action):
-                context.impl._exec(statement)
+                with pace.concurrently(connection, str(parent), f"the detach of {partition.name}"):
+                    context.impl._exec(statement)
     if operation.without_foreign_keys:
         with place(operations, operation.parent, operation.schema, _what(operation)) as here:
             here.connection.exec_driver_sql(keys_dropped(partition.name).replace("%", "%%"))

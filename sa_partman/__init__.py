@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Veto,
     )
     from sa_partman.events.step import StepEvent, When
+    from sa_partman.events.wait import Holder, WaitEvent
     from sa_partman.finding import Finding, Severity
     from sa_partman.maintenance.archives import Archived
     from sa_partman.maintenance.converter import Conversion, Converter, Estimate, Interrupted, Progress
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
     from sa_partman.plan.steps import Step
     from sa_partman.ports.hook import Hook, after, before
+    from sa_partman.postgres.locks.waits import OnWait
 
 _HOMES = {
     "sa_partman.checks.status": (
@@ -89,6 +91,10 @@ _HOMES = {
     "sa_partman.events.step": (
         "StepEvent",
         "When",
+    ),
+    "sa_partman.events.wait": (
+        "Holder",
+        "WaitEvent",
     ),
     "sa_partman.finding": (
         "Finding",
@@ -132,6 +138,7 @@ _HOMES = {
         "after",
         "before",
     ),
+    "sa_partman.postgres.locks.waits": ("OnWait",),
 }
 _SERVICES = {name: home for home, names in _HOMES.items() for name in names}
 """Imported when they are asked for: models need none of them, and whoever starts a process waits for its imports."""
@@ -159,6 +166,7 @@ __all__ = [
     "Finding",
     "Fleet",
     "Health",
+    "Holder",
     "Hook",
     "Interrupted",
     "JsonFormatter",
@@ -171,6 +179,7 @@ __all__ = [
     "MissingDependency",
     "MissingPrivilege",
     "NameTaken",
+    "OnWait",
     "OthersTurn",
     "Outcome",
     "PartitionByHash",
@@ -202,6 +211,7 @@ __all__ = [
     "UnreadableBound",
     "VerificationFailed",
     "Veto",
+    "WaitEvent",
     "When",
     "__version__",
     "after",

@@ -170,7 +170,7 @@ class LockNotAcquired(ExecutionError):
             f"{said} {advice}"
             if advice
             else f"{said} A long transaction holds the table: end it (pg_stat_activity shows it) and run this again, "
-            f"or wait longer with LockPolicy(budget=...)."
+            f"or wait longer with --budget (LockPolicy(budget=...))."
         )
 
     def after(self, done: str) -> LockNotAcquired:

@@ -10,6 +10,7 @@ import click
 from sa_partman.cli.consent import agreed, removes
 from sa_partman.cli.failures import FAILED, PENDING
 from sa_partman.cli.idle import UNRECORDED, refuse_idle
+from sa_partman.cli.locking import idle_locks
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_plan, print_result
 from sa_partman.cli.request import Request, refuse_both
@@ -40,7 +41,8 @@ def perform(request: Request, change: Change) -> int:
     refuse_both(as_json=request.as_json, as_sql=change.as_sql)
     if change.dry_run or change.as_sql:
         only = "with --sql" if change.as_sql else "with --dry-run"
-        refuse_idle({"yes": only, "audit": f"{only}: {UNRECORDED}"})
+        idle = {"yes": only, "audit": f"{only}: {UNRECORDED}"}
+        refuse_idle({**idle, **idle_locks(only, script=change.as_sql)})
     with opened(request) as maintainer:
         if change.dry_run or change.as_sql:
             print_plan(change.plan(maintainer), as_json=request.as_json, as_sql=change.as_sql)

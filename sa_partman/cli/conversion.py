@@ -15,7 +15,9 @@ from sa_partman.cli.conversion_words import StepProgress, plan_lines, script_lin
 from sa_partman.cli.failures import FAILED, PENDING
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_json, print_lines
+from sa_partman.cli.progress import say_wait
 from sa_partman.cli.request import Request
+from sa_partman.cli.words import finding_lines
 from sa_partman.errors import ConfigurationError
 from sa_partman.maintenance.converter import Conversion, Converter
 
@@ -48,7 +50,14 @@ class Decisions:
 def perform(request: Request, table: str, mode: Mode, decisions: Decisions, *, yes: bool, as_sql: bool = False) -> int:
     """The exit code of what *mode* asks for."""
     with opened(request) as maintainer:
-        converter = Converter(maintainer.engine, maintainer.metadata, now=request.at)
+        converter = Converter(
+            maintainer.engine,
+            maintainer.metadata,
+            now=request.at,
+            lock=request.lock,
+            audit=request.audit,
+            on_wait=say_wait,
+        )
         if mode is Mode.PLAN:
             return _show(converter, table, decisions, as_json=request.as_json, as_sql=as_sql)
         if mode is not Mode.STATE:
@@ -99,11 +108,12 @@ def _show(converter: Converter, table: str, decisions: Decisions, *, as_json: bo
             }
         )
     else:
-        print_lines((script_lines if as_sql else plan_lines)(plan, estimate))
+        print_lines(script_lines(plan, estimate, converter.lock) if as_sql else plan_lines(plan, estimate))
     return FAILED if plan.refusals else 0
 
 
 def _tell(conversion: Conversion | None, table: str, *, as_json: bool) -> int:
+    print_lines(finding_lines(() if conversion is None else conversion.findings), err=True)
     if not as_json:
         print_lines(state_lines(conversion, table))
     elif conversion is None:
@@ -117,6 +127,7 @@ def _tell(conversion: Conversion | None, table: str, *, as_json: bool) -> int:
                 "steps": len(conversion.steps),
                 "done": conversion.done,
                 "error": conversion.error,
+                "findings": [each.to_dict() for each in conversion.findings],
             }
         )
     return 0

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import click
 
+from sa_partman.cli.logs import is_on
+from sa_partman.cli.progress import CLEAR
 from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
 from sa_partman.postgres.conversion.concurrent_build import PATIENCE
 from sa_partman.postgres.conversion.estimate import Estimate
@@ -14,7 +16,6 @@ from sa_partman.postgres.conversion.progress import Progress
 from sa_partman.postgres.conversion.state import Conversion
 from sa_partman.postgres.locks.retry import LockPolicy
 
-_CLEAR = "\r\x1b[K"
 _WIDTH = 24
 
 
@@ -34,9 +35,8 @@ def plan_lines(plan: ConversionPlan, estimate: Estimate) -> Iterator[str]:
         yield f"{len(plan.steps)} steps; about {estimate.rows:,} rows, {size:,.1f} MB with indexes."
 
 
-def script_lines(plan: ConversionPlan, estimate: Estimate) -> Iterator[str]:
+def script_lines(plan: ConversionPlan, estimate: Estimate, policy: LockPolicy) -> Iterator[str]:
     """The statements, to read or to paste; all else is a comment."""
-    policy = LockPolicy()
     for line in plan_lines(ConversionPlan((), plan.refusals, plan.notes), estimate):
         yield f"-- {click.unstyle(line)}"
     for number, step in enumerate(plan.steps, 1):
@@ -66,18 +66,23 @@ def state_lines(conversion: Conversion | None, table: str) -> Iterator[str]:
 
 
 class StepProgress:
-    """A line for each step that is done, and on a terminal a bar while one works; all on stderr."""
+    """
+    A line for each step that is done, and on a terminal a bar while one works; all on stderr, and only where the log
+    does not say it.
+    """
 
     def __init__(self) -> None:
-        self._bar = sys.stderr.isatty()
+        self._bar = sys.stderr.isatty() and not is_on()
 
     def done(self, step: ConversionStep, seconds: float, /) -> None:
-        clear = _CLEAR if self._bar else ""
+        if is_on():
+            return
+        clear = CLEAR if self._bar else ""
         click.echo(f"{clear}{click.style('done', fg='green')} {seconds:9.3f} s  {step.title}", err=True)
 
     def working(self, progress: Progress, /) -> None:
         if self._bar:
-            sys.stderr.write(f"{_CLEAR}{bar(progress)}")
+            sys.stderr.write(f"{CLEAR}{bar(progress)}")
             sys.stderr.flush()
 
 

@@ -7,14 +7,18 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sa_partman.cli.locking import POLICY
 from sa_partman.cli.logs import FORMATS, LEVELS
 from sa_partman.cli.meta import note_json, note_verbose
 from sa_partman.cli.several import each_database
 from sa_partman.ports.clock import appointed, instant
+
+if TYPE_CHECKING:
+    from sa_partman.postgres.locks.retry import LockPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Request:
         audit: Keep a record of every run; text: in tables of this schema.
         schemas: That have the tables declared without one; none: the default schema.
         limit: Partitions that one run removes at most; None: all that are due.
+        lock_timeout: This and the following: see `LockPolicy`; None: its default.
     """
 
     metadata: str | None
@@ -49,6 +54,27 @@ class Request:
     audit: bool | str = False
     schemas: tuple[str, ...] = ()
     limit: int | None = None
+    lock_timeout: float | None = None
+    budget: float | None = None
+    table_budget: float | None = None
+    run_budget: float | None = None
+    stall: float | None = None
+    turn: float | None = None
+    lease: float | None = None
+
+    @property
+    def lock(self) -> LockPolicy:
+        """
+        Raises:
+            UsageError: The options don't go together.
+        """
+        from sa_partman.postgres.locks.retry import LockPolicy
+
+        given = {name: getattr(self, name) for name in POLICY if getattr(self, name) is not None}
+        try:
+            return LockPolicy(**given)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
 
     @property
     def only(self) -> tuple[str, ...] | None:

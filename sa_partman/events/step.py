@@ -19,16 +19,18 @@ class When(StrEnum):
 @dataclass(frozen=True, slots=True)
 class StepEvent:
     """
-    What a hook is told of one step: before it is done, or after it was.
+    What a hook is told of one step, of a maintainer or of a conversion: before it is done, or after it was.
 
     Args:
         when: BEFORE: nothing was changed yet, and a hook may veto it. AFTER: it is committed.
-        purpose: "heal", "repair", "provision", "detach", "archive" or "drop".
+        purpose: "heal", "repair", "provision", "detach", "archive" or "drop"; of a conversion's step "convert", "undo"
+            or "abort".
         table: The declared table.
-        partition: What the step is about.
+        partition: What the step is about; the table itself in a conversion.
         bound: Its bound, when that matters.
         sql: The statements, in order.
         run: The name of the run.
+        step: The id of a conversion's step, such as "cutover"; else empty.
     """
 
     when: When
@@ -38,3 +40,4 @@ class StepEvent:
     bound: Bound | None
     sql: tuple[str, ...]
     run: str
+    step: str = ""

@@ -11,6 +11,7 @@ from typing import Any
 from sa_partman.compare.situation import Path
 from sa_partman.errors import DeclarationError, ExclusionLost
 from sa_partman.finding import Finding, Severity
+from sa_partman.maintenance.entries import of_result
 from sa_partman.maintenance.executing import Executor
 from sa_partman.maintenance.healing import healed, with_reason
 from sa_partman.maintenance.leaving import leaving_all
@@ -27,6 +28,7 @@ from sa_partman.plan.raising import raised
 from sa_partman.plan.steps import Purpose, Step, TablePlan, in_order
 from sa_partman.postgres.locks.exclusion import APPLICATION, only_maintainer
 from sa_partman.postgres.locks.pooler import dependable
+from sa_partman.postgres.locks.waits import Waits
 from sa_partman.postgres.steps.running import Running, new_name
 from sa_partman.postgres.view import View
 from sa_partman.postgres.zombies import end_zombies
@@ -51,7 +53,7 @@ def run(
         leaving: Tenants whose branches are removed, and nothing else.
         max_rows: Rows that are moved into one new partition at most; None: 100,000.
     """
-    with _running(settings) as running:
+    with running_by(settings) as running:
         settings, zombies = replace(settings, engine=running.engine), tuple(end_zombies(running))
         view = looked(settings, tables, paths)
         view.session.require_writable()
@@ -60,7 +62,7 @@ def run(
         )
         steps = list(in_order(plans))
         findings = (*zombies, *(finding for plan in plans for finding in plan.findings))
-        record = Record(settings, running.name, view.session)
+        record = Record.of(settings, running.name, view.session)
         results, more = _told(settings, Executor(settings, running, paths), steps, record, findings)
     return RunResult(view.now, tuple(results), (*findings, *more))
 
@@ -93,7 +95,7 @@ def plans_of(
 def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:
     """Drops the partition of one tenant with all below it."""
     path = branch if isinstance(branch, tuple) else (branch,)
-    with _running(settings) as running:
+    with running_by(settings) as running:
         settings = replace(settings, engine=running.engine)
         view = looked(settings, [table])
         view.session.require_writable()
@@ -103,18 +105,28 @@ def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:
             raise DeclarationError(f"{table} stands for {listed}; nothing was changed. Name one schema with schemas=.")
         declared = first.declared
         steps = completed(first, branch_steps(declared, first.found, typed(declared, [path])[0]))
-        record = Record(settings, running.name, view.session)
+        record = Record.of(settings, running.name, view.session)
         results, more = _told(settings, Executor(settings, running), list(steps), record)
     return RunResult(view.now, tuple(results), tuple(more))
 
 
 @contextmanager
-def _running(settings: Settings) -> Iterator[Running]:
+def running_by(settings: Settings) -> Iterator[Running]:
+    """
+    The right to be the only maintainer during the block, and who is told what the block waits for.
+
+    Raises:
+        MaintainerBusy: Another one has it.
+    """
     settings.require_postgresql()
     name = new_name()
-    with only_maintainer(settings.engine, settings.lock, settings.waiting, APPLICATION + name) as exclusion:
+    waits = Waits(name, settings.on_wait)
+    with (
+        only_maintainer(settings.engine, settings.lock, settings.waiting, APPLICATION + name, waits) as exclusion,
+        waits.watched(settings.engine),
+    ):
         engine = dependable(settings.engine, prepares=not exclusion.pooled)
-        yield Running(engine, settings.lock, settings.waiting, exclusion, name)
+        yield Running(engine, settings.lock, settings.waiting, exclusion, name, waits)
 
 
 def _told(
@@ -127,7 +139,7 @@ def _told(
     try:
         for result in (with_reason(settings, each) for each in executor.results(steps)):
             results.append(result)
-            record.step(result)
+            record.step(of_result(result))
             if settings.report is not None:
                 settings.report(result, len(results), len(steps))
     except ExclusionLost as error:
@@ -135,6 +147,6 @@ def _told(
     except (KeyboardInterrupt, SystemExit, GeneratorExit, CancelledError):
         raise  # at once: the record of a run without an end says what happened
     except BaseException as error:
-        record.broken(results, error)
+        record.broken(error)
         raise
-    return results, [*lost, *record.end(results, (*findings, *lost))]
+    return results, [*lost, *record.end((*findings, *lost))]

@@ -14,12 +14,9 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.bounds.text import describe
-from sa_partman.ddl.render import step_sql
 from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding, Severity
-from sa_partman.maintenance.results import StepResult
-from sa_partman.maintenance.settings import Settings
+from sa_partman.maintenance.entries import Entry
 from sa_partman.postgres.audit import AuditTables, StepRow
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.session import Session, pin
@@ -44,12 +41,17 @@ class Audit:
         self._trouble: list[str] = []
 
     @classmethod
-    def of(cls, settings: Settings, session: Session) -> Audit | None:
-        """None when no audit is wanted."""
-        if settings.audit is False:
+    def of(cls, engine: Engine, wanted: bool | str, session: Session) -> Audit | None:
+        """
+        None when no audit is wanted.
+
+        Args:
+            wanted: Text: the schema of its tables.
+        """
+        if wanted is False:
             return None
-        schema = settings.audit if isinstance(settings.audit, str) else session.default_schema
-        return cls(settings.engine, schema or "public")
+        schema = wanted if isinstance(wanted, str) else session.default_schema
+        return cls(engine, schema or "public")
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -76,22 +78,21 @@ class Audit:
         with self._tried() as connection:
             self._id = self.tables.begin(connection, run, planned, __version__, socket.gethostname(), os.getpid())
 
-    def step(self, result: StepResult) -> None:
+    def step(self, entry: Entry) -> None:
         """The row of a step, whatever its outcome."""
         if self._id is None:
             return
-        step = result.step
         row = StepRow(
-            step.purpose.value,
-            str(step.table),
-            str(step.partition),
-            None if step.bound is None else describe(step.bound),
-            result.outcome.value,
-            ";\n".join(step_sql(step)),
-            result.seconds,
-            result.rows,
-            result.error,
-            result.blockers,
+            entry.purpose,
+            entry.table,
+            entry.partition,
+            entry.bound,
+            entry.outcome.value,
+            _script(entry.sql),
+            entry.seconds,
+            entry.rows,
+            entry.error,
+            entry.blockers,
         )
         with self._tried() as connection:
             self.tables.step(connection, self._id, row)
@@ -115,3 +116,9 @@ class Audit:
             self._trouble.append(first_line(error))
         except PartmanError as error:
             self._trouble.append(str(error))
+
+
+def _script(statements: tuple[str, ...]) -> str:
+    """A comment ends with its line, a statement with a semicolon, the last one with nothing."""
+    comments = tuple(each for each in statements if each.startswith("--"))
+    return "\n".join((*comments, ";\n".join(each for each in statements if each not in comments)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import partial, wraps
 from shlex import quote as in_shell
@@ -14,12 +15,20 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
+from sa_partman.maintenance.audit import Audit
 from sa_partman.maintenance.clock import Clock, clock
+from sa_partman.maintenance.converting import Recorded
+from sa_partman.maintenance.hooks import Hooks
+from sa_partman.maintenance.recording import Record
+from sa_partman.maintenance.settings import hooks_of
 from sa_partman.names import QualifiedName
 from sa_partman.orm.keys import primary_key_of
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.conversion.steps import ConversionPlan
+from sa_partman.ports.hook import Hook
+from sa_partman.ports.waiting import Sleeping
+from sa_partman.postgres.audit import CONVERSION_RUN
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.conversion import state
 from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
@@ -47,10 +56,13 @@ from sa_partman.postgres.conversion.whereabouts import (
     unfinished_of,
     whereabouts,
 )
+from sa_partman.postgres.locks.exclusion import Exclusion
 from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.locks.waits import OnWait, Waits
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sources import tenants_of
 from sa_partman.postgres.sqlstate import first_line
+from sa_partman.postgres.steps.running import new_name
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT
 from sa_partman.spec.declared import DeclaredTable
 
@@ -96,7 +108,12 @@ class Converter:
         engine: Synchronous.
         metadata: Declares what the tables are to be; one MetaData, or several.
         now: A fixed instant, or a callable, instead of the server's clock.
+        hooks: Asked before every step, and told after it, as by a `Maintainer`; a conversion stops before a step that
+            one of them vetoes, and `resume` goes on.
         lock: How long to wait for locks.
+        audit: Keep a record of the work and of every step in the tables of `Maintainer`; text: their schema.
+        on_wait: See `Maintainer`.
+        hook_timeout: Seconds that one hook may take.
     """
 
     def __init__(
@@ -105,11 +122,16 @@ class Converter:
         metadata: MetaData | Iterable[MetaData],
         *,
         now: datetime | Callable[[], datetime] | None = None,
+        hooks: Iterable[Hook] = (),
         lock: LockPolicy | None = None,
+        audit: bool | str = False,
+        on_wait: OnWait | None = None,
+        hook_timeout: float = 30.0,
     ) -> None:
         self.engine, self.metadata = dependable(engine), metadata
-        self.lock = lock or LockPolicy()
+        self.lock, self.audit = lock or LockPolicy(), audit
         self._now: Clock | None = clock(now)
+        self._hooks, self._on_wait = Hooks(hooks_of(hooks), hook_timeout, Sleeping()), on_wait
 
     @_ours
     def plan(
@@ -162,8 +184,8 @@ class Converter:
             progress: Called from another thread while a step reads the table.
 
         Returns:
-            The conversion as it is stored in the end; one without steps when the table is partitioned already, as it is
-            declared.
+            The conversion as it is stored in the end, still "running" when a hook vetoed a step; one without steps when
+            the table is partitioned already, as it is declared.
 
         Raises:
             ConversionRefused: With every reason; nothing was changed.
@@ -172,14 +194,17 @@ class Converter:
             Interrupted: Ctrl-C; as above.
         """
         name = self._name(table)
-        with only_converter(self.engine, name, self.lock.lease):
+        with self._only(name) as job:
             self._require_none_running(name)
             drawn = self._drawn(table, lead, boundary, Choices(inbound, unique or {}))  # type: ignore[arg-type]
             if drawn.plan.refusals:
                 raise ConversionRefused(str(name), map(str, drawn.plan.refusals))
             if not drawn.plan.steps:
-                return _nothing_to_do(drawn)
-            return self._run(self._begin(drawn, "convert"), report, progress)
+                recorded = job.recorded(name, "convert")
+                with recorded.run(0):
+                    pass
+                return replace(_nothing_to_do(drawn), findings=recorded.findings)
+            return self._run(job, self._begin(job, drawn, "convert"), report, progress)
 
     @_ours
     def resume(self, table: str, *, report: Report = _silent, progress: OnProgress | None = None) -> Conversion:
@@ -190,12 +215,12 @@ class Converter:
             Refused: There is none.
         """
         name = self._name(table)
-        with only_converter(self.engine, name, self.lock.lease):
+        with self._only(name) as job:
             conversion = self._unfinished(name)
             with connected(self.engine) as connection:
                 pin(connection, CATALOG_LOCK_TIMEOUT)
                 require_in_place(connection, conversion)
-            return self._run(conversion, report, progress)
+            return self._run(job, conversion, report, progress)
 
     @_ours
     def abort(self, table: str, *, report: Report = _silent) -> Conversion:
@@ -207,19 +232,21 @@ class Converter:
             Refused: There is none, or it is cut over already: then `undo`.
         """
         name = self._name(table)
-        with only_converter(self.engine, name, self.lock.lease):
+        with self._only(name) as job:
             conversion = self._unfinished(name)
             with connected(self.engine) as connection:
                 pin(connection, CATALOG_LOCK_TIMEOUT)
                 place = whereabouts(connection, conversion)
             if conversion.cut_over and place.now is not None:
-                back = " --undo" if conversion.kind == "convert" else ""
+                way = " --undo" if conversion.kind == "convert" else ""
                 raise Refused(
                     f"{name} is cut over already; nothing was changed. Finish it: {_command(name)} --resume; then take "
-                    f"it back: {_command(name)}{back}"
+                    f"it back: {_command(name)}{way}"
                 )
-            take_back(self.engine, taken_back(place), Manner(self.lock, report=report))
-            return self._stored(conversion)
+            back, recorded = taken_back(place), job.recorded(name, "abort")
+            with recorded.run(back.done):
+                take_back(self.engine, back, job.manner(recorded, report))
+            return replace(self._stored(conversion), findings=recorded.findings)
 
     @_ours
     def undo(
@@ -242,14 +269,14 @@ class Converter:
             ConversionRefused: With every reason; nothing was changed.
         """
         name = self._name(table)
-        with only_converter(self.engine, name, self.lock.lease):
+        with self._only(name) as job:
             self._require_none_running(name)
             with connected(self.engine) as connection:
                 pin(connection, CATALOG_LOCK_TIMEOUT).require_writable()
                 drawn = draw_undo(connection, name, max_rows)
             if drawn.plan.refusals:
                 raise ConversionRefused(str(name), map(str, drawn.plan.refusals), what="can't be made plain again")
-            return self._run(self._begin(drawn, "undo", max_rows), report, progress)
+            return self._run(job, self._begin(job, drawn, "undo", max_rows), report, progress)
 
     @_ours
     def state(self, table: str) -> Conversion | None:
@@ -260,6 +287,13 @@ class Converter:
             return unfinished_of(connection, name) or state.last(connection, name)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _only(self, name: QualifiedName) -> Iterator[_Job]:
+        """The right to be the only converter of the table, and who is told what the block waits for."""
+        waits = Waits(CONVERSION_RUN + new_name(), self._on_wait)
+        with only_converter(self.engine, name, self.lock.lease) as exclusion, waits.watched(self.engine):
+            yield _Job(self, exclusion, waits)
 
     def _require_none_running(self, name: QualifiedName) -> None:
         with connected(self.engine) as connection:
@@ -289,16 +323,17 @@ class Converter:
             pin(connection, CATALOG_LOCK_TIMEOUT)
             return state.get(connection, conversion.id)
 
-    def _begin(self, drawn: Drawn, kind: str, max_rows: int | None = None) -> Conversion:
+    def _begin(self, job: _Job, drawn: Drawn, kind: str, max_rows: int | None = None) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, self.lock.lock_timeout).require_writable()
+            job.exclusion.verify(connection)
             seen = marks(connection, drawn.table, drawn.plan.steps)
             if seen is None or seen.plan != drawn.mark:
                 raise Refused(f"{drawn.table} was changed while this was being planned; no step was taken. Try again.")
             new = replace(_new(drawn, kind), fingerprint=seen.full, max_rows=max_rows)
             return state.begin(connection, new)
 
-    def _run(self, conversion: Conversion, report: Report, progress: OnProgress | None) -> Conversion:
+    def _run(self, job: _Job, conversion: Conversion, report: Report, progress: OnProgress | None) -> Conversion:
         def recheck(connection: Connection) -> None:
             if full_mark(connection, conversion.table, conversion.steps) != conversion.fingerprint:
                 raise ExecutionError(
@@ -308,8 +343,10 @@ class Converter:
             if conversion.max_rows is not None:
                 _require_few_rows(connection, conversion, conversion.max_rows)
 
-        run_steps(self.engine, conversion, Manner(self.lock, recheck, report, progress))
-        return self._stored(conversion)
+        recorded = job.recorded(conversion.table, conversion.kind)
+        with recorded.run(len(conversion.steps) - conversion.done):
+            run_steps(self.engine, conversion, replace(job.manner(recorded, report, progress), recheck=recheck))
+        return replace(self._stored(conversion), findings=recorded.findings)
 
     def _name(self, table: str) -> QualifiedName:
         try:
@@ -346,6 +383,33 @@ class Converter:
             situation = Situation(session.now if self._now is None else self._now(), tenants)
             wanted = partial(primary_key_of, model)
             return draw(connection, declared, wanted, situation, choices, lead=lead, boundary=boundary)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What one method of *converter* does, as the only one for its table."""
+
+    converter: Converter
+    exclusion: Exclusion
+    waits: Waits
+
+    def recorded(self, table: QualifiedName, purpose: str) -> Recorded:
+        converter = self.converter
+        with connected(converter.engine) as connection:
+            session = pin(connection, CATALOG_LOCK_TIMEOUT)
+        audit = Audit.of(converter.engine, converter.audit, session)
+        return Recorded(Record(self.waits.run, audit), converter._hooks, table, purpose)
+
+    def manner(self, recorded: Recorded, report: Report, progress: OnProgress | None = None) -> Manner:
+        return Manner(
+            self.converter.lock,
+            self.exclusion,
+            report=report,
+            progress=progress,
+            waits=self.waits,
+            ask=recorded.ask,
+            around=recorded.around,
+        )
 
 
 def _require_few_rows(connection: Connection, undo: Conversion, limit: int) -> None:

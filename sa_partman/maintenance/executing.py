@@ -78,10 +78,10 @@ class Executor:
 
     def _guarded(self, batch: tuple[Step, ...]) -> Iterator[StepResult]:
         """The steps with their hooks."""
-        hooks = Hooks(self.settings, self.running.name)
+        hooks, run = Hooks.of(self.settings), self.running.name
         agreed = []
         for step in batch:
-            refusal = hooks.before(step)
+            refusal = hooks.before(step, run)
             if refusal is None:
                 agreed.append(step)
             else:
@@ -89,7 +89,7 @@ class Executor:
         left = tuple(agreed)
         together = self._lightly if self._is_light(left) else self._together
         for result in together(left):
-            yield result if result.failed else hooks.after(result)
+            yield result if result.failed else hooks.after(result, run)
 
     def _lightly(self, batch: tuple[Step, ...]) -> Iterator[StepResult]:
         """In one transaction, if that is possible at once; else by parents, and with patience."""

@@ -15,56 +15,86 @@ from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.plan.steps import Step
 from sa_partman.ports.hook import Hook, Only
+from sa_partman.ports.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    Why a step must not be done.
+
+    Args:
+        outcome: VETOED, or FAILED when a hook could not say.
+    """
+
+    outcome: Outcome
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The hooks of *settings*, during the run of that name."""
+    """
+    Those of a maintainer or converter.
 
-    settings: Settings
-    run: str
+    Args:
+        timeout: Seconds that one of them may take.
+    """
 
-    def before(self, step: Step) -> StepResult | None:
-        """Why the step must not be done; None when every hook agrees. The first that does not is the last asked."""
-        if not self.settings.hooks:
-            return None
-        began, event = time.monotonic(), self._event(When.BEFORE, step)
+    hooks: tuple[Hook, ...]
+    timeout: float
+    waiting: Waiting
+
+    @classmethod
+    def of(cls, settings: Settings) -> Hooks:
+        return cls(settings.hooks, settings.hook_timeout, settings.waiting)
+
+    def ask(self, event: StepEvent) -> Refusal | None:
+        """None when every hook agrees; the first that does not is the last asked."""
         for hook in self._asked(event):
             try:
                 agreed = self._call(hook, event)
             except Veto as veto:
-                return _not_done(step, Outcome.VETOED, began, f"{_name(hook)}: {veto}" if str(veto) else _name(hook))
+                return Refusal(Outcome.VETOED, f"{_name(hook)}: {veto}" if str(veto) else _name(hook))
             except (Exception, SystemExit) as error:
-                return _not_done(step, Outcome.FAILED, began, f"{_trouble(hook, error)}; nothing was changed")
+                return Refusal(Outcome.FAILED, f"{_trouble(hook, error)}; nothing was changed")
             if agreed is False:
-                return _not_done(step, Outcome.VETOED, began, _name(hook))
+                return Refusal(Outcome.VETOED, _name(hook))
         return None
 
-    def after(self, result: StepResult) -> StepResult:
-        """*result*, with what went wrong in a hook noted in it."""
-        if not self.settings.hooks or result.outcome is not Outcome.DONE:
-            return result
-        event, troubles = self._event(When.AFTER, result.step), [result.error] if result.error else []
+    def tell(self, event: StepEvent) -> list[str]:
+        """What went wrong in them."""
+        troubles = []
         for hook in self._asked(event):
             try:
                 self._call(hook, event)
             except (Exception, SystemExit) as error:
                 troubles.append(f"{_trouble(hook, error)}; the step itself was done")
-        return replace(result, error="; ".join(troubles))
+        return troubles
 
-    def _event(self, when: When, step: Step) -> StepEvent:
-        return StepEvent(when, step.purpose.value, step.table, step.partition, step.bound, step_sql(step), self.run)
+    def before(self, step: Step, run: str) -> StepResult | None:
+        """The result of a step that must not be done."""
+        if not self.hooks:
+            return None
+        began, refusal = time.monotonic(), self.ask(_event(When.BEFORE, step, run))
+        return None if refusal is None else StepResult(step, refusal.outcome, time.monotonic() - began, refusal.error)
+
+    def after(self, result: StepResult, run: str) -> StepResult:
+        """*result*, with what went wrong in a hook noted in it."""
+        if not self.hooks or result.outcome is not Outcome.DONE:
+            return result
+        troubles = [result.error] if result.error else []
+        return replace(result, error="; ".join([*troubles, *self.tell(_event(When.AFTER, result.step, run))]))
 
     def _asked(self, event: StepEvent) -> list[Hook]:
-        return [hook for hook in self.settings.hooks if not isinstance(hook, Only) or hook.wants(event)]
+        return [hook for hook in self.hooks if not isinstance(hook, Only) or hook.wants(event)]
 
     def _call(self, hook: Hook, event: StepEvent) -> Any:
         function = hook.function if isinstance(hook, Only) else hook
-        return self.settings.waiting.call(function, event, self.settings.hook_timeout)
+        return self.waiting.call(function, event, self.timeout)
 
 
-def _not_done(step: Step, outcome: Outcome, began: float, error: str) -> StepResult:
-    return StepResult(step, outcome, time.monotonic() - began, error)
+def _event(when: When, step: Step, run: str) -> StepEvent:
+    return StepEvent(when, step.purpose.value, step.table, step.partition, step.bound, step_sql(step), run)
 
 
 def _trouble(hook: Hook, error: BaseException) -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sa_partman.maintenance.restoring import Restored
     from sa_partman.maintenance.serving import Service
     from sa_partman.observe.http import Listening
+    from sa_partman.postgres.locks.waits import OnWait
 
 
 class Maintainer:
@@ -49,6 +50,8 @@ class Maintainer:
         audit: Keep a record of every run and step in two tables, ``sa_partman_runs`` and ``sa_partman_steps``; text:
             the schema that they are in, else the default one.
         report: Called after every step that was tried.
+        on_wait: Called with a `WaitEvent` within two seconds when a run waits, for whom, then less and less often, and
+            when the wait is over; perhaps in another thread. The log has the same.
         limit: Partitions that one run removes at most, 0 or more; None: all that are expired.
         hook_timeout: Seconds that one hook may take.
         schemas: The schemas that have the tables declared without one: names, a ``select()`` of names or a callable
@@ -66,6 +69,7 @@ class Maintainer:
         lock: LockPolicy | None = None,
         audit: bool | str = False,
         report: Report | None = None,
+        on_wait: OnWait | None = None,
         limit: int | None = None,
         hook_timeout: float = 30.0,
         schemas: SchemaSource | None = None,
@@ -89,6 +93,7 @@ class Maintainer:
             limit=limit,
             waiting=Sleeping(),
             schemas=Schemas.of(engine, schemas),
+            on_wait=on_wait,
         )
 
     @property

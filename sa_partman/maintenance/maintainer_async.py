@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sa_partman.maintenance.restoring import Restored
     from sa_partman.maintenance.serving_async import AsyncService
     from sa_partman.observe.http import Listening
+    from sa_partman.postgres.locks.waits import OnWait
 
 T = TypeVar("T")
 
@@ -49,6 +50,7 @@ class AsyncMaintainer:
         engine: Each step takes a connection of its own from it.
         hooks: See `Maintainer`, as for all that is not said here. They may be coroutine functions.
         report: May be a coroutine function.
+        on_wait: The same.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class AsyncMaintainer:
         lock: LockPolicy | None = None,
         audit: bool | str = False,
         report: Report | Callable[[StepResult, int, int], Awaitable[None]] | None = None,
+        on_wait: OnWait | None = None,
         limit: int | None = None,
         hook_timeout: float = 30.0,
         schemas: SchemaSource | None = None,
@@ -79,6 +82,7 @@ class AsyncMaintainer:
             lock=lock,
             audit=audit,
             report=None if report is None else _awaiting(report),
+            on_wait=None if on_wait is None else _awaiting(on_wait),
             limit=limit,
             hook_timeout=hook_timeout,
             schemas=schemas,
@@ -199,11 +203,11 @@ async def _spawned(work: Callable[..., T], *given: Any, **options: Any) -> T:
         raise
 
 
-def _awaiting(report: Callable[..., Any]) -> Report:
+def _awaiting(report: Callable[..., Any]) -> Callable[..., None]:
     """*report*, awaited when it is asynchronous."""
 
-    def told(result: StepResult, done: int, total: int, /) -> None:
-        said = report(result, done, total)
+    def told(*given: Any) -> None:
+        said = report(*given)
         if inspect.isawaitable(said):
             awaited(said)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 
-from sa_partman.ddl.render import step_sql
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.audit import Audit
-from sa_partman.maintenance.results import Outcome, StepResult, sentence
+from sa_partman.maintenance.entries import Entry
+from sa_partman.maintenance.results import Outcome
 from sa_partman.maintenance.settings import Settings
 from sa_partman.observe.log import LOGGER
 from sa_partman.passwords import without_passwords
@@ -22,13 +23,18 @@ class Record:
 
     Args:
         run: The run's name.
-        session: What the server said of itself when it was looked at.
+        audit: Where it is kept, too.
     """
 
-    def __init__(self, settings: Settings, run: str, session: Session) -> None:
-        self.run = run
+    def __init__(self, run: str, audit: Audit | None) -> None:
+        self.run, self._audit = run, audit
         self._began = time.monotonic()
-        self._audit = Audit.of(settings, session)
+        self._outcomes: Counter[Outcome] = Counter()
+
+    @classmethod
+    def of(cls, settings: Settings, run: str, session: Session) -> Record:
+        """A maintainer's."""
+        return cls(run, Audit.of(settings.engine, settings.audit, session))
 
     def begin(self, planned: int) -> None:
         """Before the first step."""
@@ -36,25 +42,26 @@ class Record:
         if self._audit is not None:
             self._audit.begin(self.run, planned)
 
-    def step(self, result: StepResult) -> None:
+    def step(self, entry: Entry) -> None:
         """After each step that was tried."""
-        log_step(self.run, result)
+        self._outcomes[entry.outcome] += 1
+        log_step(self.run, entry)
         if self._audit is not None:
-            self._audit.step(result)
+            self._audit.step(entry)
 
-    def end(self, results: Sequence[StepResult], findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    def end(self, findings: Sequence[Finding] = ()) -> tuple[Finding, ...]:
         """After the last step; what could not be recorded."""
         errors = [each.message for each in findings if each.severity is Severity.ERROR]
-        self._close(results, "; ".join(errors))
+        self._close("; ".join(errors))
         return () if self._audit is None else self._audit.findings
 
-    def broken(self, results: Sequence[StepResult], error: BaseException) -> None:
+    def broken(self, error: BaseException) -> None:
         """The run ends with *error*, which is raised all the same."""
-        self._close(results, without_passwords(str(error)) or type(error).__name__)
+        self._close(without_passwords(str(error)) or type(error).__name__)
 
-    def _close(self, results: Sequence[StepResult], error: str) -> None:
-        steps, failed = len(results), sum(1 for each in results if each.failed)
-        done = sum(1 for each in results if each.outcome is Outcome.DONE)
+    def _close(self, error: str) -> None:
+        steps, done = self._outcomes.total(), self._outcomes[Outcome.DONE]
+        failed = self._outcomes[Outcome.FAILED] + self._outcomes[Outcome.DEFERRED]
         seconds = round(time.monotonic() - self._began, 4)
         ok = not failed and not error
         said = f"run {self.run}: {done} of {steps} steps done, {seconds:.3f} s{'; ' + error if error else ''}"
@@ -66,22 +73,21 @@ class Record:
             self._audit.end(ok=ok, done=done, failed=failed, error=error)
 
 
-def log_step(run: str, result: StepResult) -> None:
+def log_step(run: str, entry: Entry) -> None:
     """One record a step; WARNING when it was not done. Its SQL is another one, at DEBUG."""
-    step = result.step
     fields = {
         "run": run,
-        "table": str(step.table),
-        "partition": str(step.partition),
-        "purpose": step.purpose.value,
-        "outcome": result.outcome.value,
-        "seconds": round(result.seconds, 4),
-        "rows": result.rows,
-        "blockers": result.blockers,
+        "table": entry.table,
+        "partition": entry.partition,
+        "purpose": entry.purpose,
+        "step": entry.step,
+        "outcome": entry.outcome.value,
+        "seconds": round(entry.seconds, 4),
+        "rows": entry.rows,
+        "blockers": entry.blockers,
     }
-    good = result.outcome in (Outcome.DONE, Outcome.SUPERSEDED) and not result.error
-    said = f"{sentence(step)}  {result.outcome.value}{': ' + result.error if result.error else ''}"
-    LOGGER.log(logging.INFO if good else logging.WARNING, said, extra=fields)
+    said = f"{entry.said}  {entry.outcome.value}{': ' + entry.error if entry.error else ''}"
+    LOGGER.log(logging.INFO if entry.good else logging.WARNING, "%s", said, extra=fields)
     if LOGGER.isEnabledFor(logging.DEBUG):
-        for statement in step_sql(step):
+        for statement in entry.sql:
             LOGGER.debug(statement, extra={"run": run, "table": fields["table"], "sql": statement})

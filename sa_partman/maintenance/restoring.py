@@ -17,6 +17,7 @@ from sa_partman.catalog import FoundTable, Parent
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import DeclarationError, ExecutionError, Refused
+from sa_partman.maintenance.acting import running_by
 from sa_partman.maintenance.looking import looked
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.membership import whole
@@ -39,13 +40,10 @@ from sa_partman.postgres.archive.manifest import Manifest, read_manifest
 from sa_partman.postgres.archive.places import Place
 from sa_partman.postgres.archive.store import verify_archive
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.locks.exclusion import only_maintainer
-from sa_partman.postgres.locks.pooler import dependable
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.steps.execute import name_taken
 from sa_partman.postgres.steps.in_step import in_step
-from sa_partman.postgres.steps.running import Running
 from sa_partman.postgres.view import TableView
 from sa_partman.spec.archive import shown
 from sa_partman.spec.declared import Level
@@ -95,8 +93,7 @@ def restore(
 def restored_by(settings: Settings, manifest: str, table: str | None) -> Restored:
     """What `restore` does, with the settings of a maintainer."""
     place, found = aside(settings.waiting, lambda: _sound(manifest))
-    with only_maintainer(settings.engine, settings.lock, settings.waiting) as exclusion:
-        running = Running(dependable(settings.engine), settings.lock, settings.waiting, exclusion)
+    with running_by(settings) as running:
         where = _where(settings, found, table)
         step = _step(settings, where)
         make, attach = _apart(step, where.name, restored(shown(manifest), where.situation.now, CREATED))

@@ -14,6 +14,7 @@ from sa_partman.maintenance.schemas import Schemas
 from sa_partman.ports.hook import Hook
 from sa_partman.ports.waiting import Waiting
 from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.locks.waits import OnWait
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Settings:
     Args:
         engine: Its synchronous face, also of an asynchronous one; it translates no schemas.
         now: Instead of the server's clock.
+        on_wait: Told what a run waits for.
         hook_timeout: Seconds that one hook may take.
         audit: Whether runs are written to the audit tables; text: the schema of these, else the default one.
         limit: Partitions that one run removes at most.
@@ -39,6 +41,7 @@ class Settings:
     limit: int | None
     waiting: Waiting
     schemas: Schemas = field(default_factory=Schemas)
+    on_wait: OnWait | None = None
 
     def require_postgresql(self) -> None:
         """

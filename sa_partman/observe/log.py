@@ -16,7 +16,10 @@ from sa_partman.passwords import without_passwords
 LOGGER = logging.getLogger("sa_partman")
 LOGGER.addHandler(logging.NullHandler())
 
-FIELDS = ("run", "table", "partition", "purpose", "outcome", "seconds", "rows", "blockers", "steps", "failed", "sql")
+FIELDS = (
+    *("run", "table", "partition", "purpose", "step", "outcome", "seconds", "rows", "blockers", "waits_for"),
+    *("steps", "failed", "sql"),
+)
 """What a record may carry beside its message, as attributes."""
 
 

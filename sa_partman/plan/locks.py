@@ -17,6 +17,7 @@ from sa_partman.plan.actions import (
     AttachPartition,
     CreatePartition,
     CreateTable,
+    DeleteReferring,
     DetachPartition,
     DropDetached,
     DropInvalidIndex,
@@ -151,7 +152,7 @@ def _named(action: Action) -> tuple[QualifiedName, ...]:
             return (action.name,)
         case RequireEmpty():
             return action.parent, action.table
-        case ArchiveTable() | DropDetached():
+        case ArchiveTable() | DeleteReferring() | DropDetached():
             return (action.table,)
         case MoveRows():
             return (action.source,) if action.attached is None else (action.attached, action.source)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sa_partman.events.step import StepEvent, When
 
-PURPOSES = ("heal", "repair", "adopt", "regrid", "provision", "detach", "archive", "drop")
+PURPOSES = ("heal", "repair", "adopt", "regrid", "provision", "detach", "archive", "drop", "convert", "undo", "abort")
 """What a step can be for."""
 
 
@@ -50,7 +50,8 @@ def before(*purposes: str) -> Callable[[Hook], Only]:
     A decorator: the hook is asked before steps of *purposes*, and nothing else.
 
     Args:
-        purposes: Of "heal", "repair", "provision", "detach", "archive" and "drop"; none: all.
+        purposes: Of "heal", "repair", "provision", "detach", "archive" and "drop", or of "convert", "undo" and "abort"
+            of a converter; none: all.
 
     Raises:
         ValueError: There is no such purpose.

@@ -15,6 +15,8 @@ from sa_partman.postgres.queries import is_before_15
 RUNS, STEPS = "sa_partman_runs", "sa_partman_steps"
 TABLES = frozenset({RUNS, STEPS})
 """Hidden from autogenerate, and nobody else's names."""
+CONVERSION_RUN = "convert-"
+"""How the name of a conversion's run begins: it maintains nothing, however well it ends."""
 KEPT_DAYS = 400
 """Rows that are older are deleted by the runs that follow."""
 STEPS_AT_ONCE, RUNS_AT_ONCE = 5_000, 1_000
@@ -132,15 +134,20 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n 
     WHERE n.nspname = :schema AND c.relname IN ('{RUNS}', '{STEPS}') AND c.relpersistence = 'p'
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prrelid = c.oid))
 """)
-_LAST = """
+_LAST = (
+    """
 SELECT CAST(extract(epoch FROM t.now - max(r.finished) FILTER (WHERE r.ok)) AS double precision),
     CAST(extract(epoch FROM t.now - min(r.started)) AS double precision),
     CAST(extract(epoch FROM max(r.started)) AS double precision),
     CAST(extract(epoch FROM max(r.finished) FILTER (WHERE r.ok)) AS double precision),
     CAST(extract(epoch FROM (array_agg(r.finished - r.started ORDER BY r.started DESC)
         FILTER (WHERE r.finished IS NOT NULL))[1]) AS double precision)
-FROM {runs} r CROSS JOIN (SELECT pg_catalog.clock_timestamp() AS now) t GROUP BY t.now
+FROM {runs} r CROSS JOIN (SELECT pg_catalog.clock_timestamp() AS now) t
+WHERE NOT pg_catalog.starts_with(r.run, '"""
+    + CONVERSION_RUN
+    + """') GROUP BY t.now
 """
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Literal
 
 from sqlalchemy import URL, Connection, Engine
@@ -34,10 +34,13 @@ def connected(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def apart(engine: Engine) -> Iterator[Connection]:
+def apart(engine: Engine, *, autocommit: bool = False) -> Iterator[Connection]:
     """
     A connection in a transaction, opened beside the pool and closed in the end: a pool of one does not starve, and a
     large one keeps the connections that it has, whose server processes know the catalog already.
+
+    Args:
+        autocommit: In none, so that it holds no snapshot between two statements.
 
     Raises:
         ServerUnavailable: See `connected`.
@@ -46,9 +49,12 @@ def apart(engine: Engine) -> Iterator[Connection]:
     try:
         with _connect(engine, _beside_the_pool) as connection:
             driver = connection.connection.dbapi_connection
-            steady(connection)
+            if autocommit:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            else:
+                steady(connection)
             connection.detach()
-            with unprepared(connection), connection.begin():
+            with unprepared(connection), nullcontext() if autocommit else connection.begin():
                 yield connection
     finally:
         # SQLAlchemy leaves a detached connection to the garbage collector when it was cancelled, and always where it is

@@ -10,8 +10,9 @@ first, and a plain CREATE INDEX, which looks at no foreign table, takes them ove
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import CatalogError, ExecutionError, LockNotAcquired
+from sa_partman.events.wait import Holder
 from sa_partman.names import QualifiedName, join_name, quote
+from sa_partman.postgres.locks.blockers import holders
 from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.locks.waits import Wait, Waits
 from sa_partman.postgres.session import timeouts
 from sa_partman.postgres.sqlstate import worth_retrying
 
@@ -96,7 +100,46 @@ class _Node:
     tail: str
 
 
-def build_partitioned_index(connection: Connection, wanted: Wanted, policy: LockPolicy | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """
+    How long statements outside of transactions wait, and who tells for whom.
+
+    Args:
+        pid: Of their backend.
+    """
+
+    pid: int
+    waits: Waits
+    policy: LockPolicy
+
+    def wait(self, table: str, what: str, seek: Callable[[], tuple[Holder, ...]] = tuple) -> Wait:
+        return Wait(self.waits, table, what, seek)
+
+    @contextmanager
+    def concurrently(self, connection: Connection, table: str, what: str) -> Iterator[None]:
+        """The wait of a concurrent statement, whose queue has nobody behind it."""
+        connection.exec_driver_sql(f"SET lock_timeout = '{round(self.policy.budget * 1000)}ms'")
+        wait = self.wait(table, what)
+        try:
+            with self.waits.statement(self.pid, wait):
+                yield
+        finally:
+            wait.over()
+
+
+@contextmanager
+def unhurried(connection: Connection, log: logging.Logger) -> Iterator[Pace]:
+    """
+    Statements that may wait, on the caller's connection: no timeout of the session's ends them, and all of these are
+    put back at the end; whom they wait for goes to *log*.
+    """
+    waits, pid = Waits(log=log), connection.exec_driver_sql("SELECT pg_catalog.pg_backend_pid()").scalar_one()
+    with _own_timeouts(connection), waits.watched(connection.engine):
+        yield Pace(pid, waits, LockPolicy())
+
+
+def build_partitioned_index(connection: Connection, wanted: Wanted, pace: Pace) -> None:
     """
     Builds *wanted* down to every leaf, or goes on with what is there of it.
 
@@ -108,7 +151,6 @@ def build_partitioned_index(connection: Connection, wanted: Wanted, policy: Lock
             changed.
         ExecutionError: A leaf's index could not be built; call it again, and it goes on with what is left.
     """
-    policy = policy or LockPolicy()
     row = connection.execute(_PARENT, {"name": wanted.name.quoted}).one_or_none()
     if row is not None and row.table_oid != wanted.oid:
         raise CatalogError(
@@ -125,18 +167,18 @@ def build_partitioned_index(connection: Connection, wanted: Wanted, policy: Lock
             if each.kind == "r":
                 leaf = QualifiedName(each.schema, each.name)
                 name = leaf.sibling(join_name(each.name, wanted.name.name))
-                _build(connection, wanted.head, wanted.tail, leaf, name, each.oid, leaf=True, policy=policy)
-        _plainly(connection, wanted, policy)
+                _build(connection, wanted.head, wanted.tail, leaf, name, each.oid, leaf=True, pace=pace)
+        _plainly(connection, wanted, pace)
         return
     if row is not None and not tree:
         # It was begun when there were partitions, and none is left whose part could make it valid.
-        patiently(connection, f"DROP INDEX {wanted.name.quoted}", str(wanted.table), policy)
+        patiently(connection, f"DROP INDEX {wanted.name.quoted}", wanted.table, pace)
         row = None
     if row is None:
         sql = f"{wanted.head} {quote(wanted.name.name)} ON ONLY {wanted.table.quoted} {wanted.tail}"
-        patiently(connection, sql, str(wanted.table), policy)
+        patiently(connection, sql, wanted.table, pace)
         row = connection.execute(_PARENT, {"name": wanted.name.quoted}).one()
-    _finish(connection, wanted, row, policy)
+    _finish(connection, wanted, row, pace)
 
 
 def _require_possible(wanted: Wanted, foreign: QualifiedName, *, begun: bool) -> None:
@@ -157,19 +199,19 @@ def _require_possible(wanted: Wanted, foreign: QualifiedName, *, begun: bool) ->
         )
 
 
-def _plainly(connection: Connection, wanted: Wanted, policy: LockPolicy) -> None:
+def _plainly(connection: Connection, wanted: Wanted, pace: Pace) -> None:
     """CREATE INDEX on all of it: every leaf has its part, so nothing is read, and the lock is held for an instant."""
     sql = f"{wanted.head} {quote(wanted.name.name)} ON {wanted.table.quoted} {wanted.tail}"
-    patiently(connection, sql, str(wanted.table), policy)
+    patiently(connection, sql, wanted.table, pace)
 
 
-def _finish(connection: Connection, wanted: Wanted, row: Any, policy: LockPolicy) -> None:
+def _finish(connection: Connection, wanted: Wanted, row: Any, pace: Pace) -> None:
     head = f"CREATE {'UNIQUE ' if row.unique else ''}INDEX"
     _, found, tail = row.definition.partition(f" ON ONLY {row.table_printed} ")
     assert found, row.definition
     node = _Node(row.index_oid, wanted.name, row.table_oid, head, tail)
     for _ in range(_ROUNDS):
-        _complete(connection, node, policy)
+        _complete(connection, node, pace)
         if connection.execute(_VALID, {"oid": row.index_oid}).scalar_one():
             return
     raise ExecutionError(
@@ -178,29 +220,29 @@ def _finish(connection: Connection, wanted: Wanted, row: Any, policy: LockPolicy
     )
 
 
-def _complete(connection: Connection, node: _Node, policy: LockPolicy) -> None:
+def _complete(connection: Connection, node: _Node, pace: Pace) -> None:
     part: QualifiedName | None = None
     for child in connection.execute(_CHILDREN, {"index": node.index, "table": node.table}).all():
         if child.attached is not None:
             part = QualifiedName(child.index_schema, child.index_name)
             if child.kind == "p":
-                _complete(connection, _below(node, child.attached, part, child.oid), policy)
+                _complete(connection, _below(node, child.attached, part, child.oid), pace)
             continue
         table = QualifiedName(child.schema, child.name)
         name = table.sibling(join_name(child.name, node.name.name))
-        _build(connection, node.head, node.tail, table, name, child.oid, leaf=child.kind == "r", policy=policy)
+        _build(connection, node.head, node.tail, table, name, child.oid, leaf=child.kind == "r", pace=pace)
         if child.kind == "p":
             oid = connection.execute(_OID, {"name": name.quoted}).scalar_one()
-            _complete(connection, _below(node, oid, name, child.oid), policy)
-        _attach(connection, node, name, policy)
+            _complete(connection, _below(node, oid, name, child.oid), pace)
+        _attach(connection, node, name, pace)
     if part is not None and not connection.execute(_VALID, {"oid": node.index}).scalar_one():
         # The partition that lacked its part is gone. To attach one once more makes PostgreSQL count again.
-        _attach(connection, node, part, policy)
+        _attach(connection, node, part, pace)
 
 
-def _attach(connection: Connection, node: _Node, part: QualifiedName, policy: LockPolicy) -> None:
+def _attach(connection: Connection, node: _Node, part: QualifiedName, pace: Pace) -> None:
     sql = f"ALTER INDEX {node.name.quoted} ATTACH PARTITION {part.quoted}"
-    patiently(connection, sql, str(node.name), policy)
+    patiently(connection, sql, node.name, pace)
 
 
 def _below(node: _Node, index: int, name: QualifiedName, table: int) -> _Node:
@@ -216,28 +258,29 @@ def _build(
     oid: int,
     *,
     leaf: bool,
-    policy: LockPolicy,
+    pace: Pace,
 ) -> None:
     """The index of one relation, unless an earlier attempt has made it."""
     left = connection.execute(_LEFT, {"name": name.quoted}).one_or_none()
     if left is not None and left.indrelid != oid:
         raise ExecutionError(f"{name}: the name is taken by an index of another table; rename that one")
     if left is not None and leaf and not left.indisvalid:
-        connection.exec_driver_sql(_driver(connection, f"DROP INDEX CONCURRENTLY {name.quoted}"))
+        with pace.concurrently(connection, str(table), f"the end of older transactions, to drop {name}"):
+            connection.exec_driver_sql(_driver(connection, f"DROP INDEX CONCURRENTLY {name.quoted}"))
         left = None
     if left is not None:
         return
     if leaf:
-        wait_for_locks(connection, policy)
         sql = f"{head} CONCURRENTLY {quote(name.name)} ON {table.quoted} {tail}"
-        connection.exec_driver_sql(_driver(connection, sql))
+        with pace.concurrently(connection, str(table), f"the end of older transactions, to build {name}"):
+            connection.exec_driver_sql(_driver(connection, sql))
     else:
         sql = f"{head} {quote(name.name)} ON ONLY {table.quoted} {tail}"
-        patiently(connection, sql, str(table), policy)
+        patiently(connection, sql, table, pace)
 
 
 @contextmanager
-def own_timeouts(connection: Connection) -> Iterator[None]:
+def _own_timeouts(connection: Connection) -> Iterator[None]:
     """The session's timeouts are put back at the end, because the connection is the caller's; none ends a build."""
     names = ("lock_timeout", *timeouts(connection))
     before = {name: connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names}
@@ -251,32 +294,32 @@ def own_timeouts(connection: Connection) -> Iterator[None]:
                 connection.exec_driver_sql(f"SET {name} = '{value}'")
 
 
-def wait_for_locks(connection: Connection, policy: LockPolicy) -> None:
-    """The wait of a concurrent statement, whose queue has nobody behind it."""
-    connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.budget * 1000)}ms'")
-
-
 _AGAIN = "A long transaction holds the table: end it (pg_stat_activity shows it), then run the migration again."
 
 
-def patiently(connection: Connection, sql: str, table: str, policy: LockPolicy) -> None:
-    """One statement that needs a short lock: again and again, each try under a short timeout."""
-    began = time.monotonic()
+def patiently(connection: Connection, sql: str, name: QualifiedName, pace: Pace) -> None:
+    """One statement that needs a short lock on *name*: again and again, each try under a short timeout."""
+    began, policy = time.monotonic(), pace.policy
+    wait = pace.wait(str(name), "a lock for an instant", lambda: holders(connection, (name.quoted,)))
     connection.exec_driver_sql(f"SET lock_timeout = '{round(policy.lock_timeout * 1000)}ms'")
-    for attempts, pause in enumerate(policy.pauses()):
-        if attempts and time.monotonic() + pause - began > policy.budget:
-            raise LockNotAcquired(table, lock_timeout=policy.lock_timeout, attempts=attempts, advice=_AGAIN)
-        time.sleep(pause)
-        try:
-            connection.exec_driver_sql(_driver(connection, sql))
-        except DBAPIError as error:
-            if not worth_retrying(error):
-                raise
-        else:
-            return
+    try:
+        for attempts, pause in enumerate(policy.pauses()):
+            if attempts and time.monotonic() + pause - began > policy.budget:
+                raise LockNotAcquired(str(name), lock_timeout=policy.lock_timeout, attempts=attempts, advice=_AGAIN)
+            time.sleep(pause)
+            try:
+                connection.exec_driver_sql(_driver(connection, sql))
+            except DBAPIError as error:
+                if not worth_retrying(error):
+                    raise
+                wait.found(since=began)
+            else:
+                return
+    finally:
+        wait.over()
 
 
-def drop_partitioned_index(connection: Connection, index: QualifiedName, policy: LockPolicy | None = None) -> None:
+def drop_partitioned_index(connection: Connection, index: QualifiedName, pace: Pace) -> None:
     """
     Drops *index* with those of all partitions. Locks the table and its partitions, ACCESS EXCLUSIVE, for an instant:
     PostgreSQL has no concurrent form.
@@ -284,7 +327,7 @@ def drop_partitioned_index(connection: Connection, index: QualifiedName, policy:
     Args:
         connection: In autocommit.
     """
-    patiently(connection, f"DROP INDEX {index.quoted}", str(index), policy or LockPolicy())
+    patiently(connection, f"DROP INDEX {index.quoted}", index, pace)
 
 
 def _driver(connection: Connection, sql: str) -> str:

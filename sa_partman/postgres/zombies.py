@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, TextClause, text
 
+from sa_partman.events.wait import Holder
 from sa_partman.finding import Finding, Severity
-from sa_partman.ports.waiting import Waiting
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.locks.exclusion import APPLICATION
+from sa_partman.postgres.locks.waits import Wait
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.steps.running import Running
 
@@ -63,6 +64,10 @@ class Zombie:
     def key(self) -> tuple[int, str]:
         """The same backend in the same transaction."""
         return self.pid, self.since
+
+    @property
+    def holder(self) -> Holder:
+        return Holder(self.pid, self.since, self.application, "", "", "client backend", None, self.seconds)
 
 
 def end_zombies(running: Running) -> Iterator[Finding]:
@@ -122,13 +127,18 @@ def _wait(running: Running, wanted: dict[tuple[int, str], Zombie], seconds: floa
     def left() -> list[Zombie]:
         return [each for each in _at_work(running) if each.key in wanted]
 
-    return _until_none(left, running.waiting, seconds) if wanted else []
+    return _until_none(left, running, seconds) if wanted else []
 
 
-def _until_none(look: Callable[[], list[Zombie]], waiting: Waiting, seconds: float) -> list[Zombie]:
+def _until_none(look: Callable[[], list[Zombie]], running: Running, seconds: float) -> list[Zombie]:
     deadline = time.monotonic() + seconds
-    while (found := look()) and time.monotonic() < deadline:
-        waiting.sleep(_PAUSE)
+    wait = Wait(running.waits, "", "the last statement of a run that was killed")
+    try:
+        while (found := look()) and time.monotonic() < deadline:
+            wait.found(tuple(each.holder for each in found))
+            running.waiting.sleep(_PAUSE)
+    finally:
+        wait.over()
     return found
 
 

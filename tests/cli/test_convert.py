@@ -219,3 +219,31 @@ def _stopped(project: Project, engine: Engine) -> None:
         Converter(engine, models["Base"].metadata, now=datetime(2030, 6, 15, tzinfo=UTC)).convert(
             "events", report=report
         )
+
+
+def test_the_log_and_the_audit_of_a_run(plain: Project, engine: Engine) -> None:
+    """A record a step and one of the whole, nothing else on stderr; and the rows of the audit."""
+    ended = plain.run("convert", "events", "--yes", "--at", AT, "--audit", "--log-format", "json", "--json")
+    logged = [json.loads(line) for line in ended.err.splitlines()]
+    with engine.connect() as connection:
+        recorded = connection.execute(text("SELECT purpose, outcome, sql FROM sa_partman_steps ORDER BY id")).all()
+        run = connection.execute(text("SELECT run, ok, planned, done FROM sa_partman_runs")).one()
+
+    assert 0 == ended.code
+    assert "done" == ended.json["status"]
+    assert ["convert"] * len(recorded) + [None] == [each.get("purpose") for each in logged]
+    assert {"done"} == {each["outcome"] for each in logged}
+    assert ("unique_index", "public.events", "public.events") == (
+        *(logged[0][name] for name in ("step", "table", "partition")),
+    )
+    assert [("convert", "done")] * (len(logged) - 1) == [tuple(each[:2]) for each in recorded]
+    assert (logged[0]["run"], True, len(recorded), len(recorded)) == tuple(run)
+
+
+def test_what_was_taken_back_is_recorded(plain: Project, engine: Engine) -> None:
+    for arguments in (["--yes", "--audit"], ["--undo", "--yes", "--audit"]):
+        assert 0 == plain.run("convert", "events", "--at", AT, *arguments).code
+    with engine.connect() as connection:
+        purposes = connection.execute(text("SELECT DISTINCT purpose FROM sa_partman_steps ORDER BY 1")).scalars()
+
+        assert ["convert", "undo"] == list(purposes)

@@ -362,7 +362,7 @@ def scripts(recorder: Recorder, folder: Path) -> None:
     converting.set_up(recorder.engine, 100)
     converter = converting.converter(recorder.engine)
     plan = converter.plan("events")
-    recorder.text("convert --sql", "\n".join(script_lines(plan, converter.estimate("events"))))
+    recorder.text("convert --sql", "\n".join(script_lines(plan, converter.estimate("events"), converter.lock)))
     converting.converter(recorder.engine).convert("events")
     later = Maintainer(recorder.engine, converting.metadata(), now=at("2030-08-15"))
     recorder.text("plan --sql", later.plan().sql())

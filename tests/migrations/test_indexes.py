@@ -14,6 +14,7 @@ from alembic.util import CommandError
 
 import alembic_ext.operations
 from tests.migrations.project import EVENTS, Project
+from tests.support.waits import Bell, busy
 
 INDEXED = EVENTS + "    note: Mapped[str | None] = mapped_column(index=True)\n"
 NOTED = EVENTS + "    note: Mapped[str | None]\n"
@@ -300,3 +301,34 @@ def test_a_branch_counts_again_before_its_table_does(project: Project) -> None:
     project.upgrade()
 
     assert ([True], 0) == (valid(project), project.scalar(LEAVES))
+
+
+def test_what_a_build_waits_for_is_said(project: Project, engine: sa.Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """By a logger of Alembic's, so that alembic.ini shows it; the migration goes on when that transaction has ended."""
+    caplog.set_level(logging.INFO, "alembic.sa_partman")
+    project.migrate(NOTED)
+    with busy(engine, "SELECT 1", isolation="REPEATABLE READ") as (pid, bell), ringing(bell):
+        project.migrate(INDEXED)
+
+    said = [each.getMessage() for each in caplog.records if each.name == "alembic.sa_partman"]
+    assert [True] == valid(project)
+    assert "waiting for the end of older transactions, to build public.events_p" in said[0]
+    assert f"held up by pid {pid} (nightly report) idle in transaction" in said[0]
+    assert "no longer waiting for" in said[1]
+
+
+@contextmanager
+def ringing(bell: Bell) -> Iterator[None]:
+    """The bell rings when the log says that somebody waits."""
+
+    class Ringing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            bell.release()
+
+    handler = Ringing()
+    logger = logging.getLogger("alembic.sa_partman")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

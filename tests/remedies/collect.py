@@ -19,7 +19,7 @@ FAMILIES = ("PartmanError", "CommandError")
 CARRIERS = {"Finding": (3, 4), "Refusal": (0, 1)}
 """Values that hold a message and a remedy, and where."""
 
-INTERNAL = {"InTheWay", "NotAtOnce", "NotGranted", "StallSpent", "TooMany"}
+INTERNAL = {"InTheWay", "NotAtOnce", "NotGranted", "StallSpent", "TooMany", "Vetoed"}
 """Raised and caught inside the package; what a user reads of them is written where they are caught."""
 
 WORDS = 12

@@ -12,6 +12,7 @@ from sa_partman.bounds.interval import Duration
 from sa_partman.checks.asked import Asked
 from sa_partman.cli.discovery.find import Discovery
 from sa_partman.cli.failures import PENDING
+from sa_partman.cli.locking import lock_options
 from sa_partman.cli.opening import discovery_of, opened
 from sa_partman.cli.output import print_json, print_lines
 from sa_partman.cli.request import Request, shared
@@ -33,6 +34,7 @@ def _length(_: click.Context, __: click.Parameter, value: str | None) -> Duratio
 
 @click.command("check")
 @shared
+@lock_options("lease")
 @click.option("--min-horizon", callback=_length, metavar="TIME", help="Fail when partitions end sooner, such as in 7d.")
 @click.option("--max-age", callback=_length, metavar="TIME", help="Warn when the last good audited run is older.")
 @click.option("--as-role", metavar="ROLE", help="Say what this role lacks, too: the one that maintains.")

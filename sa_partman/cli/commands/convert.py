@@ -9,6 +9,7 @@ import click
 from sa_partman.bounds.interval import Duration
 from sa_partman.cli.conversion import Decisions, Mode, perform
 from sa_partman.cli.idle import refuse_idle
+from sa_partman.cli.locking import idle_locks, lock_options
 from sa_partman.cli.request import Request, refuse_both, shared
 from sa_partman.errors import ConfigurationError
 
@@ -16,6 +17,7 @@ from sa_partman.errors import ConfigurationError
 @click.command("convert")
 @click.argument("table")
 @shared
+@lock_options("lock_timeout", "budget", "stall", "lease")
 @click.option("--plan", is_flag=True, help="Print every step with its locks and an estimate; change nothing.")
 @click.option("--sql", "as_sql", is_flag=True, help="Print the SQL of every step; change nothing.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted conversion stopped.")
@@ -55,7 +57,7 @@ def command(
         raise ConfigurationError("convert takes its table without --table: sa-partman convert TABLE")
     mode = _mode([name for name, asked in modes.items() if asked], as_sql=as_sql)
     refuse_both(as_json=request.as_json, as_sql=as_sql)
-    refuse_idle(_idle(mode, bounded=boundary is not None))
+    refuse_idle(_idle(mode, bounded=boundary is not None, script=as_sql))
     decisions = Decisions(_lead(lead), boundary, inbound, dict(_pair(each) for each in unique), max_rows)
     return perform(request, table, mode, decisions, yes=yes, as_sql=as_sql)
 
@@ -71,30 +73,33 @@ def _mode(asked: list[str], *, as_sql: bool) -> Mode:
     return Mode(asked[0]) if asked else Mode.PLAN if as_sql else Mode.CONVERT
 
 
+_ACTING = (Mode.CONVERT, Mode.RESUME, Mode.ABORT, Mode.UNDO)
 _FOR = {
+    "audit": _ACTING,
+    "yes": _ACTING,
     "at": (Mode.CONVERT, Mode.PLAN),
     "lead": (Mode.CONVERT, Mode.PLAN),
     "boundary": (Mode.CONVERT, Mode.PLAN),
     "inbound": (Mode.CONVERT, Mode.PLAN),
     "unique": (Mode.CONVERT, Mode.PLAN),
     "max_rows": (Mode.UNDO,),
-    "yes": (Mode.CONVERT, Mode.RESUME, Mode.ABORT, Mode.UNDO),
 }
 """What each option is for, if not for all."""
 
 
-def _idle(mode: Mode, *, bounded: bool) -> dict[str, str]:
+def _idle(mode: Mode, *, bounded: bool, script: bool) -> dict[str, str]:
     """
     What does nothing, and where.
 
     Args:
         bounded: --boundary was given.
+        script: --sql was.
     """
     where = {Mode.CONVERT: "when it converts"}.get(mode, f"with --{mode.value}")
     idle = {name: where for name, modes in _FOR.items() if mode not in modes}
     if bounded:
         idle.setdefault("lead", "with --boundary, which says where the history ends")
-    return {**idle, "audit": "with convert: a conversion has a record of its own"}
+    return idle if mode in _ACTING else {**idle, **idle_locks(where, script=script)}
 
 
 def _lead(text: str) -> timedelta:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from sa_partman.cli.change import Change, perform
+from sa_partman.cli.locking import lock_options
 from sa_partman.cli.request import Request, dry_run_option, max_rows_option, shared, sql_option
 from sa_partman.plan.steps import Purpose
 
 
 @click.command("provision")
 @shared
+@lock_options()
 @click.option("--tenant", "tenants", multiple=True, metavar="VALUE", help="Make this tenant's partitions; repeatable.")
 @max_rows_option
 @dry_run_option

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sa_partman.cli.change import Change, perform
+from sa_partman.cli.locking import lock_options
 from sa_partman.cli.request import (
     Request,
     dry_run_option,
@@ -20,6 +21,7 @@ from sa_partman.maintenance.schedule import Schedule
 
 @click.command("run")
 @shared
+@lock_options()
 @dry_run_option
 @sql_option
 @yes_option

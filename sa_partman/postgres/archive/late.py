@@ -7,10 +7,13 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.ddl.render import render
 from sa_partman.errors import LockNotAcquired
+from sa_partman.events.wait import Holder
 from sa_partman.plan.actions import Action
 from sa_partman.plan.locks import Lock, locks_of, subjects_of
+from sa_partman.postgres.locks.blockers import described
 from sa_partman.postgres.locks.persevere import Patience, Target, queued, take
 from sa_partman.postgres.locks.step_locks import look_around
+from sa_partman.postgres.locks.waits import Wait
 from sa_partman.postgres.steps.running import Running
 
 
@@ -22,24 +25,31 @@ def late(running: Running, connection: Connection, table: str, actions: tuple[Ac
         LockNotAcquired: Not within the stall that the policy allows; the caller's transaction should be rolled back.
     """
     patience = Patience.of(running.policy.lock_timeout, running.limits.deadlock_timeout)
-    attempts = 0
-    for pause in running.policy.pauses():
-        if attempts >= running.policy.attempts:
-            break
-        running.waiting.sleep(pause)
-        attempts += 1
-        try:
-            with connection.begin_nested():
-                around = look_around(connection, subjects_of(actions))
-                locks = [lock for lock in locks_of(actions, around.relatives) if lock.table in around.lockable]
-                take(connection, map(_target, locks), patience, running.spending)
-                for action in actions:
-                    for statement in render(action):
-                        connection.execute(statement)
-            return
-        except DBAPIError as error:
-            if not queued(error):
-                raise
+    attempts, wait = 0, Wait(running.waits, table, "locks for an instant")
+    try:
+        for pause in running.policy.pauses():
+            if attempts >= running.policy.attempts:
+                break
+            running.waiting.sleep(pause)
+            attempts += 1
+            holders: tuple[Holder, ...] = ()
+            try:
+                with connection.begin_nested():
+                    around = look_around(connection, subjects_of(actions))
+                    locks = [lock for lock in locks_of(actions, around.relatives) if lock.table in around.lockable]
+                    wait.what = ", ".join(map(str, locks[:3])) or wait.what
+                    holders = described(connection, around.in_the_way(locks))
+                    take(connection, map(_target, locks), patience, running.spending)
+                    for action in actions:
+                        for statement in render(action):
+                            connection.execute(statement)
+                return
+            except DBAPIError as error:
+                if not queued(error):
+                    raise
+                wait.found(holders)
+    finally:
+        wait.over()
     raise LockNotAcquired(table, lock_timeout=running.policy.lock_timeout, attempts=attempts)
 
 

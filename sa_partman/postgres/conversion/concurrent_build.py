@@ -7,9 +7,11 @@ import time
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.postgres.conversion.locks import CHECK_INTERVAL, LOOK_AGAIN, Need, not_acquired
+from sa_partman.events.wait import Holder
+from sa_partman.postgres.conversion.locks import CHECK_INTERVAL, LOOK_AGAIN, Need, Work, backend, not_acquired
 from sa_partman.postgres.locks.blockers import holders, lingering
 from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.locks.waits import Wait, Waits
 from sa_partman.postgres.session import timeouts
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
 
@@ -21,30 +23,39 @@ _BUILDER = text("""
 SELECT pid FROM pg_catalog.pg_stat_progress_create_index
 WHERE index_relid = CAST(pg_catalog.to_regclass(:name) AS oid) AND datname = pg_catalog.current_database()
 """)
-_SETTINGS = ("SET search_path = pg_catalog", "SET row_security = off", "SET idle_session_timeout = 0")
+_SETTINGS = ("SET search_path = pg_catalog", "SET row_security = off")
 
 
-def run_alone(engine: Engine, need: Need, policy: LockPolicy) -> None:
+def run_alone(engine: Engine, need: Need, policy: LockPolicy, waits: Waits, verify: Work) -> None:
     """
     Runs the statements of a step outside any transaction. One whose index stands already is done.
+
+    Args:
+        waits: Tells for whom it waits.
+        verify: Called right before each statement that changes something; raises when that must not be.
 
     Raises:
         LockNotAcquired: Long transactions hold the table, or those that the build waits for did not end.
     """
     # READ COMMITTED comes with it: no snapshot outlives its statement.
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        wait = Wait(waits, str(need.table), "transactions that have written to it")
         try:
             _settle(connection, policy)
-            _wait_for_writers(engine, connection, need, policy)
-            if _stands(connection, need, policy):
-                return
-            for statement in need.step.statements:
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+            _wait_for_writers(engine, connection, need, policy, wait)
+            wait.what = f"the end of older transactions, to {need.step.title}"
+            with waits.statement(backend(connection), wait):
+                if _stands(connection, need, policy, wait, verify):
+                    return
+                for statement in need.step.statements:
+                    verify(connection)
+                    connection.exec_driver_sql(statement.replace("%", "%%"))
         except DBAPIError as error:
             if sqlstate(error) == LOCK_NOT_AVAILABLE:
                 raise not_acquired(engine, need, policy, 1) from error
             raise
         finally:
+            wait.over()
             connection.invalidate()  # the settings must not go back into the pool
 
 
@@ -53,6 +64,8 @@ def _settle(connection: Connection, policy: LockPolicy) -> None:
         connection.exec_driver_sql(f"SET {name} = 0")
     for setting in _SETTINGS:
         connection.exec_driver_sql(setting)
+    # Stopped right before its statement, a process must not send it long after others have taken over.
+    connection.exec_driver_sql(f"SET idle_session_timeout = '{round(policy.step_lease * 1000)}ms'")
     connection.exec_driver_sql(f"SET lock_timeout = '{round(PATIENCE * policy.budget * 1000)}ms'")
     try:
         connection.exec_driver_sql(f"SET client_connection_check_interval = '{CHECK_INTERVAL}'")
@@ -61,29 +74,35 @@ def _settle(connection: Connection, policy: LockPolicy) -> None:
             raise
 
 
-def _wait_for_writers(engine: Engine, connection: Connection, need: Need, policy: LockPolicy) -> None:
+def _wait_for_writers(engine: Engine, connection: Connection, need: Need, policy: LockPolicy, wait: Wait) -> None:
     """A build waits for every transaction that has written; one that does not end is better named before the work."""
     deadline = time.monotonic() + policy.budget
     before = holders(connection, (need.table.quoted,), writers=True)
     while before:
+        wait.found(before)
         time.sleep(min(LOOK_AGAIN, policy.longest_pause))
         after = holders(connection, (need.table.quoted,), writers=True)
         if not lingering(before, after):
-            return
+            break
         if time.monotonic() > deadline:
             raise not_acquired(engine, need, policy, 0)
         before = after
+    wait.over()
 
 
-def _stands(connection: Connection, need: Need, policy: LockPolicy) -> bool:
+def _stands(connection: Connection, need: Need, policy: LockPolicy, wait: Wait, verify: Work) -> bool:
     """Whether the step's index is there and valid; an invalid one is dropped, once nobody builds it any more."""
     if need.step.builds is None:
         return False
     name = {"name": need.step.builds}
     deadline = time.monotonic() + PATIENCE * policy.budget
-    while connection.execute(_BUILDER, name).first() and time.monotonic() < deadline:
-        time.sleep(LOOK_AGAIN)  # a process that was killed: the server notices, or finishes for us
+    while (builder := connection.execute(_BUILDER, name).scalar()) and time.monotonic() < deadline:
+        # A process that was killed: the server notices, or finishes for us.
+        wait.found((Holder(builder, "", "", "active", "", "client backend", None, None),))
+        time.sleep(LOOK_AGAIN)
+    wait.over()
     valid = connection.execute(_VALID, name).scalar()
     if valid is False:
+        verify(connection)
         connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY {need.step.builds.replace('%', '%%')}")
     return bool(valid)

@@ -26,9 +26,10 @@ from sa_partman.postgres.locks.persevere import (
 )
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.locks.spending import STALLED, Spending
+from sa_partman.postgres.locks.waits import Wait, Waits
 from sa_partman.postgres.session import pin
 
-__all__ = ["CHECK_INTERVAL", "LOOK_AGAIN", "Need", "attempt", "not_acquired"]
+__all__ = ["CHECK_INTERVAL", "LOOK_AGAIN", "Need", "attempt", "backend", "not_acquired"]
 
 _DEADLOCK = text("SELECT CAST(extract(epoch FROM CAST(current_setting('deadlock_timeout') AS interval)) AS float8)")
 
@@ -58,6 +59,13 @@ class Need:
         return bool(self.step.locked) or self.step.guarded
 
     @property
+    def wanted(self) -> str:
+        """What it waits for, in words."""
+        if self.step.locked:
+            return f"ACCESS EXCLUSIVE on {', '.join(self.tables[:3])}"
+        return f"locks of the step {self.step.id}"
+
+    @property
     def related(self) -> bool:
         """Without a list of its own, a step may lock the tables that the table refers to."""
         return not self.step.locked
@@ -66,31 +74,41 @@ class Need:
 Work = Callable[[Connection], None]
 
 
-def attempt(engine: Engine, need: Need, policy: LockPolicy, work: Work, calm: Work | None = None) -> None:
+def attempt(
+    engine: Engine, need: Need, policy: LockPolicy, work: Work, calm: Work | None = None, waits: Waits | None = None
+) -> None:
     """
     Runs *work* in a transaction that holds the locks of *need*; again, whole, while they are refused.
 
     Args:
+        waits: Tells for whom it waits.
         calm: Work for the moment when nobody else can change the tables and everybody still reads and writes them.
 
     Raises:
         LockNotAcquired: Not within the budgets; nothing was changed.
     """
-    spending, watch = Spending(policy), Watch()
+    spending, watch, waits = Spending(policy), Watch(), waits or Waits()
+    wait = Wait(waits, str(need.table), need.wanted, lambda: _seen(engine, need, policy))
 
     def once() -> None:
-        if need.looks_first and watch.lingering(_seen(engine, need, policy)):
-            raise InTheWay
-        with engine.begin() as connection:
-            _enter(connection, need, spending, calm)
+        if need.looks_first and watch.lingering(found := _seen(engine, need, policy)):
+            raise InTheWay(found)
+        with engine.begin() as connection, waits.statement(backend(connection), wait):
+            _enter(connection, need, spending, wait, calm)
             work(connection)
 
     try:
-        persevere(spending, str(need.table), Sleeping(), once)
+        persevere(spending, str(need.table), Sleeping(), once, wait)
     except NotGranted as error:
         raise not_acquired(engine, need, policy, error.attempts) from error
     except StallSpent as error:
         raise not_acquired(engine, need, policy, 0, spending.stall_reason, STALLED) from error
+
+
+def backend(connection: Connection) -> int:
+    """The pid at the other end of *connection* during its transaction, also behind a pooler."""
+    pid: int = connection.exec_driver_sql("SELECT pg_catalog.pg_backend_pid()").scalar_one()
+    return pid
 
 
 def not_acquired(
@@ -116,18 +134,20 @@ def _seen(engine: Engine, need: Need, policy: LockPolicy) -> tuple[Holder, ...]:
         return holders(connection, need.tables, related=need.related)
 
 
-def _enter(connection: Connection, need: Need, spending: Spending, calm: Work | None) -> None:
+def _enter(connection: Connection, need: Need, spending: Spending, wait: Wait, calm: Work | None) -> None:
     """Settings of this transaction alone, then every lock, before anything else."""
     policy = spending.policy
     pin(connection, policy.lock_timeout)
     deadlock: float = connection.execute(_DEADLOCK).scalar_one()
     patience = Patience.of(policy.lock_timeout, deadlock)
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(patience.gentle * 1000)}ms'")
-    connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN}'")
+    frozen = f"SET LOCAL idle_in_transaction_session_timeout = '{round(policy.step_lease * 1000)}ms'"
+    connection.exec_driver_sql(frozen)
     notice_dead_clients(connection)
     if need.step.guarded:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{FROZEN}'")
     whole = tuple(Target(name, LockMode.ACCESS_EXCLUSIVE) for name in need.tables if need.step.locked)
-    take(connection, whole, patience, spending, calm if whole else None)
+    if take(connection, whole, patience, spending, calm if whole else None):
+        wait.over()
     if need.gentle:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(patience.gentle * 1000)}ms'")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from shlex import quote as in_shell
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from sa_partman.errors import ExecutionError, MaintainerBusy
+from sa_partman.errors import ExclusionLost, ExecutionError, MaintainerBusy, PartmanError
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.steps import ConversionStep
 from sa_partman.postgres.connect import connected
@@ -24,9 +24,10 @@ from sa_partman.postgres.conversion.locks import Need, attempt
 from sa_partman.postgres.conversion.mark import loose_mark
 from sa_partman.postgres.conversion.progress import OnProgress, watched
 from sa_partman.postgres.conversion.state import Conversion
-from sa_partman.postgres.locks.exclusion import hold_lock
+from sa_partman.postgres.locks.exclusion import Exclusion, hold_lock
 from sa_partman.postgres.locks.heartbeat import beating
 from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.locks.waits import Waits
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import first_line
 
@@ -42,6 +43,10 @@ SWAP = "cutover"
 """The id of the step that a changed table must not reach."""
 
 
+class Vetoed(PartmanError):
+    """A step must not be done, say those who were asked; the conversion stops before it."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C: the running statement was cancelled, and the stored state is true. Its text says how to go on."""
 
@@ -55,12 +60,20 @@ class Manner:
         recheck: See `Recheck`.
         report: See `Report`.
         progress: See `OnProgress`; None asks the server nothing.
+        exclusion: The right to be the only converter of the table, to be verified before each change.
+        waits: Tells what steps wait for.
+        ask: Called before each step; raises `Vetoed`, or an error, to stop before it.
+        around: Each step is done in such a block, whatever becomes of it.
     """
 
     policy: LockPolicy
+    exclusion: Exclusion
     recheck: Recheck = lambda connection: None
     report: Report = lambda step, seconds: None
     progress: OnProgress | None = None
+    waits: Waits = field(default_factory=Waits)
+    ask: Callable[[ConversionStep], None] = lambda step: None
+    around: Callable[[ConversionStep], AbstractContextManager[None]] = lambda step: nullcontext()
 
 
 def dependable(engine: Engine) -> Engine:
@@ -74,7 +87,7 @@ def dependable(engine: Engine) -> Engine:
 
 
 @contextmanager
-def only_converter(engine: Engine, table: QualifiedName, lease: float) -> Iterator[None]:
+def only_converter(engine: Engine, table: QualifiedName, lease: float) -> Iterator[Exclusion]:
     """
     One converter of a table at a time; see `only_maintainer` for why the connection is its own.
 
@@ -88,12 +101,14 @@ def only_converter(engine: Engine, table: QualifiedName, lease: float) -> Iterat
     connection = holding.enter_context(connected(engine))
     try:
         pin(connection, 1.0)  # a conversion takes longer than a role's transactions may last, or be idle
-        if not hold_lock(connection, f"{LOCK_CLASS}, {zlib.crc32(table.quoted.encode()) & 0x7FFFFFFF}"):
+        key = LOCK_CLASS, zlib.crc32(table.quoted.encode()) & 0x7FFFFFFF
+        exclusion = hold_lock(connection, key, f"the only converter of {table}", LockPolicy(lease=lease))
+        if exclusion is None:
             raise MaintainerBusy(f"another process converts {table}; nothing was changed, try later")
         alive = f"SET LOCAL idle_in_transaction_session_timeout = '{round(lease * 1000)}ms'"
         connection.exec_driver_sql(alive)
         with beating(connection, alive, lease):
-            yield
+            yield exclusion
     finally:
         with suppress(SQLAlchemyError):  # when the server is gone, so is the lock
             holding.close()
@@ -112,8 +127,10 @@ def run_steps(engine: Engine, conversion: Conversion, manner: Manner) -> None:
         step = conversion.steps[index]
         began = time.monotonic()
         stand = replace(conversion, done=index)
-        with _told(engine, stand, f"step {step.id!r}"), watched(engine, conversion.table, step, manner.progress):
-            _forward(engine, conversion, index, manner)
+        with manner.around(step), _told(engine, stand, f"step {step.id!r}"):
+            manner.ask(step)
+            with watched(engine, conversion.table, step, manner.progress):
+                _forward(engine, conversion, index, manner)
         manner.report(step, time.monotonic() - began)
 
 
@@ -131,11 +148,14 @@ def take_back(engine: Engine, conversion: Conversion, manner: Manner) -> None:
         if not done and step.transaction:
             continue  # it has left nothing, and what bears its names is somebody else's
         began = time.monotonic()
-        with _told(engine, replace(conversion, done=index), f"taking back the step {step.id!r}"):
-            _backward(engine, conversion, index, done, manner.policy)
+        stand = replace(conversion, done=index)
+        with manner.around(step), _told(engine, stand, f"taking back the step {step.id!r}"):
+            manner.ask(step)
+            _backward(engine, conversion, index, done, manner)
         manner.report(step, time.monotonic() - began)
     with engine.begin() as connection:
         pin(connection, manner.policy.lock_timeout)
+        manner.exclusion.verify(connection)
         _require(state.abort(connection, conversion), conversion)
 
 
@@ -150,8 +170,8 @@ def _forward(engine: Engine, conversion: Conversion, index: int, manner: Manner)
     step = conversion.steps[index]
     need = Need.of(conversion.table, step)
     if not step.transaction:
-        run_alone(engine, need, manner.policy)
-        _note(engine, conversion, index, index + 1, manner.policy)
+        run_alone(engine, need, manner.policy, manner.waits, manner.exclusion.verify)
+        _note(engine, conversion, index, index + 1, manner)
         return
     seen: list[Any] = []
 
@@ -161,6 +181,7 @@ def _forward(engine: Engine, conversion: Conversion, index: int, manner: Manner)
             manner.recheck(connection)
 
     def work(connection: Connection) -> None:
+        manner.exclusion.verify(connection)
         _require(state.stands_at(connection, conversion, index), conversion)
         if step.id == SWAP and seen != [loose_mark(connection, conversion.table)]:
             raise ExecutionError(
@@ -170,40 +191,41 @@ def _forward(engine: Engine, conversion: Conversion, index: int, manner: Manner)
         execute_statements(connection, step)
         _require(state.move(connection, conversion, index, index + 1), conversion)
 
-    attempt(engine, need, manner.policy, work, calm)
+    attempt(engine, need, manner.policy, work, calm, manner.waits)
 
 
-def _backward(engine: Engine, conversion: Conversion, index: int, done: bool, policy: LockPolicy) -> None:
+def _backward(engine: Engine, conversion: Conversion, index: int, done: bool, manner: Manner) -> None:
     step = conversion.steps[index]
     undo = replace(step, statements=step.undo, scans="", builds=None, guarded=False)
     need = Need.of(conversion.table, undo)
     if not step.transaction:
         if done:  # first: whoever resumes in between looks at what is there, and builds what is not
-            _note(engine, conversion, index + 1, index, policy)
+            _note(engine, conversion, index + 1, index, manner)
         if undo.statements:
-            run_alone(engine, need, policy)
+            run_alone(engine, need, manner.policy, manner.waits, manner.exclusion.verify)
         return
 
     def work(connection: Connection) -> None:
+        manner.exclusion.verify(connection)
         _require(state.stands_at(connection, conversion, index + 1), conversion)
         execute_statements(connection, undo)
         _require(state.move(connection, conversion, index + 1, index), conversion)
 
-    attempt(engine, need, policy, work)
+    attempt(engine, need, manner.policy, work, waits=manner.waits)
 
 
-def _note(engine: Engine, conversion: Conversion, before: int, done: int, policy: LockPolicy) -> None:
+def _note(engine: Engine, conversion: Conversion, before: int, done: int, manner: Manner) -> None:
     with engine.begin() as connection:
-        pin(connection, policy.lock_timeout)
+        pin(connection, manner.policy.lock_timeout)
+        manner.exclusion.verify(connection)
         _require(state.move(connection, conversion, before, done), conversion)
 
 
 def _require(moved: bool, conversion: Conversion) -> None:
     if not moved:
-        raise ExecutionError(
-            f"{conversion.table}: another process has worked on this conversion meanwhile; this step was rolled back. "
-            f"How far it is: sa-partman convert {in_shell(str(conversion.table))} --state; go on with --resume, or "
-            f"take it back with --abort."
+        raise ExclusionLost(
+            f"{conversion.table}: another process has moved this conversion meanwhile; nothing was changed by this "
+            f"one. Look at it again, then --resume or --abort."
         )
 
 
@@ -221,7 +243,9 @@ def _told(engine: Engine, conversion: Conversion, what: str) -> Iterator[None]:
         _remember(engine, conversion, message)
         lost = " (if its commit was under way, the stored state tells)" if error.connection_invalidated else ""
         raise ExecutionError(f"{conversion.table}: {what} failed: {message}{lost}; {_how(conversion)}") from error
-    except ExecutionError as error:
+    except ExclusionLost:
+        raise  # what is stored is another's by now
+    except (ExecutionError, Vetoed) as error:
         _remember(engine, conversion, str(error))
         raise
 

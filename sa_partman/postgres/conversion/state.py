@@ -17,6 +17,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from sa_partman.catalog import UnfinishedConversion
 from sa_partman.errors import MissingPrivilege
+from sa_partman.finding import Finding
 from sa_partman.names import QualifiedName, text_literal
 from sa_partman.plan.conversion.request import new_table
 from sa_partman.plan.conversion.steps import ConversionStep
@@ -97,12 +98,14 @@ class Conversion(NewConversion):
         status: "running" (also while nobody works on it), "done" or "aborted".
         done: How many of *steps* are done.
         error: Why the last attempt stopped, or None.
+        findings: What else is worth knowing of the attempt that gave this; not stored.
     """
 
     id: int
     status: str = "running"
     done: int = 0
     error: str | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def cut_over(self) -> bool:
@@ -225,7 +228,7 @@ def abort(connection: Connection, conversion: Conversion, before: int = 0) -> bo
 def fail(connection: Connection, conversion: Conversion, error: str) -> None:
     """Notes why it stopped."""
     rows = _locked(connection)
-    if conversion.id in rows:
+    if rows.get(conversion.id, {}).get("status") == "running":
         _write(connection, {**rows, conversion.id: {**rows[conversion.id], "error": error}})
 
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
+from sa_partman.events.wait import Holder
+
+__all__ = ["Holder", "Key", "Watch", "blocking", "described", "holders", "lingering"]
+
 Key = tuple[int | None, str]
 """A transaction: the pid, None for a prepared one, and its virtual transaction id; needs no privilege to be seen."""
 
@@ -16,7 +20,9 @@ _HOLDER = """
     coalesce(a.backend_type, CASE WHEN a.pid IS NOT NULL AND a.usesysid IS NULL THEN 'autovacuum worker' END,
         'client backend'), p.gid,
     CAST(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)) AS float8),
-    coalesce(a.query LIKE 'autovacuum:%(to prevent wraparound)', false)
+    coalesce(a.query LIKE 'autovacuum:%(to prevent wraparound)', false),
+    coalesce((SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = l.relation), '')
 FROM pg_catalog.pg_locks l
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
 LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
@@ -49,56 +55,28 @@ WHERE l.locktype = 'relation' AND l.granted
 ORDER BY l.pid, l.virtualtransaction, l.mode
 """)
 
+# A statement can wait for a lock on a relation, or for transactions to end, whatever they hold. Nothing is looked for
+# while it does not wait.
 _BLOCKING = text("""
-SELECT a.pid, '', coalesce(a.application_name, ''), coalesce(a.state, ''), '', coalesce(a.backend_type, ''), NULL,
-    CAST(extract(epoch FROM clock_timestamp() - a.xact_start) AS float8)
-FROM unnest(pg_catalog.pg_blocking_pids(:pid)) AS b(pid) LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid
+SELECT b.pid, coalesce(l.virtualtransaction, ''), coalesce(a.application_name, ''), coalesce(a.state, ''),
+    coalesce(l.mode, ''), coalesce(a.backend_type, 'client backend'), NULL,
+    CAST(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start) AS float8),
+    coalesce(a.query LIKE 'autovacuum:%(to prevent wraparound)', false), coalesce(l.name, '')
+FROM pg_catalog.pg_stat_activity me
+CROSS JOIN LATERAL (SELECT DISTINCT nullif(u.pid, 0) FROM unnest(pg_catalog.pg_blocking_pids(me.pid)) AS u(pid)) b(pid)
+LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid
+LEFT JOIN LATERAL (
+    SELECT h.virtualtransaction, h.mode, n.nspname || '.' || c.relname AS name
+    FROM pg_catalog.pg_locks h
+    JOIN pg_catalog.pg_class c ON c.oid = h.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_catalog.pg_locks w ON w.pid = me.pid AND NOT w.granted AND w.relation = h.relation
+    WHERE h.pid = b.pid AND h.locktype = 'relation' AND h.granted AND n.nspname NOT IN ('pg_catalog', 'pg_toast')
+        AND c.relkind IN ('r', 'p', 'f')
+        AND h.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+    ORDER BY w.pid IS NULL, n.nspname || '.' || c.relname <> :table, c.oid, h.mode LIMIT 1
+) l ON true
+WHERE me.pid = :pid AND me.wait_event_type = 'Lock'
 """)
-
-_WORKER = "autovacuum worker"
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """
-    A transaction that holds a lock.
-
-    Args:
-        pid: None for a prepared transaction, which has no process.
-        transaction: Its virtual transaction id.
-        kind: ``backend_type``.
-        prepared: The name of a prepared transaction, or None.
-        seconds: The age of the transaction, when we may see it.
-        stubborn: Autovacuum that prevents wraparound: it ends for nobody.
-    """
-
-    pid: int | None
-    transaction: str
-    application: str
-    state: str
-    mode: str
-    kind: str
-    prepared: str | None
-    seconds: float | None
-    stubborn: bool = False
-
-    @property
-    def key(self) -> Key:
-        """The same transaction, seen again."""
-        return self.pid, self.transaction
-
-    @property
-    def gives_way(self) -> bool:
-        """Autovacuum ends when somebody waits for its lock for a ``deadlock_timeout``."""
-        return self.kind == _WORKER and not self.stubborn
-
-    def __str__(self) -> str:
-        who = f"pid {self.pid}" if self.pid else f"the prepared transaction {self.prepared or self.transaction!r}"
-        named = self.application or (self.kind if self.kind != "client backend" else "")
-        named += " to prevent wraparound" * self.stubborn
-        shown = [who, f"({named})" if named else "", self.state]
-        shown += [f"with {self.mode}" if self.mode else "", f"for {self.seconds:.0f} s" if self.seconds else ""]
-        return " ".join(word for word in shown if word)
 
 
 @dataclass(slots=True)
@@ -156,9 +134,14 @@ def described(connection: Connection, keys: Iterable[Key]) -> tuple[Holder, ...]
     return tuple(Holder(*row) for row in connection.execute(_TRANSACTIONS, parameters))
 
 
-def blocking(connection: Connection, pid: int) -> tuple[Holder, ...]:
-    """For whom the backend *pid* waits now."""
-    return tuple(Holder(*row) for row in connection.execute(_BLOCKING, {"pid": pid}))
+def blocking(connection: Connection, pid: int, table: str = "") -> tuple[Holder, ...]:
+    """
+    For whom the backend *pid* waits now.
+
+    Args:
+        table: Of what such a transaction has locked, this is shown first; another one if *pid* waits for that.
+    """
+    return tuple(Holder(*row) for row in connection.execute(_BLOCKING, {"pid": pid, "table": table}))
 
 
 def lingering(before: Iterable[Holder], after: Iterable[Holder]) -> tuple[Holder, ...]:

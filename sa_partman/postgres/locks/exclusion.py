@@ -11,11 +11,13 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sa_partman.errors import ExclusionLost, MaintainerBusy, OthersTurn
+from sa_partman.events.wait import Holder
 from sa_partman.ports.waiting import Sleeping, Waiting
 from sa_partman.postgres.connect import apart
 from sa_partman.postgres.locks.heartbeat import beating
 from sa_partman.postgres.locks.pooler import behind_pooler, dependable
 from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.locks.waits import Wait, Waits
 from sa_partman.postgres.session import timeouts
 
 LOCK_KEY = int.from_bytes(b"sapartmn")
@@ -26,13 +28,24 @@ APPLICATION = "sa_partman:"
 
 _TRY = f"pg_catalog.pg_try_advisory_xact_lock({LOCK_KEY})"
 _IS = "OPERATOR(pg_catalog.=)"  # whoever asks may have a search path on which another = stands first
-# How pg_locks shows a key of one bigint.
-_LOCK = (
-    f"l.locktype {_IS} 'advisory' AND l.classid {_IS} CAST({LOCK_KEY >> 32} AS oid) "
-    f"AND l.objid {_IS} CAST({LOCK_KEY & 0xFFFFFFFF} AS oid) AND l.objsubid {_IS} CAST(1 AS int2) AND l.granted "
-    f"AND l.database {_IS} (SELECT d.oid FROM pg_catalog.pg_database d "
-    f"WHERE d.datname {_IS} pg_catalog.current_database())"
-)
+
+
+def _shown(high: int, low: int, halves: int) -> str:
+    """
+    How ``pg_locks l`` shows an advisory lock that is held in this database.
+
+    Args:
+        halves: 1 for a key of one bigint, 2 for one of two integers.
+    """
+    return (
+        f"l.locktype {_IS} 'advisory' AND l.classid {_IS} CAST({high} AS oid) "
+        f"AND l.objid {_IS} CAST({low} AS oid) AND l.objsubid {_IS} CAST({halves} AS int2) AND l.granted "
+        f"AND l.database {_IS} (SELECT d.oid FROM pg_catalog.pg_database d "
+        f"WHERE d.datname {_IS} pg_catalog.current_database())"
+    )
+
+
+_LOCK = _shown(LOCK_KEY >> 32, LOCK_KEY & 0xFFFFFFFF, 1)
 # Others of our name cannot be at work while we hold the lock: who is, was killed, and its last statement goes on.
 _HELD = f"""
 SELECT l.pid, l.virtualtransaction, ARRAY(
@@ -43,7 +56,8 @@ SELECT l.pid, l.virtualtransaction, ARRAY(
 FROM pg_catalog.pg_locks l WHERE {_LOCK} AND l.pid = pg_catalog.pg_backend_pid()
 """
 _HOLDER = f"""
-SELECT l.pid, coalesce(a.application_name, '')
+SELECT l.pid, l.virtualtransaction, coalesce(a.application_name, ''), coalesce(a.state, ''), '', 'client backend', NULL,
+    CAST(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start) AS float8)
 FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {_LOCK}
 """
 _SILENT = f"""
@@ -63,12 +77,14 @@ _HOLDING = {
 @dataclass(frozen=True, slots=True)
 class Exclusion:
     """
-    The right to be the only maintainer, for as long as it lasts.
+    The right to be the only maintainer, or the only converter of a table, for as long as it lasts.
 
     Args:
         pid: The backend that holds the lock; None behind a pooler, where every step takes it for itself.
         transaction: Its virtual transaction, so that a later backend of that pid is not taken for it.
         others: Backends that bear the name of a run, and it is not ours: what is left of killed ones.
+        lock: How ``pg_locks l`` shows it.
+        right: To be what.
     """
 
     pid: int | None
@@ -76,6 +92,8 @@ class Exclusion:
     others: tuple[int, ...] = ()
     policy: LockPolicy = field(default_factory=LockPolicy, repr=False)
     waiting: Waiting = field(default_factory=Sleeping, repr=False)
+    lock: str = field(default=_LOCK, repr=False)
+    right: str = "the only maintainer"
 
     @property
     def pooled(self) -> bool:
@@ -91,7 +109,7 @@ class Exclusion:
         if self.pid is None:
             return _TRY
         return (
-            f"EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE {_LOCK} AND l.pid {_IS} {self.pid} "
+            f"EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE {self.lock} AND l.pid {_IS} {self.pid} "
             f"AND l.virtualtransaction {_IS} '{self.transaction}')"
         )
 
@@ -109,7 +127,7 @@ class Exclusion:
         if self.pid is None:
             raise OthersTurn("another maintainer is at work in this database; nothing was changed, try later")
         raise ExclusionLost(
-            f"the connection that held our right to be the only maintainer (pid {self.pid}) is gone: this process gave "
+            f"the connection that held our right to be {self.right} (pid {self.pid}) is gone: this process gave "
             f"no sign of life for LockPolicy(lease={self.policy.lease:g}) seconds, or an administrator, a restart or "
             f"the network ended it. The run ended before its next step; what it did stays."
         )
@@ -117,7 +135,11 @@ class Exclusion:
 
 @contextmanager
 def only_maintainer(
-    engine: Engine, policy: LockPolicy | None = None, waiting: Waiting | None = None, application: str = APPLICATION
+    engine: Engine,
+    policy: LockPolicy | None = None,
+    waiting: Waiting | None = None,
+    application: str = APPLICATION,
+    waits: Waits | None = None,
 ) -> Iterator[Exclusion]:
     """
     Holds a transaction-level advisory lock on a connection of its own until the block ends.
@@ -131,35 +153,46 @@ def only_maintainer(
             server, where a waiter's snapshot would stop the other one. Its *lease* is how long our process may be
             stopped before the server gives the lock to others.
         application: For ``application_name``.
+        waits: Tells for whom.
 
     Raises:
         MaintainerBusy: Another maintainer holds it.
     """
     policy, waiting = policy or LockPolicy(), waiting or Sleeping()
-    began = time.monotonic()
+    began, wait = time.monotonic(), Wait(waits or Waits(), "", "another maintainer of this database")
     with ExitStack() as holding:
-        for pause in policy.pauses():
-            waiting.sleep(min(pause, policy.turn))
-            taken = _try(engine, holding, policy, waiting, application)
-            if isinstance(taken, Exclusion):
-                break
-            if time.monotonic() - began >= policy.turn:
-                raise MaintainerBusy(
-                    f"another maintainer{taken} is at work in this database; nothing was changed, try later"
-                )
-        else:
-            raise AssertionError("pauses are endless")
+        try:
+            for pause in policy.pauses():
+                waiting.sleep(min(pause, policy.turn))
+                taken = _try(engine, holding, policy, waiting, application)
+                if isinstance(taken, Exclusion):
+                    break
+                wait.found(taken, since=began)
+                if time.monotonic() - began >= policy.turn:
+                    raise MaintainerBusy(
+                        f"another maintainer{_named_of(taken)} is at work in this database; nothing was changed, try "
+                        f"later"
+                    )
+            else:
+                raise AssertionError("pauses are endless")
+        finally:
+            wait.over()
         yield taken
 
 
-def _try(engine: Engine, holding: ExitStack, policy: LockPolicy, waiting: Waiting, application: str) -> Exclusion | str:
+def _named_of(holders: tuple[Holder, ...]) -> str:
+    return "".join(f" (pid {each.pid}{', ' * bool(each.application)}{each.application})" for each in holders[:1])
+
+
+def _try(
+    engine: Engine, holding: ExitStack, policy: LockPolicy, waiting: Waiting, application: str
+) -> Exclusion | tuple[Holder, ...]:
     """The exclusion, whose connection *holding* closes in the end; or who has it."""
     with ExitStack() as stack:
         connection = stack.enter_context(_closed_in_the_end(engine))
         ours, pid = connection.exec_driver_sql(_take(connection, policy.lease)).one()[:2]
         if not ours:
-            holder = connection.exec_driver_sql(_HOLDER).first()
-            return "" if holder is None else f" (pid {holder[0]}{', ' * bool(holder[1])}{holder[1]})"
+            return tuple(Holder(*row) for row in connection.exec_driver_sql(_HOLDER))
         if behind_pooler(connection, pid):
             return Exclusion(None, policy=policy, waiting=waiting)
         _, transaction, others = connection.exec_driver_sql(_HELD).one()
@@ -211,12 +244,22 @@ def _named(application: str) -> str:
     return f"SET LOCAL application_name = '{named}'"
 
 
-def hold_lock(connection: Connection, key: str) -> bool:
+def hold_lock(connection: Connection, key: tuple[int, int], right: str, policy: LockPolicy) -> Exclusion | None:
     """
-    Tries to take the transaction-level advisory lock *key*, and takes *connection* out of its pool.
+    Tries to take the transaction-level advisory lock *key*, and takes *connection* out of its pool; None when another
+    holds it.
 
     No parameters are sent: a portal of the extended protocol would stay open, and its snapshot with it, for which
     CREATE INDEX CONCURRENTLY and DETACH ... FINALIZE would wait.
+
+    Args:
+        right: See `Exclusion`.
     """
     connection.detach()
-    return bool(connection.exec_driver_sql(f"SELECT pg_catalog.pg_try_advisory_xact_lock({key})").scalar_one())
+    high, low = key
+    if not connection.exec_driver_sql(f"SELECT pg_catalog.pg_try_advisory_xact_lock({high}, {low})").scalar_one():
+        return None
+    lock = _shown(high, low, 2)
+    held = f"SELECT l.pid, l.virtualtransaction FROM pg_catalog.pg_locks l WHERE {lock}"
+    pid, transaction = connection.exec_driver_sql(f"{held} AND l.pid {_IS} pg_catalog.pg_backend_pid()").one()
+    return Exclusion(pid, transaction, policy=policy, lock=lock, right=right)

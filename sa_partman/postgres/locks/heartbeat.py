@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
@@ -43,13 +43,26 @@ def beating(connection: Connection, statement: str, lease: float) -> Iterator[No
         finally:
             cursor.close()
 
-    beat = _in_loop if connection.dialect.is_async else _in_thread
-    with beat(send, lease / _PARTS):
+    with repeating(send, lease / _PARTS, in_loop=connection.dialect.is_async, name="heartbeat"):
         yield
 
 
+def repeating(
+    deed: Callable[[], None], pause: float, *, in_loop: bool, name: str, patience: float | None = None
+) -> AbstractContextManager[None]:
+    """
+    Calls *deed* every *pause* seconds beside the block, to its end: in a thread, or in a task of the event loop. An
+    exception of it ends that, quietly.
+
+    Args:
+        name: For the thread.
+        patience: Seconds to wait in the end for a *deed* that is under way; None: however long it takes.
+    """
+    return _in_loop(deed, pause, patience) if in_loop else _in_thread(deed, pause, name, patience)
+
+
 @contextmanager
-def _in_thread(send: Callable[[], None], pause: float) -> Iterator[None]:
+def _in_thread(send: Callable[[], None], pause: float, name: str, patience: float | None) -> Iterator[None]:
     over = threading.Event()
 
     def beat() -> None:
@@ -59,17 +72,17 @@ def _in_thread(send: Callable[[], None], pause: float) -> Iterator[None]:
         except Exception:
             return
 
-    thread = threading.Thread(target=beat, name="sa_partman heartbeat", daemon=True)
+    thread = threading.Thread(target=beat, name=f"sa_partman {name}", daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        thread.join(patience)
 
 
 @contextmanager
-def _in_loop(send: Callable[[], None], pause: float) -> Iterator[None]:
+def _in_loop(send: Callable[[], None], pause: float, patience: float | None) -> Iterator[None]:
     over = asyncio.Event()
 
     async def beat() -> None:
@@ -90,6 +103,6 @@ def _in_loop(send: Callable[[], None], pause: float) -> Iterator[None]:
     finally:
         over.set()
         try:
-            await_only(asyncio.wait({task}))
+            await_only(asyncio.wait({task}, timeout=patience))
         finally:
             task.cancel()

@@ -16,9 +16,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import OthersTurn, PartmanError
+from sa_partman.events.wait import Holder
 from sa_partman.plan.locks import LockMode
 from sa_partman.ports.waiting import Waiting
 from sa_partman.postgres.locks.spending import Spending
+from sa_partman.postgres.locks.waits import Wait
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate, worth_retrying
 
 LOOK_AGAIN = 0.25
@@ -29,7 +31,16 @@ AT_ONCE = 0.005
 
 
 class InTheWay(PartmanError):
-    """Leaves a transaction before anything was asked for: somebody holds on to what it needs."""
+    """
+    Leaves a transaction before anything was asked for: somebody holds on to what it needs.
+
+    Args:
+        holders: Who.
+    """
+
+    def __init__(self, holders: tuple[Holder, ...] = ()) -> None:
+        self.holders = holders
+        super().__init__(*map(str, holders))
 
 
 class NotGranted(PartmanError):
@@ -76,13 +87,14 @@ class Patience:
         return cls(deadlock_timeout + 0.5, min(lock_timeout, deadlock_timeout / 2))
 
 
-def persevere(spending: Spending, table: str, waiting: Waiting, once: Callable[[], None]) -> int:
+def persevere(spending: Spending, table: str, waiting: Waiting, once: Callable[[], None], wait: Wait) -> int:
     """
     Calls *once*, which is one whole transaction, until it comes to its end; the number of attempts.
 
     Args:
         table: Whose budget pays.
         once: Raises `InTheWay` when it left without asking for a lock.
+        wait: Is told who is in the way, and that it is over in the end.
 
     Raises:
         NotGranted: Not within the budgets.
@@ -90,25 +102,30 @@ def persevere(spending: Spending, table: str, waiting: Waiting, once: Callable[[
     """
     began, attempts, pauses = time.monotonic(), 0, spending.policy.pauses()
     next(pauses)
-    while True:
-        started, others_turn = time.monotonic(), None
-        try:
-            once()
-            return attempts + 1
-        except InTheWay:
-            pause = LOOK_AGAIN
-        except OthersTurn as error:
-            others_turn, pause = error, LOOK_AGAIN
-        except DBAPIError as error:
-            if not worth_retrying(error):
-                raise
-            attempts += 1
-            pause = next(pauses)
-        spending.wait(table, time.monotonic() - started)
-        if spending.left(table, began) < min(pause, LOOK_AGAIN):
-            raise others_turn or NotGranted(attempts)
-        waiting.sleep(pause)
-        spending.wait(table, pause)
+    try:
+        while True:
+            started, others_turn = time.monotonic(), None
+            holders: tuple[Holder, ...] = ()
+            try:
+                once()
+                return attempts + 1
+            except InTheWay as error:
+                holders, pause = error.holders, LOOK_AGAIN
+            except OthersTurn as error:
+                others_turn, pause = error, LOOK_AGAIN
+            except DBAPIError as error:
+                if not worth_retrying(error):
+                    raise
+                attempts += 1
+                pause = next(pauses)
+            wait.found(holders, since=started)
+            spending.wait(table, time.monotonic() - started)
+            if spending.left(table, began) < min(pause, LOOK_AGAIN):
+                raise others_turn or NotGranted(attempts)
+            waiting.sleep(pause)
+            spending.wait(table, pause)
+    finally:
+        wait.over()
 
 
 def take(
@@ -117,7 +134,7 @@ def take(
     patience: Patience,
     spending: Spending,
     calm: Callable[[Connection], None] | None = None,
-) -> None:
+) -> bool:
     """
     Takes every lock, in order. The transaction's ``lock_timeout`` is that of gentle locks before, and afterwards that
     of strong ones, if there are any; a single gentle lock is left to the statement that needs it.
@@ -126,6 +143,9 @@ def take(
 
     Args:
         calm: Called in between: nobody else can change the tables, and everybody still reads and writes them.
+
+    Returns:
+        Whether any was taken.
 
     Raises:
         StallSpent: See there.
@@ -136,7 +156,7 @@ def take(
     if strong and not budget:
         raise StallSpent
     if not strong and calm is None and len(wanted) == 1:
-        return
+        return False
     if wanted:
         _lock(connection, wanted, LockMode.SHARE_UPDATE_EXCLUSIVE)
     if calm is not None:
@@ -150,6 +170,7 @@ def take(
             spent = time.monotonic() - began
             spending.stall(spent if spent > AT_ONCE else 0.0)
     _timeout(connection, patience.strong)
+    return bool(wanted)
 
 
 def queued(error: BaseException) -> bool:

@@ -64,11 +64,11 @@ def behind_pooler(connection: Connection, pid: int) -> bool:
     Args:
         pid: Of the backend that answers.
     """
-    greeted = _greeted_by(connection)
+    greeted = greeted_by(connection)
     return greeted is not None and greeted != pid
 
 
-def _greeted_by(connection: Connection) -> int | None:
+def greeted_by(connection: Connection) -> int | None:
     """The backend that the driver was told of when it connected; None when the driver does not tell."""
     driver = driver_of(connection)
     if hasattr(driver, "get_server_pid"):  # asyncpg

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sa_partman.postgres.locks.retry import LockPolicy
 
-STALLED = "Run this again when those transactions are over, or raise LockPolicy(stall=...)."
+STALLED = "Run this again when those transactions are over, or raise --stall (LockPolicy(stall=...))."
 """What to do when `Spending.stall_left` is nothing."""
 
 

@@ -97,17 +97,17 @@ class Surroundings:
     held: tuple[Held, ...]
     holds: bool
 
-    def in_the_way(self, locks: Iterable[Lock]) -> dict[Key, tuple[Lock, LockMode]]:
+    def in_the_way(self, locks: Iterable[Lock]) -> dict[Key, tuple[Lock, Held]]:
         """The transactions that one of *locks* would wait for, each with such a lock and what it holds there."""
         wanted: dict[QualifiedName, Lock] = {}
         for lock in locks:
             trees = self.relatives[lock.table].below if lock.tree and lock.table in self.relatives else ()
             wanted.update(dict.fromkeys((*trees, lock.table), lock))
-        found: dict[Key, tuple[Lock, LockMode]] = {}
+        found: dict[Key, tuple[Lock, Held]] = {}
         for each in self.held:
             asked = wanted.get(each.table)
             if asked is not None and asked.mode.conflicts(each.mode):
-                found.setdefault(each.key, (asked, each.mode))
+                found.setdefault(each.key, (asked, each))
         return found
 
 

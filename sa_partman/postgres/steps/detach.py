@@ -18,11 +18,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sa_partman.ddl.render import render
 from sa_partman.errors import ExecutionError, LockNotAcquired, ServerUnavailable
+from sa_partman.events.wait import Holder
 from sa_partman.plan.actions import Action, DetachPartition, FinalizeDetach
 from sa_partman.plan.locks import Lock, LockMode, Place
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected, isolated
+from sa_partman.postgres.locks.blockers import holders
 from sa_partman.postgres.locks.persevere import queued
+from sa_partman.postgres.locks.waits import Wait
 from sa_partman.postgres.residues import running_detaches
 from sa_partman.postgres.session import act_as, pin
 from sa_partman.postgres.sqlstate import UNDEFINED_TABLE, WRONG_OBJECT_TYPE, first_line, sqlstate
@@ -75,12 +78,13 @@ def detach_concurrently(running: Running, step: Step, action: DetachPartition) -
         Overtaken: Somebody has detached or renamed it since the plan was made; nothing was changed.
         ExecutionError: It failed; the message says what it had done.
     """
-    began = time.monotonic()
+    began, wanted = time.monotonic(), f"ALTER TABLE {action.parent} DETACH PARTITION {action.partition} CONCURRENTLY"
     with connected(running.engine) as connection:
         pin(connection, running.policy.lock_timeout)
         require_unchanged(connection, (action,))
+    wait = Wait(running.waits, str(step.table), wanted, lambda: _users(running, action))
     try:
-        with _alone(running) as connection:
+        with _alone(running) as connection, running.waits.statement(running.backend(connection), wait):
             running.exclusion.verify(connection)
             act_as(connection, step.role, local=False)  # the connection is not given back
             for statement in render(action):
@@ -96,9 +100,12 @@ def detach_concurrently(running: Running, step: Step, action: DetachPartition) -
                 str(step.table),
                 lock_timeout=time.monotonic() - began,
                 attempts=1,
-                wanted=f"ALTER TABLE {action.parent} DETACH PARTITION {action.partition} CONCURRENTLY",
+                blockers=map(str, wait.holders[:5]),
+                wanted=wanted,
             ) from error
         raise ExecutionError(f"{step.partition}: {first_line(error)}; {_said(action, end)}") from error
+    finally:
+        wait.over()
 
 
 def require_ended(connection: Connection, actions: Iterable[Action]) -> None:
@@ -156,6 +163,12 @@ def _alone(running: Running) -> Iterator[Connection]:
             yield connection
         finally:
             connection.invalidate()  # the settings must not go back into the pool
+
+
+def _users(running: Running, action: DetachPartition) -> tuple[Holder, ...]:
+    with connected(running.engine) as connection:
+        pin(connection, running.policy.lock_timeout)
+        return holders(connection, (action.parent.quoted,))
 
 
 def _another_pends(running: Running, action: DetachPartition) -> bool:

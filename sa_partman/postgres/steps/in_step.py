@@ -6,7 +6,7 @@ in order, before anything is changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Generic, TypeVar
@@ -16,11 +16,11 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import LockNotAcquired, OthersTurn, PartmanError
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import FinalizeDetach
-from sa_partman.plan.locks import Lock, Place, locks_of, subjects_of
+from sa_partman.plan.actions import Action, FinalizeDetach
+from sa_partman.plan.locks import Lock, LockMode, Place, locks_of, subjects_of
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import isolated
-from sa_partman.postgres.locks.blockers import Holder, Watch, described
+from sa_partman.postgres.locks.blockers import Holder, Watch, described, holders
 from sa_partman.postgres.locks.persevere import (
     InTheWay,
     NotGranted,
@@ -32,7 +32,9 @@ from sa_partman.postgres.locks.persevere import (
     take,
 )
 from sa_partman.postgres.locks.spending import STALLED
+from sa_partman.postgres.locks.step_locks import Held as Conflict
 from sa_partman.postgres.locks.step_locks import Surroundings, look_around
+from sa_partman.postgres.locks.waits import Wait
 from sa_partman.postgres.session import act_as, pin, settle
 from sa_partman.postgres.sqlstate import worth_retrying
 from sa_partman.postgres.steps.running import Running
@@ -83,7 +85,7 @@ def in_step(
     found: list[T] = []
 
     def once() -> None:
-        with undertaking.transaction() as connection:
+        with undertaking.transaction() as connection, undertaking.looked_at(connection):
             undertaking.enter(connection)
             found[:] = [undertaking.working(connection, work)]
 
@@ -151,6 +153,10 @@ class _Undertaking:
     felt: bool = False
     hurried: bool = False
     moving: frozenset[QualifiedName] = frozenset()
+    wait: Wait = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.wait = Wait(self.running.waits, self.table, f"locks on {self.steps[0].partition}", self._writers_now)
 
     @property
     def table(self) -> str:
@@ -168,10 +174,14 @@ class _Undertaking:
         with isolated(self.running.engine, "READ COMMITTED") as connection, connection.begin():
             yield connection
 
+    def looked_at(self, connection: Connection) -> AbstractContextManager[None]:
+        """What a statement waits for is told during the block."""
+        return self.running.waits.statement(self.running.backend(connection), self.wait)
+
     def subjects(self) -> Mapping[QualifiedName, bool]:
         if self.locks is not None:
             return {lock.table: lock.tree for lock in self.locks}
-        return subjects_of(chain.from_iterable(step.actions for step in self.steps))
+        return subjects_of(self.actions)
 
     def look(self, connection: Connection) -> tuple[Surroundings, tuple[Lock, ...]]:
         """Leaves the transaction when somebody who holds on is in the way."""
@@ -184,15 +194,16 @@ class _Undertaking:
         locks = self.locks
         if locks is None:
             moves, around_now = tuple(moves_of(self.steps)), around.relatives
-            locks = locks_of(chain.from_iterable(step.actions for step in self.steps), around_now)
+            locks = locks_of(self.actions, around_now)
             there = (each for each in moves if each.source in around_now)
             self.moving = frozenset(rows_to_move(connection, there, self.steps[0].role))
             locks = exclusively(locks, self.moving)
         way = around.in_the_way(locks)
         self.wanted = tuple(dict.fromkeys(lock for lock, _ in way.values())) or locks
-        found = tuple(replace(holder, mode=way[holder.key][1].catalog) for holder in described(connection, way))
+        self.wait.what = ", ".join(map(str, self.wanted[:3])) or self.wait.what
+        found = tuple(_on(holder, way[holder.key][1]) for holder in described(connection, way))
         if self.watch.lingering(found):
-            raise InTheWay
+            raise InTheWay(found)
         return around, locks
 
     def enter(self, connection: Connection) -> None:
@@ -205,15 +216,24 @@ class _Undertaking:
             raise NotAtOnce
         act_as(connection, self.steps[0].role)
         lockable = [lock for lock in locks if lock.table in around.lockable]
-        take(connection, [_target(lock) for lock in lockable], self.patience, self.running.spending)
+        taken = take(connection, [_target(lock) for lock in lockable], self.patience, self.running.spending)
         late = (each for each in moves_of(self.steps) if each.source in around.relatives)
         if rows_to_move(connection, (each for each in late if each.attached not in self.moving)):
             raise InTheWay  # they came before we had the locks; the next look sees them
+        if taken and not self.finalizes:
+            self.wait.over()
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        return tuple(chain.from_iterable(step.actions for step in self.steps))
+
+    @property
+    def finalizes(self) -> bool:
+        """It may wait for transactions that hold none of its locks."""
+        return any(isinstance(action, FinalizeDetach) for action in self.actions)
 
     def working(self, connection: Connection, work: Callable[[Connection], T]) -> T:
-        actions = tuple(chain.from_iterable(step.actions for step in self.steps))
-        finalizes = any(isinstance(action, FinalizeDetach) for action in actions)
-        if finalizes and not (self.felt and len(actions) > 1):
+        if self.finalizes and not (self.felt and len(self.actions) > 1):
             # It waits for old snapshots, with nobody behind it.
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(self.patience.gentle * 1000)}ms'")
             return work(connection)
@@ -227,7 +247,7 @@ class _Undertaking:
     def persevere(self, once: Callable[[], None]) -> int:
         running = self.running
         try:
-            return persevere(running.spending, self.table, running.waiting, once)
+            return persevere(running.spending, self.table, running.waiting, once, self.wait)
         except NotGranted as error:
             raise self._refused(error.attempts) from error
         except StallSpent as error:
@@ -245,11 +265,23 @@ class _Undertaking:
             advice=advice,
         )
 
+    def _writers_now(self) -> tuple[Holder, ...]:
+        """Who may have locked a row that the step needs."""
+        tables = [name.quoted for name in (self.subjects() or subjects_of(self.actions))]
+        with self.transaction() as connection:
+            pin(connection, self.patience.strong)
+            return tuple(each for each in holders(connection, tables) if each.mode != LockMode.ACCESS_SHARE.catalog)
+
     def _holders_now(self) -> tuple[Holder, ...]:
         with self.transaction() as connection:
             pin(connection, self.patience.strong)
             way = look_around(connection, self.subjects()).in_the_way(self.wanted)
-            return described(connection, way)
+            return tuple(_on(holder, way[holder.key][1]) for holder in described(connection, way))
+
+
+def _on(holder: Holder, held: Conflict) -> Holder:
+    """*holder* with the lock that is in the way, of all that it holds."""
+    return replace(holder, mode=held.mode.catalog, table=str(held.table))
 
 
 def _target(lock: Lock) -> Target:

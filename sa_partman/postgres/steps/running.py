@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from sa_partman.ports.waiting import Waiting
 from sa_partman.postgres.limits import Limits, limits_of
 from sa_partman.postgres.locks.exclusion import APPLICATION, Exclusion
+from sa_partman.postgres.locks.pooler import greeted_by
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.locks.spending import Spending
+from sa_partman.postgres.locks.waits import Waits
 
 
 def new_name() -> str:
@@ -28,6 +30,7 @@ class Running:
         waiting: How to sleep.
         exclusion: Our right to be the only maintainer, to be verified before each step.
         name: Of this run.
+        waits: Tells what it waits for.
         spending: What its steps have waited so far.
     """
 
@@ -36,6 +39,7 @@ class Running:
     waiting: Waiting
     exclusion: Exclusion
     name: str = field(default_factory=new_name)
+    waits: Waits = field(default_factory=Waits, repr=False)
     spending: Spending = field(init=False)
     _limits: Limits | None = field(default=None, init=False)
 
@@ -53,6 +57,10 @@ class Running:
         """As `Limits.settings`, and how long our process may be stopped in the middle of a step."""
         frozen = {"idle_in_transaction_session_timeout": f"{round(self.policy.step_lease * 1000)}ms"}
         return self.limits.settings(self.application, seconds) | frozen
+
+    def backend(self, connection: Connection) -> int | None:
+        """The pid at the other end of *connection*; None behind a pooler, which may change it."""
+        return None if self.exclusion.pooled else greeted_by(connection)
 
     @property
     def application(self) -> str:

@@ -89,7 +89,7 @@ COMMIT;
 -- session 1
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg... pg_try_advisory_xact_lock(8314049950937017710);
-SET LOCAL application_name = 'sa_partman:';
+SET LOCAL application_name = 'sa_partman:<run>';
 -- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = '200ms';

@@ -2,7 +2,7 @@
 -- note  rows outside [MINVALUE, 2030-07-01) are refused from the step 'check' until the cut-over
 -- note  the trigger touched finds the partition's name in TG_TABLE_NAME
 -- 1. unique_index: build the unique index of the new primary key (id, created_at); locks: SHARE UPDATE EXCLUSIVE on public.events: readers and writers go on
-SET lock_timeout = '3600000ms';
+SET lock_timeout = '1200000ms';
 CREATE UNIQUE INDEX CONCURRENTLY "events_pkey_new" ON "public"."events" ("id", "created_at");
 RESET lock_timeout;
 -- 2. check: promise [MINVALUE, 2030-07-01) for new rows; locks: ACCESS EXCLUSIVE on public.events for an instant

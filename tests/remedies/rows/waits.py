@@ -80,13 +80,13 @@ def held_at(statement: str, hold: str, lock: LockPolicy) -> Callable[[Box], str]
 
 LONG = (
     "A long transaction holds the table: end it (pg_stat_activity shows it) and run this again, or wait longer with "
-    "LockPolicy(budget=...)."
+    "--budget (LockPolicy(budget=...))."
 )
 WAITS = (
     Row(
         "public.events: others held the table all the time, so no lock was requested (ACCESS EXCLUSIVE on "
         f"public.events); nothing was changed. Held by: pid … idle in transaction with …. {LONG}",
-        ((ended, run), patient),
+        ((ended, run), patient, (ended, Meant("sa-partman run --yes --budget 10s"))),
         removing(),
         (Box.create, expired, other(lambda box: holding(box.superuser, READER))),
         lambda box: str(box.maintainer(lock=HASTY).run()),
@@ -94,7 +94,7 @@ WAITS = (
     ),
     Row(
         "public.events: no lock within … s in 1 attempt (ALTER TABLE public.events DETACH PARTITION "
-        f"public.events_p20300101 CONCURRENTLY); nothing was changed. {LONG}",
+        f"public.events_p20300101 CONCURRENTLY); nothing was changed. Held by: pid … with …. {LONG}",
         ((let_go, run),),
         CONCURRENTLY,
         (Box.create, expired),
@@ -104,8 +104,9 @@ WAITS = (
     Row(
         "public.events: requests for its locks have waited in queues for … s, with others behind them, and "
         "LockPolicy(stall=0.1) allows no more (ACCESS EXCLUSIVE on public.events); nothing was changed. Held by: pid … "
-        "idle in transaction with …. Run this again when those transactions are over, or raise LockPolicy(stall=...).",
-        ((let_go, run), patient),
+        "idle in transaction with …. Run this again when those transactions are over, or raise --stall "
+        "(LockPolicy(stall=...)).",
+        ((let_go, run), patient, (let_go, Meant("sa-partman run --yes --stall 5s"))),
         removing(),
         (Box.create, expired),
         held_at("IN ACCESS EXCLUSIVE MODE", READER, STINGY),

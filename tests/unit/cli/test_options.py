@@ -69,6 +69,8 @@ VALUES = {
     "--boundary": "2030-01-01",
     "--inbound": "drop",
     "--unique": "u=drop",
+    **dict.fromkeys(("--lock-timeout", "--budget", "--table-budget", "--run-budget", "--stall", "--turn"), "1s"),
+    "--lease": "2min",
 }
 """What is typed behind each option that takes something."""
 
@@ -87,10 +89,23 @@ SHARED = {
     "--audit": "",
 }
 BACK = "resume abort undo state"
+LOCKS = {
+    **dict.fromkeys(("--lock-timeout", "--budget"), "dry-run"),
+    **dict.fromkeys(("--table-budget", "--run-budget", "--stall", "--turn", "--lease"), "dry-run sql"),
+}
+"""Of what changes something: a script has the first two."""
 VERDICTS: dict[str, dict[str, str]] = {
-    "plan": {**SHARED, "--audit": "all-modes", "--sql": "json", "--json": "sql", "--regrid": ""},
+    "plan": {
+        **SHARED,
+        "--audit": "all-modes",
+        "--sql": "json",
+        "--json": "sql",
+        "--regrid": "",
+        **dict.fromkeys(("--lock-timeout", "--budget"), "'' json"),
+    },
     "run": {
         **SHARED,
+        **LOCKS,
         "--json": "sql",
         "--audit": "dry-run sql",
         "--dry-run": "every yes",
@@ -107,6 +122,7 @@ VERDICTS: dict[str, dict[str, str]] = {
     },
     "provision": {
         **SHARED,
+        **LOCKS,
         "--json": "sql",
         "--audit": "dry-run sql",
         "--tenant": "",
@@ -118,6 +134,7 @@ VERDICTS: dict[str, dict[str, str]] = {
     },
     "prune": {
         **SHARED,
+        **LOCKS,
         "--json": "sql",
         "--audit": "dry-run sql",
         "--tenant": "",
@@ -134,13 +151,16 @@ VERDICTS: dict[str, dict[str, str]] = {
         "--min-horizon": "",
         "--max-age": "",
         "--as-role": "",
+        "--lease": "",
     },
     "status": {**SHARED, "--audit": "all-modes", "--json": "all", "--all": "json"},
     "convert": {
         **SHARED,
         "--table": "all-modes",
         "--schema": "all-modes",
-        "--audit": "all-modes",
+        "--audit": "plan sql state",
+        **dict.fromkeys(("--lock-timeout", "--budget"), "plan state"),
+        **dict.fromkeys(("--stall", "--lease"), "plan sql state"),
         "--at": BACK,
         "--json": "sql",
         "--plan": f"{BACK} yes",

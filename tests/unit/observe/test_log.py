@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sa_partman import PartitionByRange
+from sa_partman.maintenance.entries import of_result
 from sa_partman.maintenance.recording import log_step
 from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.observe.log import LOGGER, JsonFormatter
@@ -76,7 +77,7 @@ def test_an_exception() -> None:
 def test_the_level_of_a_step(caplog: pytest.LogCaptureFixture, outcome: Outcome, error: str, level: str) -> None:
     """What is not as it should be is a warning."""
     with caplog.at_level("INFO", LOGGER.name):
-        log_step("abcd1234", result(outcome, error, ("pid 7",)))
+        log_step("abcd1234", of_result(result(outcome, error, ("pid 7",))))
     (logged,) = caplog.records
 
     assert level == logged.levelname
@@ -87,7 +88,7 @@ def test_the_level_of_a_step(caplog: pytest.LogCaptureFixture, outcome: Outcome,
 
 def test_sql_is_for_debugging(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("DEBUG", LOGGER.name):
-        log_step("abcd1234", result(Outcome.DONE))
+        log_step("abcd1234", of_result(result(Outcome.DONE)))
     said = [getattr(each, "sql", "") for each in caplog.records]
 
     assert [True, False] == ["sql" in vars(each) for each in (caplog.records[1], caplog.records[0])]

@@ -11,6 +11,7 @@ from sa_partman.errors import LockNotAcquired
 from sa_partman.ports.waiting import Sleeping
 from sa_partman.postgres.locks.persevere import InTheWay, NotGranted, Patience, persevere
 from sa_partman.postgres.locks.spending import Spending
+from sa_partman.postgres.locks.waits import Wait, Waits
 
 POLICY = LockPolicy(budget=10, table_budget=15, run_budget=18)
 
@@ -52,7 +53,7 @@ def test_with_nothing_left_there_is_still_one_look() -> None:
     spending.wait("a", 1_000)
     looks = []
 
-    assert 1 == persevere(spending, "a", Sleeping(), lambda: looks.append(1))
+    assert 1 == persevere(spending, "a", Sleeping(), lambda: looks.append(1), Wait(Waits(), "a", "b"))
     assert [1] == looks
 
 
@@ -65,7 +66,7 @@ def test_somebody_who_stays_is_looked_at_until_the_budget_is_used_up() -> None:
         raise InTheWay
 
     with pytest.raises(NotGranted) as caught:
-        persevere(spending, "a", Sleeping(), once)
+        persevere(spending, "a", Sleeping(), once, Wait(Waits(), "a", "b"))
 
     assert 0 == caught.value.attempts
     assert len(looks) >= 2
