@@ -66,13 +66,13 @@ def held_by(source: QualifiedName) -> str:
     """The query for what keeps rows from being moved out of a default partition: publications and triggers, or NULL."""
     return (
         f"SELECT (SELECT string_agg(quote_ident(p.pubname), ', ' ORDER BY p.pubname) FROM pg_catalog.pg_publication p "
-        f"WHERE {_LOGICAL} AND p.pubdelete AND EXISTS ({_listed(source)})), "
+        f"WHERE {LOGICAL} AND p.pubdelete AND EXISTS ({_listed(source)})), "
         f"(SELECT {_TRIGGERS} FROM pg_catalog.pg_trigger t WHERE {_fired(source)})"
     )
 
 
 # From PostgreSQL 19 on a slot alone makes the log logical, whatever wal_level says.
-_LOGICAL = (
+LOGICAL = (
     "coalesce(pg_catalog.current_setting('effective_wal_level', true), pg_catalog.current_setting('wal_level')) "
     "= 'logical'"
 )
@@ -158,7 +158,7 @@ def _unpublished(
         )
     before, after = said
     return f"""
-    IF {_LOGICAL} THEN
+    IF {LOGICAL} THEN
         SELECT string_agg(quote_ident(p.pubname), ', ' ORDER BY p.pubname) INTO standing
         FROM pg_catalog.pg_publication p WHERE {" OR ".join(ways)};
         IF standing IS NOT NULL THEN

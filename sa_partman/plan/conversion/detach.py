@@ -33,6 +33,7 @@ class UndoRequest:
             the first of which drops it.
         users: What refers to partitions that are dropped.
         followers: Logical replication slots of which changes are being read.
+        sending: Publications that have the table without naming it, and send what is inserted into any.
         concurrently: Build the index of the primary key without blocking writers.
     """
 
@@ -47,6 +48,7 @@ class UndoRequest:
     inbound: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     users: tuple[str, ...] = ()
     followers: tuple[str, ...] = ()
+    sending: tuple[str, ...] = ()
     concurrently: bool = True
 
 
@@ -67,6 +69,13 @@ def _refusals(request: UndoRequest) -> Iterator[Refusal]:
         yield Refusal(
             f"{request.elsewhere} rows are in other partitions, and at most {request.limit} are moved inside the swap",
             "raise the limit in a maintenance window (--max-rows)",
+        )
+    for name in request.sending if request.elsewhere else ():
+        yield Refusal(
+            f"{request.elsewhere} rows of other partitions are copied, and the publication {name} would send each "
+            f"again, for a table that its subscribers don't have",
+            "publish the tables by their names (CREATE PUBLICATION ... FOR TABLE ...) instead of all of them, or drop "
+            "the publication and create it again afterwards",
         )
     if request.twice:
         key = ", ".join(request.primary_key)

@@ -11,6 +11,7 @@ from sa_partman.plan.conversion.attach import INBOUND, statistics_of
 from sa_partman.plan.conversion.detach import UndoRequest, detach_in_place, undo_names
 from sa_partman.plan.conversion.parts import history_name
 from sa_partman.plan.conversion.steps import ConversionPlan
+from sa_partman.plan.moving import LOGICAL
 from sa_partman.postgres.conversion.anatomy import read_anatomy
 from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
 from sa_partman.postgres.conversion.lost import nothing_in_progress
@@ -27,6 +28,11 @@ JOIN pg_class p ON p.oid = i.inhparent
 JOIN pg_class h ON h.oid = i.inhrelid
 JOIN pg_index x ON x.indexrelid = h.oid
 WHERE x.indrelid = CAST(:oid AS oid)
+""")
+
+_SENDING = text(f"""
+SELECT p.pubname FROM pg_catalog.pg_publication p
+WHERE {LOGICAL} AND p.pubinsert AND CAST(p.pubname AS text) = ANY (CAST(:names AS text[])) ORDER BY p.pubname
 """)
 
 _SAMPLE = 5
@@ -78,6 +84,11 @@ def _request(
         {step.id.removeprefix(INBOUND): step.undo for step in conversion.steps if step.id.startswith(INBOUND)},
         users(connection, anatomy.oid, history.oid),
         slots(connection, active=True),
+        tuple(
+            connection.execute(
+                _SENDING, {"names": [each.name for each in anatomy.covers if not each.excepted]}
+            ).scalars()
+        ),
     )
 
 

@@ -146,3 +146,21 @@ def test_a_new_foreign_key_to_the_partitioned_table_is_refused(engine: Engine) -
 
     with pytest.raises(ConversionRefused, match=r"public.n refers to it by fk"):
         case.converter.undo("events")
+
+
+@pytest.mark.parametrize("scope", ["FOR ALL TABLES", "FOR TABLES IN SCHEMA public"])
+def test_what_a_publication_would_send_again_is_refused_before_the_first_step(engine: Engine, scope: str) -> None:
+    """Not at the swap, behind an index that was built for nothing; without rows to copy there is nothing to send."""
+    if int(value(engine, "SELECT current_setting('server_version_num')")) < 150_000:
+        scope = "FOR ALL TABLES"
+    case = Case(engine, EVENTS)
+    run(engine, f"CREATE PUBLICATION everything {scope} WITH (publish_via_partition_root = true)")
+    run(engine, "INSERT INTO events (created_at) VALUES ('2024-07-03')")
+    with pytest.raises(
+        ConversionRefused, match="1 rows of other partitions are copied, and the publication everything"
+    ):
+        case.converter.undo("events")
+    assert [] == rows(engine, "SELECT relname FROM pg_class WHERE relname = 'events_pkey_old'")
+
+    run(engine, "DELETE FROM events WHERE created_at >= '2024-07-01'")
+    case.converter.undo("events")

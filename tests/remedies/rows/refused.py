@@ -402,6 +402,23 @@ class Event(Partitioned, Base):
         None,
     ),
     Row(
+        "1 rows of other partitions are copied, and the publication p would send each again, for a table that its "
+        "subscribers don't have; publish the tables by their names (CREATE PUBLICATION ... FOR TABLE ...) instead of all "
+        "of them, or drop the publication and create it again afterwards",
+        (
+            (Meant("DROP PUBLICATION p"), Meant("CREATE PUBLICATION q FOR TABLE events"), Meant(UNDO)),
+            (Meant("DROP PUBLICATION p"), Meant(UNDO), Meant("CREATE PUBLICATION p FOR ALL TABLES")),
+        ),
+        EVENTS,
+        (
+            converted,
+            "INSERT INTO events (created_at) VALUES ('2030-08-20')",
+            "CREATE PUBLICATION p FOR ALL TABLES WITH (publish_via_partition_root = true)",
+        ),
+        UNDO,
+        None,
+    ),
+    Row(
         "more than one row has the same (id), which was the primary key: …; give those rows other keys",
         (Meant("UPDATE events SET id = 2 WHERE created_at = '2030-08-20'"),),
         EVENTS,
