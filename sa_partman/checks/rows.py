@@ -102,17 +102,12 @@ def _deleting(default: DefaultRows, some: list[Blocked]) -> str:
     return f"delete them: DELETE FROM {default.partition.quoted} WHERE {rows}"
 
 
-def unread_rows(table: QualifiedName, reason: str, remedy: str = "") -> Finding:
-    """
-    The rows of *table* can't be looked at.
-
-    Args:
-        remedy: Where it is not that somebody holds them, or may not read them.
-    """
+def unread_rows(table: QualifiedName, reason: str, remedy: str) -> Finding:
+    """The rows of *table* can't be read."""
     return Finding(
         "rows-unread",
         Severity.WARNING,
         str(table),
-        f"the rows of {table} can't be looked at: {reason}",
-        remedy or f"GRANT SELECT on {table} and its partitions, or try again when nobody holds them",
+        f"the rows of {table} can't be read: {reason}",
+        remedy,
     )

@@ -23,6 +23,7 @@ from sa_partman.compare.outlived import outlived_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding, Severity
+from sa_partman.maintenance.expired_rows import unread
 from sa_partman.maintenance.healing import left_behind
 from sa_partman.maintenance.looking import Tables, looked, status, undecided
 from sa_partman.maintenance.lost_indexes import lost_findings
@@ -211,7 +212,7 @@ def _rows(engine: Engine, view: TableView) -> DataFacts | Finding:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        return unread_rows(view.found.name, first_line(error))
+        return unread(view.found.name, error)
     except PartmanError:
         raise
     except Exception as error:  # in a codec of the user's

@@ -14,10 +14,11 @@ from sa_partman.compare.expired_rows import expired_rows, leaves_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.finding import Finding
 from sa_partman.maintenance.settings import Settings
+from sa_partman.names import QualifiedName
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.expired_rows import count_rows
 from sa_partman.postgres.session import act_as, pin
-from sa_partman.postgres.sqlstate import first_line
+from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView
 
 
@@ -41,8 +42,15 @@ def _counted(settings: Settings, view: TableView) -> tuple[TableView, Finding | 
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        return view, unread_rows(found.name, first_line(error))
+        return view, unread(found.name, error)
     return replace(view, situation=replace(view.situation, expired_rows=rows)), None
+
+
+def unread(table: QualifiedName, error: DBAPIError) -> Finding:
+    """The server refused to let the rows of *table* be read."""
+    denied = f"GRANT SELECT on {table} and its partitions to the connected role"
+    held = "try again when no transaction holds them"
+    return unread_rows(table, first_line(error), denied if sqlstate(error) == INSUFFICIENT_PRIVILEGE else held)
 
 
 def _wanted(view: TableView) -> Iterator[tuple[Partition, str]]:

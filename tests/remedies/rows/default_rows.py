@@ -97,7 +97,11 @@ DEFAULT_ROWS = (
     Row(
         f"{in_default()}; of these, no run makes a partition for … (1 rows) -> declare what they belong to, make a "
         "partition in a migration, or delete them",
-        (Models(LISTS.replace('["a"]', '["a", "b"]')),),
+        (
+            Models(LISTS.replace('["a"]', '["a", "b"]')),
+            Meant("op.create_partition('events_b', 'events', values=['b'])"),
+            Meant("DELETE FROM events_default WHERE kind = 'b'"),
+        ),
         LISTS,
         (Box.create, "INSERT INTO events (kind) VALUES ('b')"),
     ),

@@ -1,7 +1,12 @@
 """What `check` finds."""
 
 from tests.remedies.row import Box, Meant, Models, Row, check, shown
+from tests.remedies.rows.default_rows import DEFAULT
+from tests.remedies.rows.held import let_go, other
+from tests.remedies.rows.members import connected, granted, owned
 from tests.remedies.rows.models import EVENTS, PLAIN
+from tests.support.database import holding
+from tests.support.membership import MEMBER
 from tests.support.stamps import stamped
 
 LATE = "    __table_args__ = (sa.PrimaryKeyConstraint('created_at', 'id'),)\n"
@@ -34,13 +39,7 @@ class Event(Partitioned, Base):
 """
 
 
-def behind_a_lock(box: Box) -> str:
-    """A check while somebody holds the default partition."""
-    with box.engine.begin() as other:
-        other.exec_driver_sql("LOCK TABLE ONLY events_default IN ACCESS EXCLUSIVE MODE")
-        return check(box)
-
-
+HOLD = "LOCK TABLE ONLY events_default IN ACCESS EXCLUSIVE MODE"
 DAILY = EVENTS.replace('interval="1 month"', 'interval="1 day"')
 JULY = Meant("INSERT INTO events (created_at) VALUES ('2030-07-20')")
 
@@ -129,16 +128,21 @@ FINDINGS = (
         (PLAIN.replace("PRIMARY KEY", "").replace("tz", "") + " PARTITION BY RANGE (created_at)",),
     ),
     Row(
-        "rows-unread: the rows of public.events can't be looked at: canceling statement due to lock timeout -> GRANT "
-        "SELECT on public.events and its partitions, or try again when nobody holds them",
-        (lambda box: None,),
-        EVENTS.replace("premake=2", "premake=2, default=True"),
-        (Box.create, check),
-        behind_a_lock,
-        check,
+        "rows-unread: the rows of public.events can't be read: canceling statement due to lock timeout -> try again "
+        "when no transaction holds them",
+        (let_go,),
+        DEFAULT,
+        (Box.create, check, other(lambda box: holding(box.superuser, HOLD))),
     ),
     Row(
-        "rows-unread: the rows of public.events can't be looked at: no idea -> correct the codec of the declaration; "
+        "rows-unread: the rows of public.events can't be read: permission denied for table events_default -> GRANT SELECT "
+        "on public.events and its partitions to the connected role",
+        (granted(f"GRANT SELECT ON events, events_default TO {MEMBER}"),),
+        DEFAULT,
+        (owned, connected(MEMBER)),
+    ),
+    Row(
+        "rows-unread: the rows of public.events can't be read: no idea -> correct the codec of the declaration; "
         "everything else was checked",
         (Models(HIDDEN.replace("codec=Odd()", "codec=ULID()")),),
         HIDDEN,

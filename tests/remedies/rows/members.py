@@ -76,7 +76,7 @@ MEMBERS = (
     Row(
         "membership: public.events_p20300601: lacks the grant of SELECT to c_member -> as c_owner, run: sa-partman run "
         "--repair; or change the table, if the partitions are right",
-        ((connected(OWNER), REPAIR),),
+        ((connected(OWNER), REPAIR), granted(f"REVOKE SELECT ON events FROM {MEMBER}")),
         EVENTS,
         (owned, f"GRANT SELECT ON events, events_p20300701, events_p20300801 TO {MEMBER}", connected(MEMBER)),
     ),

@@ -9,7 +9,6 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman import StepEvent
 from sa_partman.postgres import zombies
-from sa_partman.postgres.columns import relation_of
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.locks import exclusion
 from sa_partman.postgres.locks.exclusion import only_maintainer
@@ -17,11 +16,11 @@ from tests.remedies.row import Box, Meant, Models, Row, check, run_once, shown
 from tests.remedies.rows.archives import with_audit
 from tests.remedies.rows.held import NUMBERED, let_go
 from tests.remedies.rows.members import connected as connected_as
-from tests.remedies.rows.members import owned, roles
+from tests.remedies.rows.members import granted, owned, roles
 from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.support.database import HASTY, another, holding, scalar
 from tests.support.keeper import slow_to_greet
-from tests.support.killing import until
+from tests.support.killing import at_point, until
 from tests.support.membership import OWNER
 from tests.support.servers import NEWEST, start
 
@@ -42,9 +41,19 @@ def first_word(options: str) -> Callable[[Box], None]:
     return connect
 
 
-def looked_at(box: Box) -> None:
-    with box.engine.connect() as connection:
-        relation_of(connection, oid=1)
+MIGRATION = "op.create_partition('x', 'events', lower='2000-01-01 00:00+00', upper='2000-02-01 00:00+00')"
+
+
+def made_anew(box: Box) -> str:
+    """A migration, and somebody who drops the table and makes it again when it has found the old one."""
+
+    def drop(_: object) -> None:
+        with box.superuser.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE events")
+        box.do(Box.bare)
+
+    with at_point(box.engine, 1, drop, "relpartbound"):
+        return box.do(MIGRATION)
 
 
 def unreadable(box: Box) -> None:
@@ -112,6 +121,12 @@ def run_at_once(box: Box) -> str:
         return run_once(box)
 
 
+def ended_by_superuser(box: Box) -> None:
+    granted("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sa_partman:dead0001'")(
+        box
+    )  # type: ignore[operator]
+
+
 def pooled(box: Box) -> None:
     """As if a pooler stood between."""
     box.stack.enter_context(patch.object(exclusion, "behind_pooler", lambda *_: True))
@@ -160,9 +175,12 @@ SERVERS = (
         check,
     ),
     Row(
-        "the relation 1 was dropped while it was looked at; nothing was changed. Try again.",
-        models=EVENTS,
-        attempt=looked_at,
+        "the relation … was dropped while it was looked at; nothing was changed. Try again.",
+        (Meant(MIGRATION),),
+        EVENTS,
+        (Box.bare,),
+        made_anew,
+        None,
     ),
     Row(
         "events: the server refused: canceling statement due to lock timeout; what was done before stays. How far it "
@@ -225,7 +243,7 @@ ZOMBIES = (
     Row(
         "zombie: pid …, which the interrupted run dead0001 left at work, goes on, and this role can't end it -> as its "
         "role or as a superuser: SELECT pg_terminate_backend(…)",
-        ((let_go, run_at_once),),
+        (let_go, ended_by_superuser),
         EVENTS,
         (owned, left_at_work, connected_as(OWNER)),
         run_at_once,

@@ -95,7 +95,7 @@ WAITS = (
     Row(
         "public.events: no lock within … s in 1 attempt (ALTER TABLE public.events DETACH PARTITION "
         f"public.events_p20300101 CONCURRENTLY); nothing was changed. Held by: pid … with …. {LONG}",
-        ((let_go, run),),
+        ((let_go, run), patient),
         CONCURRENTLY,
         (Box.create, expired),
         held_at("DETACH PARTITION", "LOCK TABLE ONLY events IN SHARE UPDATE EXCLUSIVE MODE", HASTY),
