@@ -3,7 +3,7 @@
 import pytest
 
 from tests.remedies.row import Box, Failed, Meant, Models, Row, run_once
-from tests.remedies.rows.models import EVENTS
+from tests.remedies.rows.models import EVENTS, later
 
 DEFAULT = EVENTS.replace("premake=2", "premake=1, default=True")
 AHEAD = DEFAULT.replace("premake=1", "premake=3")
@@ -84,8 +84,9 @@ DEFAULT_ROWS = (
     ),
     Row(
         f"{in_default()}; of these, {AUGUST} (1 rows) lie ahead; the run that makes their partitions moves them",
-        models=DEFAULT,
-        given=(Box.create, rows("2030-08-20")),
+        ((later("2030-07-15"), Meant("sa-partman run")),),
+        DEFAULT,
+        (Box.create, rows("2030-08-20")),
     ),
     Row(
         f"{in_default()}; of these, no run makes a partition for [2009-05-01, 2009-06-01) (1 rows) -> make one, which "

@@ -2,6 +2,7 @@
 
 from tests.remedies.row import Box, Meant, Models, Row, run_once
 from tests.remedies.rows.default_rows import DEFAULT, in_default, rows
+from tests.remedies.rows.models import later
 
 JANUARY = "[2029-01-01, 2029-02-01)"
 HAND_OVER = (
@@ -51,8 +52,9 @@ EXPIRED_ROWS = (
     Row(
         f"{in_default()}; of these, [2030-03-01, 2030-04-01) (1 rows) are expired; the run after their grace= deletes "
         "them",
-        models=expiring("then='drop', grace='60 days'"),
-        given=(Box.create, rows("2030-03-20")),
+        ((later("2030-08-15"), Meant("sa-partman run --yes")),),
+        expiring("then='drop', grace='60 days'"),
+        (Box.create, rows("2030-03-20")),
     ),
     Row(
         f"{in_default()}; of these, {JANUARY} (1 rows) are expired, and kept, because sa-partman did not make the "

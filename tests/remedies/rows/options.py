@@ -7,6 +7,7 @@ from sqlalchemy import make_url
 from sa_partman.observe.health import Health
 from sa_partman.observe.http import Listener, listening
 from tests.remedies.row import Box, Meant, Models, Row, Step
+from tests.remedies.rows.archives import ARCHIVED, archived, restore
 from tests.remedies.rows.models import EVENTS, PLAIN
 
 OTHER = "    __table_args__ = {'schema': 'other'}\n"
@@ -97,8 +98,11 @@ OPTIONS = (
     ),
     Row(
         "--table names the one table to restore to; nothing was restored",
-        attempt="sa-partman archive restore x.json --table events --table orders",
-        server=False,
+        (restore("--table events"),),
+        ARCHIVED,
+        (archived,),
+        restore("--table events --table orders"),
+        None,
     ),
 )
 
