@@ -94,7 +94,7 @@ def _tail(index: Index, dialect: Any) -> str:
         table = table.replace("%%", "%")
     _, found, after = sql.partition(f" ON {table} ")
     if not found:
-        raise ValueError(f"unexpected CREATE INDEX: {sql}")
+        raise AssertionError(f"unexpected CREATE INDEX: {sql}")
     return after
 
 

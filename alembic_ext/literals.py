@@ -11,7 +11,7 @@ from uuid import UUID
 from alembic.util import CommandError
 
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound
-from sa_partman.bounds.text import value_of
+from sa_partman.bounds.text import literal, value_of
 from sa_partman.bounds.values import Extreme, FarTime, KeyValue
 from sa_partman.bounds.write import in_order
 from sa_partman.key import TIME_FAMILIES, Family, KeyType
@@ -55,10 +55,15 @@ def bound_given(
     if lower is not None or upper is not None:
         if lower is None or upper is None:
             raise CommandError("a range has lower= and upper=; an open end is alembic_ext.MINVALUE or MAXVALUE")
-        return RangeBound(_row(lower), _row(upper))
+        ends = _row(lower), _row(upper)
+        if len(ends[0]) != len(ends[1]):
+            raise CommandError(f"lower={lower!r} and upper={upper!r}: write as many values in one as in the other")
+        return RangeBound(*ends)
     if modulus is not None or remainder is not None:
         if modulus is None or remainder is None:
             raise CommandError("a hash partition has modulus= and remainder=")
+        if not 0 <= remainder < modulus:
+            raise CommandError(f"remainder={remainder}: with modulus={modulus} it is from 0 to {modulus - 1}")
         return HashBound(modulus, remainder)
     return DEFAULT if default else None
 
@@ -118,6 +123,8 @@ def typed(bound: Bound, types: Sequence[KeyType]) -> Bound:
     if len(bound.lower) != len(types) or len(bound.upper) != len(types):
         raise CommandError(f"the key has {len(types)} columns: lower= and upper= take a tuple of as many values")
     lower, upper = (tuple(map(value_as, end, types)) for end in (bound.lower, bound.upper))
+    if lower == upper:
+        raise CommandError(f"lower= and upper= are both {bound.lower}: the range is empty, as upper= is exclusive")
     return RangeBound(lower, upper)
 
 
@@ -132,7 +139,9 @@ def value_as(value: Any, kind: KeyType) -> KeyValue:
     if member is None or isinstance(member, Extreme | FarTime):
         return member
     try:
-        return _value_as(member, kind)
+        found = _value_as(member, kind)
+        literal(found, kind)  # what PostgreSQL could not be given either
+        return found
     except (ValueError, ArithmeticError) as error:
         raise CommandError(f"{value!r} is no {kind.sql}: {error}") from error
 
@@ -161,7 +170,7 @@ def _time(value: Any, kind: KeyType) -> KeyValue:
         except ValueError:
             value = date.fromisoformat(value) if kind.family is Family.DATE else datetime.fromisoformat(value)
     if not isinstance(value, date):
-        raise ValueError("write a date or a time")
+        raise ValueError("write a date or a timestamp")
     if kind.family is Family.DATE:
         return value.date() if isinstance(value, datetime) else value
     return _moment(value if isinstance(value, datetime) else datetime(value.year, value.month, value.day), kind)

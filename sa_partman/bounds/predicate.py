@@ -25,7 +25,7 @@ def check_predicate(bound: Bound, columns: Sequence[str], types: Sequence[KeyTyp
         None for HASH and DEFAULT: a hash depends on the parent's oid, a default on all its other partitions.
 
     Raises:
-        ValueError: A value does not belong to its column's type; a range is empty.
+        ValueError: A value does not belong to its column's type.
 
     Source: PostgreSQL, CREATE TABLE / ALTER TABLE ... ATTACH PARTITION; ``get_qual_for_range`` (``partbounds.c``).
     """
@@ -70,7 +70,7 @@ _BELOW_UPPER = _Side("<", "<", MAXVALUE)
 def _range(bound: RangeBound, columns: Sequence[str], types: Sequence[KeyType]) -> Iterator[str]:
     """The conditions, all of which hold."""
     if bound.lower == bound.upper:
-        raise ValueError(f"the range from {bound.lower} to {bound.upper} is empty: no row lies in it")
+        raise AssertionError(f"{bound} is empty: the server has no such partition")
     yield from (f"{column} IS NOT NULL" for column in columns)
     lower = list(map(_Edge, columns, types, bound.lower))
     upper = list(map(_Edge, columns, types, bound.upper))

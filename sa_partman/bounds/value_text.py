@@ -34,7 +34,7 @@ def _read_time(text: str, type: KeyType) -> KeyValue:
 
 def _read_integer(text: str, type: KeyType) -> int:
     if not _INTEGER.fullmatch(text):
-        raise ValueError(f"{text!r} is not an {type.sql}")
+        raise ValueError(f"{text!r} is not a value of {type.sql}")
     return int(text)
 
 

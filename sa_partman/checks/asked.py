@@ -47,5 +47,5 @@ class Asked:
 
 def _duration(value: str | timedelta | Duration) -> Duration:
     if not isinstance(value, str | timedelta | Duration):
-        raise ValueError(f"{value!r} is no length of time; write a text such as '7d', or a timedelta")
+        raise ValueError(f"{value!r} is not a length of time; write a text such as '7d', or a timedelta")
     return value if isinstance(value, Duration) else Duration.parse(value)

@@ -48,9 +48,11 @@ def serve(request: Request, change: Change, schedule: Schedule | None, listen: s
         listen: Where to answer; None: nowhere.
     """
     if schedule is None:
-        raise click.UsageError("--listen tells of runs that come again and again: add --every 1h")
+        raise click.UsageError("--listen is for repeated runs; add --every 1h")
     if change.dry_run or change.as_sql:
-        raise click.UsageError("--every and --dry-run or --sql don't go together; see what a run would do with: plan")
+        raise click.UsageError(
+            "--every and --dry-run or --sql don't go together; to see what a run would do: sa-partman plan"
+        )
     if len(click.get_current_context().params.get("urls") or ()) > 1:
         raise click.UsageError("--every serves one database; start one process for each --url")
     if not change.yes and not _agreed():

@@ -20,7 +20,7 @@ def exact(value: KeyValue) -> Fraction:
         ValueError: It is no finite number.
     """
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
-        raise ValueError(f"{value!r} is no finite number")
+        raise ValueError(f"{value!r} is not a finite number")
     return Fraction(value)
 
 

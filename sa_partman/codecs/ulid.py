@@ -60,7 +60,7 @@ class ULID:
         if isinstance(value, UUID):
             return instant_at((value.int >> 80) * 1000, value)
         if not isinstance(value, str) or not _ULID.fullmatch(value):
-            raise ValueError(f"{value!r} is no ULID of 26 characters of Crockford's base 32 in upper case")
+            raise ValueError(f"{value!r} is not a ULID: 26 characters of Crockford's base 32 in upper case")
         millis = 0
         for character in value[:_TIME_LENGTH]:
             millis = millis << 5 | _ALPHABET.index(character)

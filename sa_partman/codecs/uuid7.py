@@ -49,7 +49,7 @@ class UUIDv7:
             ValueError: *value* is no UUID, one of another version, or of a year after 9999.
         """
         if not isinstance(value, UUID):
-            raise ValueError(f"{value!r} is no UUID")
+            raise ValueError(f"{value!r} is not a UUID")
         version = value.int >> 76 & 0xF
         if version not in (0, 7):
             raise ValueError(f"{value} is a UUID of version {version}, which tells no time; UUIDv7() needs version 7")

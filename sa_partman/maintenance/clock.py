@@ -19,5 +19,5 @@ def clock(now: datetime | Clock | None) -> Clock | None:
             raise ValueError(f"now={now!r} has no time zone; write datetime(..., tzinfo=UTC)")
         return lambda: now
     if now is not None and not callable(now):
-        raise TypeError(f"now={now!r} is neither a datetime nor a callable that gives one")
+        raise TypeError(f"now={now!r} is not a datetime, nor a callable that returns one")
     return now

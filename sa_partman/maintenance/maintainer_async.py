@@ -70,7 +70,7 @@ class AsyncMaintainer:
     ) -> None:
         if not isinstance(engine, AsyncEngine):
             raise TypeError(
-                f"AsyncMaintainer needs an AsyncEngine and got {without_passwords(repr(engine))}; "
+                f"AsyncMaintainer takes an AsyncEngine and got {without_passwords(repr(engine))}; "
                 f"Maintainer takes an Engine"
             )
         self.engine = engine

@@ -160,13 +160,14 @@ def _places(level: Level, parent: Parent, situation: Situation) -> Iterable[tupl
 
 
 def _free(manifest: Manifest, level: Level, parent: Parent) -> Bound:
-    if not manifest.bound:
+    types = (parent.key or level.key).types
+    bound = parse_bound(manifest.bound, types) if manifest.bound else None
+    if bound is None or (isinstance(bound, RangeBound) and bound.lower == bound.upper):
         raise Refused(
             f"the manifest of {manifest.partition} does not say what bound it had; nothing was restored. Write it into "
             f'the manifest as "bound", as psql\'s \\d+ shows it in TimeZone UTC, such as FOR VALUES FROM '
             f"('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00')."
         )
-    bound = parse_bound(manifest.bound, (parent.key or level.key).types)
     for each in parent.partitions:
         if _collide(each.bound, bound):
             raise Refused(

@@ -26,9 +26,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.interval <= 0:
-            raise ValueError(f"every={self.interval:g} s can't be an interval; it must be above 0")
+            raise ValueError(f"every={self.interval:g} s must be above 0")
         if not 0 <= self.jitter < 1:
-            raise ValueError(f"jitter={self.jitter} must be at least 0 and below 1; it is a part of the interval")
+            raise ValueError(f"jitter={self.jitter} must be at least 0 and below 1: a fraction of the interval")
 
     @classmethod
     def of(cls, every: str | timedelta | float, jitter: float = 0.1) -> Schedule:

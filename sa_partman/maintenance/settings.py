@@ -64,16 +64,16 @@ def metadata_of(metadata: MetaData | Iterable[MetaData]) -> MetaData | tuple[Met
         return metadata
     inner = getattr(metadata, "metadata", None)
     if isinstance(inner, MetaData):
-        raise TypeError(f"metadata={metadata!r} is no MetaData; pass its .metadata")
+        raise TypeError(f"metadata={metadata!r} is not a MetaData; pass its .metadata")
     if not isinstance(metadata, Iterable):
-        raise TypeError(f"metadata={metadata!r} is neither a MetaData nor several of them")
+        raise TypeError(f"metadata={metadata!r} is not a MetaData; pass one, or several")
     return tuple(_one(each) for each in metadata)
 
 
 def _one(thing: MetaData) -> MetaData:
     found = metadata_of(thing)
     if not isinstance(found, MetaData):
-        raise TypeError(f"metadata={thing!r} is no MetaData")
+        raise TypeError(f"metadata={thing!r} is not a MetaData; pass one, or several")
     return found
 
 
@@ -83,5 +83,5 @@ def hooks_of(hooks: Iterable[Hook]) -> tuple[Hook, ...]:
         TypeError: It is one hook, and no list of them.
     """
     if not isinstance(hooks, Iterable):
-        raise TypeError(f"hooks={hooks!r} is no list; write hooks=[...], even for one")
+        raise TypeError(f"hooks={hooks!r} is not a list; write hooks=[...], even for one")
     return tuple(hooks)

@@ -18,7 +18,10 @@ class _Declaration(SchemaItem):
 
     def _set_parent(self, parent: Any, **_: Any) -> None:
         if not isinstance(parent, Table):
-            raise TypeError(f"{type(self).__name__} belongs to a Table, not to {parent!r}")
+            raise TypeError(
+                f"{type(self).__name__} belongs to a Table, not to {parent!r}; write it into Table(...), or as "
+                f"__partition__ of a mapped class"
+            )
         remember(parent, self)  # type: ignore[arg-type]
 
 

@@ -18,9 +18,6 @@ def predicate(bound: Bound, key: PartitionKey, parent: QualifiedName | None = No
 
     Args:
         parent: A table that is partitioned by *key*, for a `HashBound`, which is told by its oid.
-
-    Raises:
-        ValueError: A `HashBound` without *parent*, or the bound of a default partition.
     """
     columns = [part.sql for part in key.parts]
     if isinstance(bound, HashBound) and parent is not None:
@@ -28,7 +25,7 @@ def predicate(bound: Bound, key: PartitionKey, parent: QualifiedName | None = No
         return f"pg_catalog.satisfies_hash_partition({held})"
     found = check_predicate(bound, columns, key.types)
     if found is None:
-        raise ValueError(f"no condition tells the rows of {bound!r}")
+        raise AssertionError(f"no condition tells the rows of {bound!r}")
     return found
 
 

@@ -133,7 +133,7 @@ def _fields(level: Level, bound: Bound, label: str | None) -> dict[str, Any]:
         return {"suffix": text, "label": text}
     if isinstance(bound, RangeBound) and isinstance(level, RangeLevel):
         return _range_fields(level, bound)
-    raise TypeError(f"{bound!r} does not belong to {level.spec!r}")
+    raise AssertionError(f"{bound!r} does not belong to {level.spec!r}")
 
 
 def _range_fields(level: RangeLevel, bound: RangeBound) -> dict[str, Any]:

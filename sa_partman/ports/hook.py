@@ -68,5 +68,6 @@ def _only(when: When, purposes: tuple[str, ...]) -> Callable[[Hook], Only]:
     unknown = [purpose for purpose in purposes if purpose not in PURPOSES]
     if unknown:
         hint = f"; without a purpose write @{when.value}()" if any(map(callable, unknown)) else ""
-        raise ValueError(f"no step is for {', '.join(map(repr, unknown))}; there are {', '.join(PURPOSES)}{hint}")
+        listed = ", ".join(map(repr, unknown))
+        raise ValueError(f"no step is for {listed}; the purposes are {', '.join(PURPOSES)}{hint}")
     return lambda function: Only(when, purposes, function)

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def _refuse(*_: Any, **__: Any) -> Any:
-    raise TypeError("a declaration is immutable; make a new one")
+    raise TypeError("a declaration is immutable; make a new one: declaration.with_(...)")
 
 
 class FrozenMapping(dict[Any, Any]):

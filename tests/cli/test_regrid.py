@@ -46,4 +46,4 @@ def test_it_is_said_once(events: Project) -> None:
     ended = events.run("run", "--regrid", "--every", "1h")
 
     assert 2 == ended.code
-    assert "--regrid is said once; run it without --every and --listen" in ended.err
+    assert "--regrid is for a single run; leave out --every and --listen" in ended.err

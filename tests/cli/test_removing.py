@@ -110,7 +110,7 @@ def test_an_adoption_is_said_once(events: Project) -> None:
     ended = events.run("run", "--adopt", "--every", "1h")
 
     assert 2 == ended.code
-    assert "--adopt is said once; run it without --every and --listen" in ended.err
+    assert "--adopt is for a single run; leave out --every and --listen" in ended.err
 
 
 TENANTS = """

@@ -16,6 +16,16 @@ HOLE = "…"
 """Stands for whatever the message names: a table, a number, another message."""
 
 FAMILIES = ("PartmanError", "CommandError")
+MISUSE = ("ValueError", "TypeError", "UsageError", "BadParameter")
+"""Python's and click's, for wrong arguments. What no argument can bring about is an AssertionError, without a row."""
+
+READERS = ("sa_partman/bounds/bound.py", "sa_partman/bounds/grammar.py", "sa_partman/bounds/tokens.py")
+READING = ("_infinity", "_read_", "read_time")
+"""
+Files, and functions by how they begin, that read what the server prints. Why they can't is a part of what
+`UnreadableBound` says, and the row of that has what to do; they are not met otherwise.
+"""
+
 CARRIERS = {"Finding": (3, 4), "Refusal": (0, 1)}
 """Values that hold a message and a remedy, and where."""
 
@@ -103,7 +113,7 @@ class Product:
             for node in ast.walk(source.tree)
             if isinstance(node, ast.ClassDef)
         }
-        found = {*FAMILIES}
+        found = {*FAMILIES, *MISUSE}
         while more := {name for name, known in bases.items() if known & found} - found:
             found |= more
         return found - INTERNAL
@@ -128,6 +138,8 @@ class Product:
 
     def _said(self, source: Source, call: ast.Call) -> Iterator[ast.expr]:
         name = _name(call.func)
+        if name in MISUSE and _reads(source, call):
+            return
         if name in self.errors:
             yield from (*call.args, *(each.value for each in call.keywords))
         elif name == "__init__" and source.name.endswith("errors.py"):
@@ -227,6 +239,11 @@ class Product:
                 if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                     found[node.targets[0].id].append(node.value)
         return found
+
+
+def _reads(source: Source, call: ast.Call) -> bool:
+    scope = source.scopes[call]
+    return source.name in READERS or (scope is not None and scope.name.startswith(READING))
 
 
 def _part(node: ast.expr, given: list[str], of: Callable[[ast.expr], list[str]]) -> list[str]:

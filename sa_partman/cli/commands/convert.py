@@ -69,7 +69,7 @@ def _mode(asked: list[str], *, as_sql: bool) -> Mode:
     """
     if len(asked) > 1 or (as_sql and asked not in ([], [Mode.PLAN.value])):
         both = " and ".join(f"--{name}" for name in (*asked, *(("sql",) if as_sql else ()))[:2])
-        raise click.UsageError(f"{both} don't go together")
+        raise click.UsageError(f"{both} don't go together; give one of them")
     return Mode(asked[0]) if asked else Mode.PLAN if as_sql else Mode.CONVERT
 
 

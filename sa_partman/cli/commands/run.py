@@ -55,9 +55,9 @@ def command(
     """
     if (adopt or regrid) and (schedule or listen):
         once = "--adopt" if adopt else "--regrid"
-        raise click.UsageError(f"{once} is said once; run it without --every and --listen")
+        raise click.UsageError(f"{once} is for a single run; leave out --every and --listen")
     if max_rows is not None and (schedule or listen):
-        raise click.UsageError("--max-rows is for a maintenance window; run it without --every and --listen")
+        raise click.UsageError("--max-rows is for a single run in a maintenance window; leave out --every and --listen")
     change = Change(
         lambda each: each.plan(request.only, repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows),
         lambda each: each.run(request.only, repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows),

@@ -78,7 +78,7 @@ class Manifest:
         try:
             found = json.loads(text)
             if found.pop("version") != _VERSION:
-                raise ValueError("it was written by a newer release")
+                raise ValueError("it is of a newer release; upgrade sa-partman")
             columns = tuple(ArchivedColumn(**column) for column in found.pop("columns"))
             parent, partition = (QualifiedName(**found.pop(name)) for name in ("parent", "partition"))
             return cls(parent=parent, partition=partition, columns=columns, **found)

@@ -43,11 +43,11 @@ class LockPolicy:
         if not 0 < self.lock_timeout <= self.stall:
             raise ValueError(f"lock_timeout={self.lock_timeout} must be above 0 and at most stall={self.stall}")
         if min(self.table_budget, self.run_budget) <= 0:
-            raise ValueError("table_budget and run_budget are above 0")
+            raise ValueError(f"table_budget={self.table_budget} and run_budget={self.run_budget} must be above 0")
         if self.lease < 1:
-            raise ValueError(f"lease={self.lease} is below 1 second")
+            raise ValueError(f"lease={self.lease} must be at least 1 second")
         if self.budget <= 0 or self.pause <= 0 or self.longest_pause < self.pause:
-            raise ValueError("budget and pause are above 0, and longest_pause is at least pause")
+            raise ValueError("budget= and pause= must be above 0, and longest_pause= at least pause=")
 
     @property
     def step_lease(self) -> float:

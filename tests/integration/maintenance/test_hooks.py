@@ -242,7 +242,9 @@ def test_the_first_refusal_is_the_last_question(face: Face, engine: Engine) -> N
 def test_a_purpose_that_there_is_not() -> None:
     with pytest.raises(ValueError, match=r"drop, convert, undo, abort; without a purpose write @before\(\)"):
         before(print)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="no step is for 'create'; there are heal, repair, adopt, regrid, provision"):
+    with pytest.raises(
+        ValueError, match="no step is for 'create'; the purposes are heal, repair, adopt, regrid, provision"
+    ):
         before("create")
 
 

@@ -118,5 +118,5 @@ def test_check_says_nothing_of_one_at_work(engine: Engine) -> None:
 
 
 def test_a_lease_of_no_length() -> None:
-    with pytest.raises(ValueError, match=r"lease=0\.5 is below 1 second"):
+    with pytest.raises(ValueError, match=r"lease=0\.5 must be at least 1 second"):
         LockPolicy(lease=0.5)

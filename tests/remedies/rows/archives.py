@@ -149,6 +149,12 @@ ARCHIVES = (
         None,
     ),
     Row(
+        "notes.json is no manifest of an archive: it is of a newer release; upgrade sa-partman",
+        attempt="sa-partman archive verify notes.json",
+        given=(file("notes.json", '{"version": 2}'),),
+        server=False,
+    ),
+    Row(
         "notes.json is no manifest of an archive: …",
         attempt="sa-partman archive verify notes.json",
         given=(file("notes.json", "[]"),),

@@ -11,7 +11,7 @@ from sa_partman import StepEvent
 from sa_partman.ports.hook import before
 from sa_partman.postgres.archive.places import Directory
 from tests.remedies.row import Box, Failed, Meant, Models, Row, Step, ran, run_once
-from tests.remedies.rows.archives import ARCHIVED, data, expired
+from tests.remedies.rows.archives import APRIL, ARCHIVED, data, expired
 from tests.remedies.rows.command_line import unimportable
 from tests.remedies.rows.held import let_go
 from tests.remedies.rows.overtaken import blind
@@ -86,6 +86,11 @@ DROPPED = (
         (expired,),
         meanwhile(unmarked_and_hidden),
         run_once,
+    ),
+    overtaken(
+        "public.events_p20300401 is no longer the table that was detached from public.events; nothing was changed. The next "
+        "run plans from what is there then.",
+        other_sql(f"ALTER TABLE events ATTACH PARTITION events_p20300401 {APRIL}".replace(":", r"\:")),
     ),
     Row(
         "public.events_p20300401: its comment does not say which bound it had, and it has 1 rows that are not expired; "

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from alembic.util import CommandError
+from hypothesis import assume
 from hypothesis import given as given_by
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ DATE, INTEGER, TEXT = KeyType.of("date"), KeyType.of("integer"), KeyType.of("tex
 @given_by(bounds())
 def test_every_bound_comes_back_from_the_text_of_a_file(pair: tuple[Bound, Sequence[KeyType]]) -> None:
     bound, types = pair
+    assume(not isinstance(bound, RangeBound) or bound.lower != bound.upper)
     written = {name: repr(value) for name, value in given(bound).items()}
 
     read = {name: eval(text, {"MINVALUE": MINVALUE, "MAXVALUE": MAXVALUE}) for name, text in written.items()}

@@ -54,7 +54,7 @@ def test_a_value_tells_its_millisecond(value: KeyValue) -> None:
 )
 def test_what_is_no_ulid_is_refused(value: KeyValue) -> None:
     """In lower case it sorts elsewhere; I, L, O and U are no digits; 8 overflows."""
-    with pytest.raises(ValueError, match="no ULID"):
+    with pytest.raises(ValueError, match="not a ULID"):
         ULID().decode(value)
 
 

@@ -32,7 +32,7 @@ def test_every(every: Any, seconds: float) -> None:
 
 @pytest.mark.parametrize("every", ["", "soon", "1", "0 hours", 0, -1, timedelta(0), "1 month", "-1 hour"])
 def test_what_is_no_interval(every: Any) -> None:
-    with pytest.raises(ValueError, match=r"interval|fixed length|number"):
+    with pytest.raises(ValueError, match=r"interval|fixed length|number|must be above 0"):
         Schedule.of(every)
 
 

@@ -24,12 +24,12 @@ ENGINE = create_engine("postgresql+psycopg://nobody@/nowhere")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"metadata": Base}, "is no MetaData; pass its .metadata"),
-        ({"metadata": [Base]}, "is no MetaData; pass its .metadata"),
-        ({"metadata": [[MetaData()]]}, "is no MetaData"),
-        ({"metadata": 7}, "metadata=7 is neither a MetaData nor several of them"),
-        ({"metadata": MetaData(), "hooks": print}, "is no list; write hooks=[...], even for one"),
-        ({"metadata": MetaData(), "now": "2030-01-01"}, "now='2030-01-01' is neither a datetime nor a callable"),
+        ({"metadata": Base}, "is not a MetaData; pass its .metadata"),
+        ({"metadata": [Base]}, "is not a MetaData; pass its .metadata"),
+        ({"metadata": [[MetaData()]]}, "is not a MetaData"),
+        ({"metadata": 7}, "metadata=7 is not a MetaData; pass one, or several"),
+        ({"metadata": MetaData(), "hooks": print}, "is not a list; write hooks=[...], even for one"),
+        ({"metadata": MetaData(), "now": "2030-01-01"}, "now='2030-01-01' is not a datetime, nor a callable"),
     ],
 )
 def test_what_is_no_such_thing(arguments: dict[str, Any], said: str) -> None:
@@ -71,4 +71,4 @@ def test_a_length_of_time_is_no_number() -> None:
     with pytest.raises(ValueError) as raised:
         Asked.of(min_horizon=7)  # type: ignore[arg-type]
 
-    assert "7 is no length of time; write a text such as '7d', or a timedelta" == str(raised.value)
+    assert "7 is not a length of time; write a text such as '7d', or a timedelta" == str(raised.value)
