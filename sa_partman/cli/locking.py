@@ -68,5 +68,7 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
     except ValueError:
         length = Duration(months=1)
     if length.months:
-        raise click.BadParameter(f"{value!r} is no length of time; write it with its unit, such as 200ms, 5s or 2min")
+        raise click.BadParameter(
+            f"{value!r} is not a length of time; write it with its unit, such as 200ms, 5s or 2min"
+        )
     return float(length.days * _DAY + length.seconds)

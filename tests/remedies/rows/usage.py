@@ -73,4 +73,16 @@ USAGE = (
         "sa-partman run --every often --yes",
         repeated("--every '15 minutes' --yes"),
     ),
+    usage(
+        "--prometheus and --json don't go together",
+        "sa-partman check --prometheus --json",
+        Meant("sa-partman check --prometheus"),
+        Meant("sa-partman check --json"),
+    ),
+    usage(
+        "Invalid value for '--budget': '5' is not a length of time; write it with its unit, such as 200ms, 5s or 2min",
+        "sa-partman run --yes --budget 5",
+        Meant("sa-partman run --yes --budget 5s"),
+        Meant("sa-partman run --yes --budget 2min"),
+    ),
 )
