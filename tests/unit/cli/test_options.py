@@ -189,8 +189,7 @@ others it does something.
 REFUSALS = (
     "does nothing",
     "don't go together",
-    "is said once",
-    "is for a maintenance window",
+    "is for a single run",
     "add --every",
     "convert takes",
 )
