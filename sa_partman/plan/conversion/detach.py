@@ -99,9 +99,9 @@ def _followed(request: UndoRequest) -> Iterator[Refusal]:
     by_root = by_root or any(each.via_root for each in request.anatomy.covers)
     if request.anatomy.server < 15 and request.followers and by_root:
         yield Refusal(
-            f"on PostgreSQL 14 a table is not made plain again while its changes are sent to a subscriber by the name "
-            f"of the root, which can end that server (slots: {', '.join(request.followers)})",
-            "ALTER SUBSCRIPTION ... DISABLE until the undo is done, or upgrade to PostgreSQL 15",
+            f"its changes are sent to subscribers under the name of the partitioned table (slots: "
+            f"{', '.join(request.followers)}), and PostgreSQL 14 can crash when it is made plain meanwhile",
+            "ALTER SUBSCRIPTION ... DISABLE there until the undo is done, or upgrade to PostgreSQL 15",
         )
 
 

@@ -119,7 +119,7 @@ def _refused(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> R
 
 def _acts(key: InboundKey, request: ConversionRequest) -> Refusal:
     return Refusal(
-        f"{key.table} refers to it by {key.name} with an ON DELETE action, which PostgreSQL 14 also takes when an "
-        f"UPDATE moves a row to another partition",
+        f"{key.table} refers to it by {key.name} with an ON DELETE action, and PostgreSQL 14 performs that action also "
+        f"when an UPDATE moves a row to another partition",
         f"upgrade to PostgreSQL 15, make it NO ACTION, or drop that foreign key ({request.inbound_choice('drop')})",
     )

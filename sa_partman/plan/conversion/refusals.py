@@ -191,8 +191,8 @@ def cover_refusals(anatomy: Anatomy) -> Iterator[Refusal]:
             yield Refusal(
                 f"it is in the EXCEPT clause of the publication {cover.name}, where the new table has to be too, and "
                 f"only a superuser may change that clause",
-                f"let a superuser run this conversion, or drop the publication and create it again afterwards, "
-                f"EXCEPT (TABLE {anatomy.name.quoted})",
+                f"let a superuser run this conversion; or let one drop the publication, and create it again afterwards "
+                f"with EXCEPT (TABLE {anatomy.name.quoted})",
             )
 
 

@@ -86,6 +86,14 @@ def _server(connection: Connection) -> int:
     return int(version[0])
 
 
+def _changed(table: str, definition: str) -> CatalogError:
+    """A definition is printed from the catalog of this moment, whatever the snapshot of the query is."""
+    return CatalogError(
+        f"{table} was changed while it was read ({definition}); nothing was changed by us. Try again, and report this "
+        f"if it stays."
+    )
+
+
 def _column(row: Row[Any]) -> Column:
     return Column(
         row.name, row.type, row.not_null, row.identity, row.generated, row.statistics, tuple(row.options or ())
@@ -108,7 +116,7 @@ def _index(row: Row[Any]) -> Index:
     head = f"CREATE {'UNIQUE ' if row.unique else ''}INDEX {row.printed} ON "
     place, _, tail = row.definition.removeprefix(head).partition(f"{row.table_printed} ")
     if not row.definition.startswith(head) or place not in ("", "ONLY "):
-        raise CatalogError(f"unexpected index definition: {row.definition}")
+        raise _changed(row.table_printed, row.definition)
     return Index(
         row.name,
         tuple(row.columns),
@@ -145,7 +153,7 @@ def _constraint(row: Row[Any]) -> Constraint:
 
 def _inbound(row: Row[Any]) -> InboundKey:
     if not row.definition.startswith(row.head):
-        raise CatalogError(f"unexpected foreign key: {row.definition}")
+        raise _changed(f"{row.schema}.{row.table_name}", row.definition)
     return InboundKey(
         row.name,
         QualifiedName(row.schema, row.table_name),
@@ -176,7 +184,7 @@ def _replaced(definition: str, table: str) -> str:
     """*definition* with `HERE` for the table."""
     before, found, after = definition.partition(f" ON {table} ")
     if not found:
-        raise CatalogError(f"{table} is not named in: {definition}")
+        raise _changed(table, definition)
     return f"{before} ON {HERE} {after}"
 
 
@@ -193,7 +201,7 @@ def _expressions(row: Row[Any]) -> str:
 
 def _statistics(row: Row[Any], table: str) -> ExtendedStatistics:
     if not row.tail.endswith(f" FROM {table}"):
-        raise CatalogError(f"unexpected statistics definition: {row.tail}")
+        raise _changed(table, row.tail)
     tail = row.tail.removesuffix(table) + HERE
     return ExtendedStatistics(QualifiedName(row.schema, row.name), tail, row.target, row.comment)
 

@@ -72,6 +72,7 @@ def no_scan(connection: Connection, allowed: tuple[str, ...] = ()) -> Iterator[N
 
 def _stopped(seen: list[str]) -> WouldScan:
     return WouldScan(
-        f"the server {seen[0]}; it was stopped and nothing was changed. What proves that no scan is needed is missing: "
-        f"was the CHECK of the conversion dropped, or an index? If not, please report this with `--plan`."
+        f"the server {seen[0]}; the step was stopped and rolled back, and the steps before it stay. What makes this "
+        f"scan needless is missing: somebody has dropped the CHECK of the conversion, or an index. Take the conversion "
+        f"back with --abort, and begin again. If nothing was dropped, please report this with `--plan`."
     )

@@ -224,8 +224,9 @@ def _note(engine: Engine, conversion: Conversion, before: int, done: int, manner
 def _require(moved: bool, conversion: Conversion) -> None:
     if not moved:
         raise ExclusionLost(
-            f"{conversion.table}: another process has moved this conversion meanwhile; nothing was changed by this "
-            f"one. Look at it again, then --resume or --abort."
+            f"{conversion.table}: another process has worked on this conversion meanwhile; this step was rolled back. "
+            f"How far it is: sa-partman convert {in_shell(str(conversion.table))} --state; go on with --resume, or "
+            f"take it back with --abort."
         )
 
 

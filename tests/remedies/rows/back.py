@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg
 import pytest
+from psycopg.pq import ExecStatus
+from sqlalchemy import make_url
 
 from sa_partman import StepEvent
 from sa_partman.errors import ExecutionError
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.conversion.inline import unpartition_inline
 from tests.remedies.row import Box, Meant, Models, Row, Step
+from tests.remedies.rows.held import let_go, other
 from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.remedies.rows.refused import CONVERT, PLAN, UNDO, converted
 from tests.remedies.rows.written import ONLINE, REVISION, UNDECLARED
+from tests.support.database import scalar
+from tests.support.killing import until
 
 RESUME = "sa-partman convert events --resume --yes"
 PLAINLY = (Models(UNDECLARED), Meant(REVISION), ONLINE)
@@ -24,6 +33,18 @@ def followed(box: Box) -> None:
     box.do("CREATE PUBLICATION p FOR TABLE events")
     box.do("SELECT pg_create_logical_replication_slot('sa_partman_rows', 'pgoutput')")
     box.stack.callback(box.do, "SELECT pg_drop_replication_slot('sa_partman_rows')")
+
+
+@contextmanager
+def subscribed(box: Box) -> Iterator[None]:
+    """A subscriber at work."""
+    url = make_url(box.url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with closing(psycopg.connect(url, replication="database", autocommit=True)) as connection:
+        options = b"(proto_version '1', publication_names 'p')"
+        begun = connection.pgconn.exec_(b"START_REPLICATION SLOT sa_partman_rows LOGICAL 0/0 " + options)
+        assert begun.status == ExecStatus.COPY_BOTH
+        yield
+    assert until(lambda: not scalar(box.superuser, "SELECT bool_or(active) FROM pg_replication_slots"))
 
 
 def bound_of_history(box: Box) -> None:
@@ -127,5 +148,16 @@ BACK = (
         (PLAIN, followed),
         PLAN,
         PLAN,
+    ),
+    Row(
+        "its changes are sent to subscribers under the name of the partitioned table (slots: sa_partman_rows), and "
+        "PostgreSQL 14 can crash when it is made plain meanwhile; ALTER SUBSCRIPTION ... DISABLE there until the undo is "
+        "done, or upgrade to PostgreSQL 15",
+        (let_go,),
+        EVENTS,
+        (converted, followed, "ALTER PUBLICATION p SET (publish_via_partition_root = true)", other(subscribed)),
+        UNDO,
+        UNDO,
+        until=14,
     ),
 )

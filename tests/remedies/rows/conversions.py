@@ -1,7 +1,14 @@
 """Conversions that have begun and not ended, and what Alembic's own operations are told about partitions."""
 
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import event
+
+from sa_partman.postgres.conversion import state
 from tests.remedies.row import Box, Meant, Row
 from tests.remedies.rows.models import EVENTS, PLAIN
+from tests.support.killing import at_point
 
 
 def stopped(box: Box) -> None:
@@ -16,6 +23,47 @@ def stopped(box: Box) -> None:
     except KeyError:
         return
     raise AssertionError("it was not stopped")
+
+
+def overtaken(box: Box) -> None:
+    """When it has built an index, its right is lost, and another process notes that first."""
+    seen: list[str] = []
+
+    def stop(step: object, seconds: float) -> None:
+        raise KeyError(step)
+
+    def before(connection: Any, cursor: Any, text: str, *rest: Any) -> None:
+        if "INDEX CONCURRENTLY" in text and not seen:
+            seen.append(text)
+        elif "pg_advisory_xact_lock" in text and len(seen) == 1:
+            seen.append(text)
+            box.do("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            with suppress(KeyError):
+                box.converter().resume("events", report=stop)
+
+    event.listen(box.engine, "before_cursor_execute", before)
+    try:
+        box.converter(now=box.now).convert("events")
+    finally:
+        event.remove(box.engine, "before_cursor_execute", before)
+
+
+def older(box: Box) -> None:
+    """What version 0.1.0 stored of the table."""
+    with box.engine.begin() as connection:
+        rows = {key: {**row, "fingerprint": "oids", "version": "0.1.0"} for key, row in state._rows(connection).items()}
+        state._write(connection, rows)
+
+
+def renamed_meanwhile(box: Box) -> None:
+    """Right before its triggers are read."""
+
+    def rename(_: object) -> None:
+        with box.superuser.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE events RENAME TO moved")
+
+    with at_point(box.engine, 1, rename, "pg_get_triggerdef"):
+        box.converter(now=box.now).plan("events")
 
 
 LEFT = (
@@ -78,6 +126,47 @@ CONVERSIONS = (
         EVENTS,
         (Box.create,),
         batch(", recreate='always'"),
+        None,
+    ),
+    Row(
+        "the server reads or rewrites a table: …; the step was stopped and rolled back, and the steps before it stay. "
+        "What makes this scan needless is missing: somebody has dropped the CHECK of the conversion, or an index. Take "
+        "the conversion back with --abort, and begin again. If nothing was dropped, please report this with `--plan`.",
+        ((Meant("sa-partman convert events --abort --yes"), Meant("sa-partman convert events --yes")),),
+        EVENTS,
+        (PLAIN, stopped, "ALTER TABLE events DROP CONSTRAINT events_history_bound"),
+        "sa-partman convert events --resume --yes",
+    ),
+    Row(
+        "public.events: another process has worked on this conversion meanwhile; this step was rolled back. How far it "
+        "is: sa-partman convert public.events --state; go on with --resume, or take it back with --abort.",
+        (
+            ("sa-partman convert public.events --state", Meant("sa-partman convert events --resume --yes")),
+            Meant("sa-partman convert events --abort --yes"),
+        ),
+        EVENTS,
+        (PLAIN,),
+        overtaken,
+    ),
+    Row(
+        "public.events: version 0.1.0 began this, and what it stored of the table can't be compared with the table by "
+        "this version; nothing was changed. Take it back and begin again: sa-partman convert public.events --abort",
+        ((Meant("sa-partman convert public.events --abort --yes"), Meant("sa-partman convert events --yes")),),
+        EVENTS,
+        (PLAIN, stopped, older),
+        "sa-partman convert events --resume --yes",
+    ),
+    Row(
+        "public.events was changed while it was read (CREATE TRIGGER t …); nothing was changed by us. Try again, and "
+        "report this if it stays.",
+        ((Meant("ALTER TABLE moved RENAME TO events"), Meant("sa-partman convert events --yes")),),
+        EVENTS,
+        (
+            PLAIN,
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "CREATE TRIGGER t AFTER INSERT ON events EXECUTE FUNCTION f()",
+        ),
+        renamed_meanwhile,
         None,
     ),
 )

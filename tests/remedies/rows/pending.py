@@ -64,6 +64,21 @@ PENDING = (
         (Box.create, lambda box: leave_pending(box.engine, CURRENT)),
     ),
     Row(
+        "detach-blocked: the column extra was added on public.events while the detach of public.events_p20300601 was "
+        "pending, and PostgreSQL 18 can't end it then. … -> run the statements of the message, in order",
+        (
+            (
+                "ALTER TABLE public.events DROP COLUMN extra",
+                f"{DETACH} FINALIZE",
+                "ALTER TABLE public.events ADD COLUMN extra integer",
+            ),
+            f"DROP TABLE public.{CURRENT}",
+        ),
+        EVENTS,
+        (Box.create, lambda box: leave_pending(box.engine, CURRENT), "ALTER TABLE events ADD COLUMN extra integer"),
+        since=18,
+    ),
+    Row(
         "it is expired; end the detach with: sa-partman run --repair, or ALTER TABLE",
         ("sa-partman run --repair", f"{DETACH} FINALIZE"),
         EVENTS.replace("premake=2", 'premake=2, retention=Retention("2 months", then="detach")'),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tests.remedies.row import Box, Meant, Models, Row, Step, Way
+from tests.remedies.rows.members import as_superuser, connected, granted, roles
 from tests.remedies.rows.models import EVENTS, PLAIN
+from tests.support.membership import OWNER
 
 PLAN = "sa-partman convert events --plan"
 CONVERT = "sa-partman convert events --yes"
@@ -391,6 +393,51 @@ class Event(Partitioned, Base):
         ),
         decided("--inbound composite"),
         None,
+    ),
+    Row(
+        "public.orders refers to it by k with an ON DELETE action, and PostgreSQL 14 performs that action also when an "
+        "UPDATE moves a row to another partition; upgrade to PostgreSQL 15, make it NO ACTION, or drop that foreign key "
+        "(--inbound drop)",
+        (
+            (
+                Meant("ALTER TABLE orders DROP CONSTRAINT k, ADD CONSTRAINT k FOREIGN KEY (event) REFERENCES events"),
+                decided("--inbound composite"),
+            ),
+            decided("--inbound drop"),
+        ),
+        EVENTS,
+        (
+            PLAIN,
+            "CREATE TABLE orders (event bigint CONSTRAINT k REFERENCES events ON DELETE CASCADE, created_at timestamptz)",
+        ),
+        decided("--inbound composite"),
+        None,
+        until=14,
+    ),
+    Row(
+        "it is in the EXCEPT clause of the publication p, where the new table has to be too, and only a superuser may "
+        "change that clause; let a superuser run this conversion; or let one drop the publication, and create it again "
+        "afterwards with EXCEPT (TABLE public.events)",
+        (
+            (as_superuser, Meant(CONVERT)),
+            (
+                granted("DROP PUBLICATION p"),
+                Meant(CONVERT),
+                granted("CREATE PUBLICATION p FOR ALL TABLES EXCEPT (TABLE public.events)"),
+            ),
+        ),
+        EVENTS,
+        (
+            PLAIN,
+            roles,
+            granted(f"ALTER TABLE events OWNER TO {OWNER}"),
+            granted(f"CREATE SCHEMA sa_partman AUTHORIZATION {OWNER}"),
+            "CREATE PUBLICATION p FOR ALL TABLES EXCEPT (TABLE events)",
+            connected(OWNER),
+        ),
+        CONVERT,
+        None,
+        since=19,
     ),
     Row(
         "3 rows are in other partitions, and at most 2 are moved inside the swap; raise the limit in a maintenance "

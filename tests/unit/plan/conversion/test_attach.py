@@ -190,7 +190,7 @@ def test_a_composite_key_is_refused_where_its_action_would_run_by_a_move() -> No
     found = again(NOTES, request(inbound="composite"), anatomy(inbound=(NOTES,), server=14))
 
     assert isinstance(found, Refusal)
-    assert "PostgreSQL 14 also takes" in found.what
+    assert "PostgreSQL 14 performs that action also" in found.what
 
 
 def test_the_tables_of_other_policies_are_locked_with_it() -> None:
