@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sa_partman.bounds.bound import RangeBound
+from sa_partman.bounds.grid import Position
 from sa_partman.bounds.text import shown
 from sa_partman.bounds.values import row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
@@ -118,23 +119,67 @@ def interval_findings(table: QualifiedName, found: Iterable[Exchange]) -> Iterat
     by_parent: dict[QualifiedName, list[Exchange]] = {}
     for each in found:
         by_parent.setdefault(each.parent.name, []).append(each)
-    for parent, several in by_parent.items():
-        level = several[0].level
+    for several in by_parent.values():
         ends = [
             partition.bound for each in several for partition in each.old if isinstance(partition.bound, RangeBound)
         ]
-        last = max(ends, key=lambda bound: row_order(bound.upper)).upper[level.place]
-        begins = level.axis.decode(last)
-        interval = level.spec.interval
-        yield Finding(
-            "other-interval",
-            Severity.INFO,
-            str(table),
-            f"{parent}: interval={interval if isinstance(interval, int) else str(interval)!r} begins at "
-            f"{shown(last if begins is None else begins)}: {_number(len(ends))} before that "
-            f"{'was' if len(ends) == 1 else 'were'} made with another interval= or timezone=",
+        made = f"{_number(len(ends))} before that {'was' if len(ends) == 1 else 'were'} made with another interval= or"
+        yield _begins(
+            table,
+            several[0].parent,
+            several[0].level,
+            max(ends, key=lambda bound: row_order(bound.upper)),
+            f"{made} timezone=",
             "wait until they are over, or replace the empty ones: sa-partman run --regrid",
         )
+
+
+def current_findings(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Finding]:
+    """From when on the declared interval holds, where the partition of now is wider, and nothing ahead is exchanged."""
+    exchanged = {each.parent.name for each in exchanges(declared, found, situation)}
+    yield from _current(found.name, declared.level, found, situation, exchanged)
+
+
+def _current(
+    table: QualifiedName, level: Level, parent: Parent, situation: Situation, exchanged: set[QualifiedName]
+) -> Iterator[Finding]:
+    if isinstance(level, RangeLevel) and not is_cut_above(situation, level) and parent.name not in exchanged:
+        here = here_of(level, parent, situation)
+        wide = [(each, each.bound) for each in parent.partitions if _is_ours(each) and _is_wide(each, level, here)]
+        for each, bound in wide[:1]:
+            assert isinstance(bound, RangeBound)
+            why = f"{each.name}, the partition of now, has another width, and is used until then"
+            yield _begins(table, parent, level, bound, why)
+    if level.below is not None:
+        for partition in parent.partitions:
+            if divides(level.below, partition) and is_active(level, partition.bound, situation):
+                inside = descend(level, partition.bound, situation)
+                yield from _current(table, level.below, partition, inside, exchanged)
+
+
+def _is_wide(partition: Partition, level: RangeLevel, here: Position) -> bool:
+    """Whether *partition* holds *here*, and more than the interval of the grid there."""
+    if not isinstance(partition.bound, RangeBound):
+        return False
+    lower, upper = (level.axis.decode(end[level.place]) for end in (partition.bound.lower, partition.bound.upper))
+    if lower is None or upper is None or not lower <= here < upper:
+        return False
+    return bool(upper > level.axis.grid.cell(here).upper)
+
+
+def _begins(
+    table: QualifiedName, parent: Parent, level: RangeLevel, last: RangeBound, why: str, remedy: str = ""
+) -> Finding:
+    upper, interval = last.upper[level.place], level.spec.interval
+    begins = level.axis.decode(upper)
+    return Finding(
+        "other-interval",
+        Severity.INFO,
+        str(table),
+        f"{parent.name}: interval={interval if isinstance(interval, int) else str(interval)!r} begins at "
+        f"{shown(upper if begins is None else begins)}: {why}",
+        remedy,
+    )
 
 
 def _number(partitions: int) -> str:

@@ -225,7 +225,10 @@ def _delete_expired(action: DeleteExpired, compiler: DDLCompiler) -> str:
 @_on_postgresql(RequireEmptyDDL)
 def _require_empty(action: RequireEmpty, compiler: DDLCompiler) -> str:
     table, parent = relation(compiler, action.table), relation(compiler, action.parent)
-    said = text_literal(f"{action.table} holds rows by now; nothing was changed, and it is kept as it is")
+    said = text_literal(
+        f"{action.table} holds rows by now, so it stays until it is over; nothing was changed, and nothing has to be "
+        f"done: the next run --regrid leaves it out"
+    )
     # Row security must not hide a row from the question: the server refuses it then.
     body = f"""
 BEGIN

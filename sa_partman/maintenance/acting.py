@@ -23,7 +23,7 @@ from sa_partman.maintenance.results import RunResult, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.tenants import typed
 from sa_partman.maintenance.together import planned_all, settled
-from sa_partman.plan.branches import branch_steps
+from sa_partman.plan.branches import branch_steps, still_declared
 from sa_partman.plan.raising import raised
 from sa_partman.plan.steps import Purpose, Step, TablePlan, in_order
 from sa_partman.postgres.locks.exclusion import APPLICATION, only_maintainer
@@ -104,10 +104,12 @@ def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:
             listed = ", ".join(str(each.declared.name) for each in view.tables)
             raise DeclarationError(f"{table} stands for {listed}; nothing was changed. Name one schema with schemas=.")
         declared = first.declared
-        steps = completed(first, branch_steps(declared, first.found, typed(declared, [path])[0]))
+        (values,) = typed(declared, [path])
+        steps = completed(first, branch_steps(declared, first.found, values))
+        again = () if first.found is None else tuple(still_declared(declared, first.found, values, first.situation))
         record = Record.of(settings, running.name, view.session)
-        results, more = _told(settings, Executor(settings, running), list(steps), record)
-    return RunResult(view.now, tuple(results), tuple(more))
+        results, more = _told(settings, Executor(settings, running), list(steps), record, again)
+    return RunResult(view.now, tuple(results), (*again, *more))
 
 
 @contextmanager

@@ -247,7 +247,7 @@ class Maintainer:
     def drop_branch(self, table: str, branch: Any) -> RunResult:
         """
         Drops the partition of one tenant with all below it, whatever the declaration says of it; `prune` is the careful
-        way.
+        way. One that is still declared is made again, empty, by the next run; a finding says so.
 
         Args:
             branch: The tenant's value, or a tuple of values from the top level down.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sa_partman.checks.privileges import privilege_finding
-from sa_partman.compare.exchange import Exchange, exchanges, interval_findings
+from sa_partman.compare.exchange import Exchange, current_findings, exchanges, interval_findings
 from sa_partman.compare.shape import shape_finding
 from sa_partman.finding import Finding
 from sa_partman.maintenance.settings import Settings
@@ -39,7 +39,8 @@ def _one(view: TableView, wanted: tuple[Exchange, ...], empty: frozenset[Qualifi
     if lacking is not None:
         return view, (lacking,)
     found, steps = regrid_steps(view.found, wanted, empty)
-    return replace(view, found=found), steps
+    later = tuple(current_findings(view.declared, found, view.situation))
+    return replace(view, found=found), (*steps, *later)
 
 
 def _empty(settings: Settings, names: Iterable[QualifiedName]) -> frozenset[QualifiedName]:
@@ -67,5 +68,11 @@ def exchanges_of(view: TableView) -> tuple[Exchange, ...]:
 
 def waiting_findings(view: TableView) -> Iterator[Finding]:
     """From when on a changed interval holds."""
-    if view.found is not None:
-        yield from interval_findings(view.found.name, exchanges_of(view))
+    if view.found is None or shape_finding(view.declared, view.found) is not None:
+        return
+    yield from interval_findings(view.found.name, exchanges_of(view))
+    try:
+        current = tuple(current_findings(view.declared, view.found, view.situation))
+    except Exception:  # in a codec or a callable of the user's: its plan says why
+        return
+    yield from current

@@ -12,7 +12,7 @@ from sa_partman.compare.descend import descend
 from sa_partman.compare.situation import Path, Situation
 from sa_partman.compare.strangers import has_foreign
 from sa_partman.errors import DeclarationError, Refused
-from sa_partman.finding import Finding
+from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.plan.prune import below_of, dropped, leaving
 from sa_partman.plan.steps import Purpose, Step
@@ -38,6 +38,20 @@ def branch_steps(declared: DeclaredTable, found: FoundTable | None, path: Path) 
         Step(Purpose.DROP, found.name, each.name, each.bound, dropped(found, level, parent, each), below=below_of(each))
         for each in partitions
     )
+
+
+def still_declared(declared: DeclaredTable, found: FoundTable, path: Path, situation: Situation) -> Iterator[Finding]:
+    """What is said of a branch that is dropped although somebody still wants it."""
+    level, parent, partitions = _follow(declared, found, path)
+    here = _inside(declared, found, path, situation)
+    if not here.gone and any(is_listed(level, parent, each.bound, here) for each in partitions):
+        yield Finding(
+            "still-declared",
+            Severity.WARNING,
+            str(found.name),
+            f"{path[-1]!r} is still declared, so the next run makes its partition again, empty",
+            "if the tenant left, take it out of the declaration, or out of what its select() or callable gives",
+        )
 
 
 def leaving_steps(

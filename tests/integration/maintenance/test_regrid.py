@@ -60,7 +60,13 @@ def test_monthly_to_daily(engine: Engine) -> None:
     assert "0701-0702" == ends(engine)[1]
     assert "0831-0901" == ends(engine)[-1]
     assert () == maintainer.run(regrid=True).steps
-    assert "other-interval" not in codes(maintainer.check())
+    later = (
+        "public.events: interval='1 day' begins at 2030-07-01: public.events_p20300601, the partition of now, has "
+        "another width, and is used until then"
+    )
+    assert [later] == [each.message for each in result.findings]
+    assert [later] == [each.message for each in maintainer.check() if each.code == "other-interval"]
+    assert "other-interval" not in codes(upkeep(engine, new_table(DAILY), "2030-07-05").check())
     assert "sa_partman: created" == scalar(engine, "SELECT obj_description('events_p20300701'::regclass)")
 
 

@@ -26,6 +26,8 @@ FAR = (
 )
 GIVEN_ONE = "CREATE TABLE public.events_p2000 PARTITION OF public.events FOR VALUES FROM ('2000'::bigint) TO ('9000000000000000'::bigint)"
 
+NUMBERED_AGAIN = "op.provision_partitions('events', PartitionByRange('id', interval=1000))"
+
 HIDDEN = """
 class Odd(ULID):
     def misplaced(self, column, family):
@@ -81,10 +83,34 @@ FINDINGS = (
         attempt=planned,
     ),
     Row(
-        "public.events_p20300701 holds rows by now; nothing was changed, and it is kept as it is",
+        "public.events_p20300701 holds rows by now, so it stays until it is over; nothing was changed, and nothing has "
+        "to be done: the next run --regrid leaves it out",
+        (Meant("sa-partman run --regrid"),),
+        DAILY,
+        (Models(EVENTS), Box.create, Models(DAILY)),
+        regrid_behind_a_row,
+        regrid_behind_a_row,
+    ),
+    Row(
+        "other-interval: public.events: interval='1 day' begins at 2030-07-01: public.events_p20300601, the partition of "
+        "now, has another width, and is used until then",
         models=DAILY,
-        given=(Models(EVENTS), Box.create, Models(DAILY)),
-        attempt=regrid_behind_a_row,
+        given=(Models(EVENTS), Box.create, Models(DAILY), "sa-partman run --regrid"),
+    ),
+    Row(
+        "op.provision_partitions('events', ...): [2000, 9000000000000000) of public.events would take "
+        "8,999,999,999,998 partitions, and at most 10,000 are made for the past; inserts there fail; nothing was "
+        "changed: choose a longer interval=, or delete the row whose key is so far away by mistake; or give the range "
+        f"one partition: {GIVEN_ONE}",
+        (
+            Meant("DELETE FROM events WHERE id = 9000000000000000"),
+            GIVEN_ONE,
+            Meant(NUMBERED_AGAIN.replace("1000", "1000000000000000")),
+        ),
+        NUMBERED,
+        FAR,
+        NUMBERED_AGAIN,
+        NUMBERED_AGAIN,
     ),
     Row(
         "range-too-wide: [0001-01-01, 2030-06-15) of public.events would take 17,789,808 partitions, and at most 10,000 "

@@ -41,12 +41,32 @@ def dropped(branch: object) -> Step:
     return drop
 
 
+def dropped_and_said(box: Box) -> str:
+    """Only where it is there."""
+    box.maintainer().provision()
+    return str(box.maintainer().drop_branch("events", "a"))
+
+
+def dropped_if_there(box: Box) -> str:
+    """After it left, the next run makes nothing again."""
+    return str(box.maintainer().run())
+
+
 TOGETHER = BOTH.replace("""{"a": ["a"], "b": ["it's b"]}""", "{'ab': ['a', 'b']}")
 APART = TOGETHER.replace("{'ab': ['a', 'b']}", "{'ab': ['b'], 'a': ['a']}")
 
 B = """--tenant 'it'"'"'s b'"""
 
 LEAVING = (
+    Row(
+        "'a' is still declared, so the next run makes its partition again, empty; if the tenant left, take it out of the "
+        "declaration, or out of what its select() or callable gives",
+        (Models(BOTH.replace('"a": ["a"], ', "")),),
+        BOTH,
+        (Box.create,),
+        dropped_and_said,
+        dropped_if_there,
+    ),
     Row(
         "tenant-gone: public.events_b belongs to a value that is no longer wanted: retention goes on in it, and no "
         f"partition is made -> remove it: sa-partman prune {B}",
