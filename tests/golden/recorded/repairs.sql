@@ -44,7 +44,7 @@ LOCK TABLE ONLY "public"."events", "public"."events_p20300701" IN SHARE UPDATE E
 SET LOCAL lock_timeout = '200ms';
 LOCK TABLE ONLY "public"."events", "public"."events_p20300701" IN ACCESS EXCLUSIVE MODE;
 SET LOCAL lock_timeout = '200ms';
-DO $sa_partman$ BEGIN PERFORM pg_catalog.set_config('row_security', 'off', true); LOCK TABLE ONLY public.events IN ACCESS EXCLUSIVE MODE; LOCK TABLE public.events_p20300701 IN ACCESS EXCLUSIVE MODE; IF EXISTS (SELECT FROM public.events_p20300701) THEN RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'public.events_p20300701 holds rows by now; nothing was changed, and it is kept as it is'; END IF; END $sa_partman$;
+DO $sa_partman$ BEGIN PERFORM pg_catalog.set_config('row_security', 'off', true); LOCK TABLE ONLY public.events IN ACCESS EXCLUSIVE MODE; LOCK TABLE public.events_p20300701 IN ACCESS EXCLUSIVE MODE; IF EXISTS (SELECT FROM public.events_p20300701) THEN RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'public.events_p20300701 holds rows by now, so it stays until it is over; nothing was changed, and nothing has to be done: the next run --regrid leaves it out'; END IF; END $sa_partman$;
 DROP TABLE public.events_p20300701;
 CREATE TABLE public.events_p20300701_000000 (LIKE public.events INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES);
 COMMENT ON TABLE public.events_p20300701_000000 IS 'sa_partman: created';
