@@ -64,7 +64,9 @@ def creation(here: Place, name: QualifiedName, bound: Bound, operation: ops.Crea
     parent, key = here.table.name, key_of(here.table)
     attach = AttachPartition(parent, name, bound, key)
     default = None if here.table.default is None else relation_of(here.connection, here.table.default).name
-    moved = () if default is None or bound == DEFAULT else (rows_moved(here, default, name, bound, operation.limit),)
+    moved: tuple[MoveRows, ...] = ()
+    if default is not None and bound != DEFAULT:
+        moved = (rows_moved(here, default, name, bound, operation.limit, parent),)
     there = relation_named(here.connection, name)
     if there is not None and there.parent is None and is_ours(there, parent):
         return (*moved, attach, UnmarkDetached(name, parent, unmarked(there.comment)))
@@ -76,8 +78,18 @@ def creation(here: Place, name: QualifiedName, bound: Bound, operation: ops.Crea
     return (made, *attached_from_the_top(attach, inner, moved))
 
 
-def rows_moved(here: Place, source: QualifiedName, target: QualifiedName, bound: Bound, limit: int) -> MoveRows:
+def rows_moved(
+    here: Place,
+    source: QualifiedName,
+    target: QualifiedName,
+    bound: Bound,
+    limit: int,
+    attached: QualifiedName | None = None,
+) -> MoveRows:
     """
+    Args:
+        attached: Whose partition *source* stays while *target* is attached.
+
     Raises:
         CommandError: No condition tells the rows of a hash partition, and no default partition stands beside one.
     """
@@ -86,7 +98,7 @@ def rows_moved(here: Place, source: QualifiedName, target: QualifiedName, bound:
             f"{target}: {source} is a default partition, and a table PARTITION BY HASH has none; write the bound as "
             f"values=, or lower= and upper="
         )
-    return MoveRows(source, target, bound, key_of(here.table), limit)
+    return MoveRows(source, target, bound, key_of(here.table), limit, attached=attached)
 
 
 def is_ours(there: Relation, parent: QualifiedName) -> bool:

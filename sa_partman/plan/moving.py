@@ -46,7 +46,15 @@ def moving(action: MoveRows) -> str:
         f"|| ' RETURNING ' || names || ') INSERT INTO ' || {text_literal(target)} || ' (' || names "
         f"|| ') OVERRIDING SYSTEM VALUE SELECT ' || names || ' FROM moved'"
     )
-    return _block(f"SELECT FROM {source} WHERE {where}", action.source, guards, body)
+    return _block(f"SELECT FROM {source} WHERE {where}", action.source, f"{_alone(action)}{guards}", body)
+
+
+def _alone(action: MoveRows) -> str:
+    """Readers and writers wait before they look for partitions: behind that they miss rows, and are refused."""
+    if action.attached is None:
+        return ""
+    return f"""
+    LOCK TABLE ONLY {action.attached.quoted} IN ACCESS EXCLUSIVE MODE;"""
 
 
 def copying(source: QualifiedName, target: QualifiedName) -> str:

@@ -36,8 +36,8 @@ LONG = 200
 BEGIN = re.compile(r"(?:BEGIN|START TRANSACTION|SAVEPOINT)\b", re.IGNORECASE)
 CLOSE = re.compile(r"(?:COMMIT|ROLLBACK|END|RELEASE)\b", re.IGNORECASE)
 NO_DEED = re.compile(r"BEGIN|START TRANSACTION|SAVEPOINT|SET\b", re.IGNORECASE)
-BY_VERSION = re.compile(r"SET (?:LOCAL )?transaction_timeout")
-"""Set where the server has it; else both records would differ everywhere."""
+UNMEANT = re.compile(r"SET (?:LOCAL )?transaction_timeout|DEALLOCATE")
+"""Set where the server has it, or sent by psycopg, which counts; else the records would differ everywhere."""
 VOLATILE = (
     (re.compile(r"(COMMENT ON COLUMN sa_partman\.conversion\.steps IS) .*", re.DOTALL), r"\1 <state>"),
     (re.compile(r"sa_partman_test_[0-9a-f]{12}"), "<database>"),
@@ -139,7 +139,7 @@ def _acting(sent: list[tuple[str, str]]) -> list[tuple[str, str]]:
                 kept.append((session, sql))
             continue
         looked.discard(session)
-        if (LOOK.match(sql) and not EFFECT.search(sql)) or BY_VERSION.match(sql):
+        if (LOOK.match(sql) and not EFFECT.search(sql)) or UNMEANT.match(sql):
             looked.add(session)
             continue
         if BEGIN.match(sql):

@@ -10,7 +10,6 @@ SET LOCAL lock_timeout = '200ms';
 LOCK TABLE ONLY "public"."events_p20300701" IN ACCESS EXCLUSIVE MODE;
 SET LOCAL lock_timeout = '200ms';
 ALTER TABLE public.events ATTACH PARTITION public.events_p20300701 FOR VALUES FROM ('2030-07-01 00:00:00+00'::timestamp with time zone) TO ('2030-08-01 00:00:00+00'::timestamp with time zone);
-DEALLOCATE ALL;
 COMMIT;
 -- session 1
 COMMIT;

@@ -32,7 +32,6 @@ SET LOCAL lock_timeout = '200ms';
 LOCK TABLE "public"."events_p20300601" IN ACCESS EXCLUSIVE MODE;
 SET LOCAL lock_timeout = '200ms';
 DROP TABLE public.events_p20300601;
-DEALLOCATE ALL;
 RELEASE SAVEPOINT sa_savepoint_1;
 COMMIT;
 BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -79,7 +78,6 @@ SET LOCAL lock_timeout = '200ms';
 LOCK TABLE "public"."events_p20300601" IN ACCESS EXCLUSIVE MODE;
 SET LOCAL lock_timeout = '200ms';
 DROP TABLE public.events_p20300601;
-DEALLOCATE ALL;
 RELEASE SAVEPOINT sa_savepoint_1;
 COMMIT;
 -- session 1
