@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from sa_partman.compare.situation import Path
-from sa_partman.errors import DeclarationError, ExclusionLost
+from sa_partman.errors import DeclarationError, ExclusionLost, ServerUnavailable
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.entries import of_result
-from sa_partman.maintenance.executing import Executor
+from sa_partman.maintenance.executing import Executor, ended_by
 from sa_partman.maintenance.healing import healed, with_reason
 from sa_partman.maintenance.leaving import leaving_all
 from sa_partman.maintenance.looking import Tables, looked
@@ -144,8 +144,9 @@ def _told(
             record.step(of_result(result))
             if settings.report is not None:
                 settings.report(result, len(results), len(steps))
-    except ExclusionLost as error:
-        lost.append(Finding("exclusion-lost", Severity.ERROR, "", str(error), "run again"))
+    except (ExclusionLost, ServerUnavailable) as error:
+        ended = ended_by(error) if isinstance(error, ServerUnavailable) else error
+        lost.append(Finding("exclusion-lost", Severity.ERROR, "", str(ended), "run again"))
     except (KeyboardInterrupt, SystemExit, GeneratorExit, CancelledError):
         raise  # at once: the record of a run without an end says what happened
     except BaseException as error:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sqlalchemy.exc import DBAPIError
+
 from sa_partman.bounds.bound import Bound
 from sa_partman.compare.situation import Path
 from sa_partman.errors import ExclusionLost, ExecutionError, LockNotAcquired, NameTaken, ServerUnavailable
@@ -20,6 +22,7 @@ from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.locks.step_locks import crowd_of
 from sa_partman.postgres.session import pin
+from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.steps.execute import (
     Attempted,
     Overtaken,
@@ -52,12 +55,28 @@ class Executor:
         failed: set[QualifiedName] = set()
         wanted = tuple(steps)
         for several in gathered(groups(wanted), self._together_at_most) if wanted else ():
-            for batch in (several,) if self._is_light(several) else self._batches(several):
-                # Not the second half of something whose first half failed.
-                for result in self._guarded(tuple(step for step in batch if step.partition not in failed)):
-                    if result.failed or result.outcome is Outcome.VETOED:
-                        failed.add(result.step.partition)
+            tried: list[Step] = []
+            try:
+                for result in self._of_group(several, failed):
+                    tried.append(result.step)
                     yield result
+            except (ServerUnavailable, DBAPIError) as error:  # between two steps
+                self._reach(error)
+                left = (step for step in several if step not in tried and step.partition not in failed)
+                said = str(error) if isinstance(error, ServerUnavailable) else first_line(error)
+                yield from (StepResult(each, Outcome.FAILED, 0.0, f"not tried: {said}") for each in left)
+
+    def _of_group(self, several: tuple[Step, ...], failed: set[QualifiedName]) -> Iterator[StepResult]:
+        """
+        Args:
+            failed: Grows by what was not done.
+        """
+        for batch in (several,) if self._is_light(several) else self._batches(several):
+            # Not the second half of something whose first half failed.
+            for result in self._guarded(tuple(step for step in batch if step.partition not in failed)):
+                if result.failed or result.outcome is Outcome.VETOED:
+                    failed.add(result.step.partition)
+                yield result
 
     @property
     def _together_at_most(self) -> int:
@@ -142,13 +161,13 @@ class Executor:
             return StepResult(step, Outcome.FAILED, time.monotonic() - began, said)
         return StepResult(step, Outcome.DONE, attempted.seconds, rows=attempted.rows, note=attempted.note)
 
-    def _reach(self, error: ServerUnavailable) -> None:
+    def _reach(self, error: Exception) -> None:
         """Every further step would wait for a server that is away as long as this one did."""
         try:
             with connected(self.settings.engine):
                 pass
-        except ServerUnavailable:
-            raise ExclusionLost(f"{error}. The run ended before its next step; what it did stays.") from error
+        except ServerUnavailable as away:
+            raise ended_by(away) from error
 
     def _overtaken(self, step: Step, error: Overtaken) -> StepResult:
         """Looks again: when the step is not needed any more, somebody else did it; else its name is taken."""
@@ -172,6 +191,11 @@ class Executor:
         with connected(self.settings.engine) as connection:
             pin(connection, self.settings.lock.lock_timeout)
             return name_taken(connection, step.partition)
+
+
+def ended_by(away: ServerUnavailable) -> ExclusionLost:
+    """What ends a run whose server is away."""
+    return ExclusionLost(f"{away}. The run ended before its next step; what it did stays.")
 
 
 def _place(step: Step) -> tuple[QualifiedName, Bound | None]:
