@@ -155,13 +155,13 @@ def test_a_large_default_partition_is_sampled(engine: Engine, monkeypatch: pytes
     sql(
         engine,
         "INSERT INTO events (id, created_at) "
-        "SELECT n, timestamptz '1999-06-15 00:00+00' FROM generate_series(1, 500) n",
+        "SELECT n, timestamptz '1999-06-15 00:00+00' FROM generate_series(1, 20000) n",
     )
     sql(engine, "ANALYZE events")
-    monkeypatch.setattr(facts, "SAMPLED_PAGES", 2)
+    monkeypatch.setattr(facts, "SAMPLED_PAGES", 50)
     finding = one(upkeep(engine, table).check(), "default-rows")
 
-    assert "about 500 rows sit in the default partition public.events_default" in finding.message
+    assert "about 20000 rows sit in the default partition public.events_default" in finding.message
     assert "no run makes a partition for [1999-06-01, 1999-07-01)" in finding.message
 
 
