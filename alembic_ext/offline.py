@@ -55,6 +55,11 @@ def columns_in_script(operations: Operations, name: QualifiedName) -> Columns | 
     return {column.name: ColumnType(column.name, key_type(column)) for column in table.columns}
 
 
+def is_made_in_script(operations: Operations, name: QualifiedName) -> bool:
+    """Whether this script has created the table."""
+    return name in _TABLES.get(operations.migration_context.impl, {})
+
+
 def is_partitioned_in_script(operations: Operations, name: QualifiedName) -> bool:
     """Whether this script has created the table, partitioned."""
     table = _TABLES.get(operations.migration_context.impl, {}).get(name)

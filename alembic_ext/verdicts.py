@@ -26,7 +26,7 @@ from alembic.operations.ops import (
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 
-from alembic_ext.offline import is_partition_in_script, is_partitioned_in_script
+from alembic_ext.offline import is_made_in_script, is_partition_in_script, is_partitioned_in_script
 from alembic_ext.session import glance, is_offline, on_postgresql, translated_name
 from sa_partman.marks import PREFIX, mark_lines
 from sa_partman.names import QualifiedName, do, text_literal
@@ -139,13 +139,32 @@ def _drop_index(operations: Operations, operation: DropIndexOp) -> None:
 
 
 def _drop_table(operations: Operations, operation: DropTableOp) -> None:
-    """Online, `guard` looks; a script knows what it has made itself."""
+    """Online, `guard` looks; a script knows what it has made itself, and asks about everything else."""
     name = QualifiedName(operation.schema, operation.table_name)
     if is_partition_in_script(operations, name):
         raise CommandError(
             f"op.drop_table({name.name!r}): this script makes it a partition, and its rows would be lost; if it is "
             f"meant, write op.drop_partition({name.name!r}, ...)."
         )
+    if is_offline(operations) and on_postgresql(operations) and not is_made_in_script(operations, name):
+        impl = operations.migration_context.impl
+        impl.static_output(_no_partition(name) + impl.command_terminator)
+
+
+def _no_partition(name: QualifiedName) -> str:
+    before = f"op.drop_table({name.name!r}): it is a partition of "
+    instead = f"op.drop_partition({name.name!r}, ...)"
+    after = f", and its rows would be lost; nothing was changed. If it is meant, write {instead}."
+    return do(f"""
+DECLARE
+    parent pg_catalog.regclass;
+BEGIN
+    SELECT i.inhparent INTO parent FROM pg_catalog.pg_class c JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid
+    WHERE c.oid = pg_catalog.to_regclass({text_literal(name.quoted)}) AND c.relispartition;
+    IF FOUND THEN
+        RAISE EXCEPTION USING MESSAGE = {text_literal(before)} || parent || {text_literal(after)};
+    END IF;
+END""")
 
 
 def _renamed(operations: Operations, operation: RenameTableOp) -> None:

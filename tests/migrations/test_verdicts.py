@@ -317,6 +317,30 @@ def test_the_script_of_a_batch_on_an_ordinary_table_runs(table: Project) -> None
     assert [1] == table.rows("SELECT id FROM kinds WHERE extra IS NULL")
 
 
+def test_the_script_of_a_dropped_table_asks_whether_it_is_a_partition(table: Project) -> None:
+    """Under a name of which format() would make something, too."""
+    table.execute(f'ALTER TABLE {PARTITION} RENAME TO "50%s of it"')
+    table.written("op.drop_table('50%s of it')", imports=IMPORTS)
+    script = table.sql()
+
+    with pytest.raises(DBAPIError, match=r"op.drop_table\('50%s of it'\): it is a partition of events, and its rows"):
+        _typed(table, script)
+
+    assert [1] == table.rows("SELECT count(*) FROM events")
+
+
+def test_the_script_of_a_dropped_table_drops_an_ordinary_one(table: Project) -> None:
+    table.written(
+        "op.create_table('made', sa.Column('id', sa.Integer))\nop.drop_table('made')\nop.drop_table('kinds')",
+        imports=IMPORTS,
+    )
+    script = table.sql()
+    _typed(table, script)
+
+    assert not table.exists("kinds")
+    assert 1 == script.count("is a partition of")
+
+
 MADE = (
     "op.create_table('items', sa.Column('at', sa.Date, nullable=False), postgresql_partition_by='RANGE (at)')\n"
     "op.create_partition('items_2026', 'items', lower='2026-01-01', upper='2027-01-01')\n"
