@@ -11,7 +11,7 @@ from typing import Any
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
 from sa_partman.bounds.grid import Position
 from sa_partman.bounds.text import describe, shown, to_json
-from sa_partman.bounds.values import row_order
+from sa_partman.bounds.values import order_key, row_order
 from sa_partman.catalog import FoundTable, LostConversion, Parent, Partition, UnfinishedConversion, default_of
 from sa_partman.checks.outlived import together
 from sa_partman.checks.runway import Runway, runways_of, shortest
@@ -282,16 +282,16 @@ def _state(level: Level, parent: Parent, partition: Partition, situation: Situat
 
 def _range_state(level: RangeLevel, parent: Parent, bound: RangeBound, situation: Situation) -> State:
     axis = level.axis
-    here: Position = situation.highest.get(parent.oid)
+    here: Position | None = situation.highest.get(parent.oid)
     if isinstance(axis, TimeAxis):
         here = axis.position(situation.now)
     elif here is None:
         here = current_cell(level, parent, situation).lower
-    lower: Position | None = level.axis.decode(bound.lower[level.place])
-    upper: Position | None = level.axis.decode(bound.upper[level.place])
-    if lower is not None and lower > here:
+    # By the values themselves: not every bound can be placed in time.
+    now = order_key(axis.encode(here))
+    if order_key(bound.lower[level.place]) > now:
         return State.AHEAD
-    if upper is not None and upper <= here:
+    if order_key(bound.upper[level.place]) <= now:
         return State.KEPT
     return State.CURRENT
 

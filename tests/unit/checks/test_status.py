@@ -20,7 +20,7 @@ from sa_partman import (
     UUIDv7,
 )
 from sa_partman.bounds.bound import DEFAULT, RangeBound
-from sa_partman.bounds.values import MAXVALUE
+from sa_partman.bounds.values import MAXVALUE, MINVALUE, FarTime
 from sa_partman.catalog import LostConversion, UnfinishedConversion
 from sa_partman.checks.status import status_of
 from sa_partman.codecs.protocol import Codec
@@ -28,6 +28,29 @@ from tests.support.builders import EVENTS, Catalog, at, declare, situation, span
 
 NOW = situation("2026-01-15")
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=2, default=True)
+
+
+FAR = UUID("fff00000-0000-7000-8000-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("sql", "codec", "lower", "upper", "state"),
+    [
+        ("uuid", None, FAR, MAXVALUE, "ahead"),
+        ("bigint", Epoch("s"), 9 * 10**17, MAXVALUE, "ahead"),
+        ("text", ULID(), "7A", MAXVALUE, "ahead"),
+        ("bigint", Epoch("s"), MINVALUE, -5 * 10**17, "kept"),
+        ("date", None, MINVALUE, FarTime("4000-01-01 BC", -188_395_804_800_000_000), "kept"),
+    ],
+)
+def test_a_bound_that_python_can_not_place_in_time(
+    sql: str, codec: Codec | None, lower: Any, upper: Any, state: str
+) -> None:
+    """It is before now, or after."""
+    catalog = Catalog(declare(PartitionByRange("k", interval="1 day", premake=0, codec=codec), k=sql))
+    catalog.add("far", RangeBound((lower,), (upper,)))
+
+    assert ("far", state) in [(name.removeprefix("public."), found) for name, found in states(catalog)]
 
 
 def states(catalog: Catalog) -> list[tuple[str, str]]:
