@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.campaign)
 
 
-def pytest_runtestloop() -> None:
+def pytest_collection_finish() -> None:
     """A file that a test writes twice in a second must not be taken from a cache: nothing is put there from now on."""
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

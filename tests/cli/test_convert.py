@@ -241,8 +241,8 @@ def test_the_log_and_the_audit_of_a_run(plain: Project, engine: Engine) -> None:
 
 
 def test_what_was_taken_back_is_recorded(plain: Project, engine: Engine) -> None:
-    for arguments in (["--yes", "--audit"], ["--undo", "--yes", "--audit"]):
-        assert 0 == plain.run("convert", "events", "--at", AT, *arguments).code
+    for arguments in (["--at", AT], ["--undo"]):
+        assert 0 == plain.run("convert", "events", *arguments, "--yes", "--audit").code
     with engine.connect() as connection:
         purposes = connection.execute(text("SELECT DISTINCT purpose FROM sa_partman_steps ORDER BY 1")).scalars()
 

@@ -109,7 +109,7 @@ def test_orphans(engine: Engine, then: str) -> None:
         assert {"ours": "done", "of_recent_rows": "failed"} == {
             each.step.partition.name: str(each.outcome) for each in result.steps
         }
-        assert "1 rows are not expired; nothing was removed" in " ".join(each.error for each in result.steps)
+        assert "1 rows that are not expired; nothing was removed" in " ".join(each.error for each in result.steps)
 
 
 def test_an_old_mark_gets_its_grace_from_now_on(engine: Engine) -> None:

@@ -147,7 +147,7 @@ def pending(box: Box) -> None:
 
 def behind_pooler(box: Box) -> None:
     """The greeting names another backend than the one that answers."""
-    box.other.enter_context(patch.object(pooler, "_greeted_by", lambda connection: 0))
+    box.other.enter_context(patch.object(pooler, "greeted_by", lambda connection: 0))
 
 
 def tenants(table: str) -> Step:
