@@ -91,11 +91,12 @@ def test_it_is_converted_and_taken_back(engine: Engine, converter: Converter) ->
 
 
 def test_the_maintainer_has_nothing_to_say(engine: Engine, converter: Converter) -> None:
-    """Until when old rows stay is all; a run makes nothing; the unique index watches over new months."""
+    """The check is clean, and a run makes nothing; the unique index watches over new months."""
+    run(engine, "ANALYZE enriched_events")  # else the planner only guesses how many rows are past the retention
     converter.convert("enriched_events")
     maintainer = Maintainer(engine, converter.metadata, now=NOW)
 
-    assert ["outlived"] == [each.code for each in maintainer.check()]
+    assert [] == list(maintainer.check())
     assert not maintainer.plan()
     run(engine, _COPIED.format(month="2024-07-03"))
     with pytest.raises(Exception, match="duplicate key value violates unique constraint"):
