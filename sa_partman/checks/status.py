@@ -282,11 +282,12 @@ def _state(level: Level, parent: Parent, partition: Partition, situation: Situat
 
 def _range_state(level: RangeLevel, parent: Parent, bound: RangeBound, situation: Situation) -> State:
     axis = level.axis
-    here: Position | None = situation.highest.get(parent.oid)
+    here: Position
     if isinstance(axis, TimeAxis):
         here = axis.position(situation.now)
-    elif here is None:
-        here = current_cell(level, parent, situation).lower
+    else:
+        highest = situation.highest.get(parent.oid)
+        here = current_cell(level, parent, situation).lower if highest is None else highest
     # By the values themselves: not every bound can be placed in time.
     now = order_key(axis.encode(here))
     if order_key(bound.lower[level.place]) > now:
