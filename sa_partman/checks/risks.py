@@ -5,7 +5,7 @@ lack the partitions to come.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sa_partman.bounds.bound import ListBound
 from sa_partman.catalog import FoundTable, Parent, default_of
@@ -18,12 +18,13 @@ from sa_partman.spec.declared import HashLevel
 
 
 def risk_findings(
-    found: FoundTable, places: Iterable[Place], runways: Iterable[Runway], facts: TableFacts
+    found: FoundTable, places: Sequence[Place], runways: Iterable[Runway], facts: TableFacts
 ) -> Iterator[Finding]:
     """What no row shows yet, and some row will."""
     if facts.nullable:
         yield from _nulls(found, places, facts)
-    if facts.by_partition is not None:
+    # What is UNLOGGED is not sent.
+    if facts.by_partition is not None and not any(level.spec.unlogged for level, _, _ in places):
         yield _by_partition(found, facts.by_partition)
     for runway in runways:
         if runway.last is not None and runway.ahead > 0 and runway.last.name in facts.written:

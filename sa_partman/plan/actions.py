@@ -256,7 +256,7 @@ class MarkAdopted:
 class MoveRows:
     """
     Move the rows that *bound* takes from *source* into *target*, at most one of which is attached. Locks *source* and
-    *attached*: SHARE ROW EXCLUSIVE; a run that finds rows to move, *attached*: ACCESS EXCLUSIVE. It is refused where it
+    *attached*: SHARE ROW EXCLUSIVE; with rows to move, *attached*: ACCESS EXCLUSIVE. It is refused where it
     would fire triggers, or a subscriber would see only a part of it.
 
     Args:

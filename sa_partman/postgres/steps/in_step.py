@@ -152,7 +152,6 @@ class _Undertaking:
     strong: bool = False
     felt: bool = False
     hurried: bool = False
-    moving: frozenset[QualifiedName] = frozenset()
     wait: Wait = field(init=False)
 
     def __post_init__(self) -> None:
@@ -193,11 +192,10 @@ class _Undertaking:
             running.exclusion.verify(connection)
         locks = self.locks
         if locks is None:
-            moves, around_now = tuple(moves_of(self.steps)), around.relatives
-            locks = locks_of(self.actions, around_now)
-            there = (each for each in moves if each.source in around_now)
-            self.moving = frozenset(rows_to_move(connection, there, self.steps[0].role))
-            locks = exclusively(locks, self.moving)
+            # Rows that come before the locks are granted are moved under a lock that the statement takes itself.
+            there = (each for each in moves_of(self.steps) if each.source in around.relatives)
+            moving = rows_to_move(connection, there, self.steps[0].role)
+            locks = exclusively(locks_of(self.actions, around.relatives), moving)
         way = around.in_the_way(locks)
         self.wanted = tuple(dict.fromkeys(lock for lock, _ in way.values())) or locks
         self.wait.what = ", ".join(map(str, self.wanted[:3])) or self.wait.what
@@ -217,9 +215,6 @@ class _Undertaking:
         act_as(connection, self.steps[0].role)
         lockable = [lock for lock in locks if lock.table in around.lockable]
         taken = take(connection, [_target(lock) for lock in lockable], self.patience, self.running.spending)
-        late = (each for each in moves_of(self.steps) if each.source in around.relatives)
-        if rows_to_move(connection, (each for each in late if each.attached not in self.moving)):
-            raise InTheWay  # they came before we had the locks; the next look sees them
         if taken and not self.finalizes:
             self.wait.over()
 

@@ -8,7 +8,7 @@ Source: measured on PostgreSQL 14 and 18; a plan is made for the partitions of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 
 from sqlalchemy import Connection, text
@@ -28,12 +28,12 @@ def moves_of(steps: Iterable[Step]) -> Iterator[MoveRows]:
     return (action for action in actions if isinstance(action, MoveRows) and action.attached is not None)
 
 
-def rows_to_move(connection: Connection, moves: Iterable[MoveRows], role: str | None = None) -> set[QualifiedName]:
+def rows_to_move(connection: Connection, moves: Iterable[MoveRows], role: str | None) -> set[QualifiedName]:
     """
     The partitioned tables of those of *moves* that have a row to move.
 
     Args:
-        role: Who looks; None: whoever is at work in this transaction.
+        role: Who looks; None: who is connected.
     """
     wanted = tuple(moves)
     if not wanted:
@@ -50,6 +50,6 @@ def rows_to_move(connection: Connection, moves: Iterable[MoveRows], role: str | 
     return found
 
 
-def exclusively(locks: tuple[Lock, ...], tables: frozenset[QualifiedName]) -> tuple[Lock, ...]:
+def exclusively(locks: tuple[Lock, ...], tables: Set[QualifiedName]) -> tuple[Lock, ...]:
     """*locks*, with those on *tables* as strong as they can be."""
     return tuple(replace(each, mode=LockMode.ACCESS_EXCLUSIVE) if each.table in tables else each for each in locks)

@@ -10,7 +10,7 @@ from sa_partman import PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.bounds.bound import DEFAULT
 from sa_partman.checks.asked import Asked
 from sa_partman.checks.coverage import Due
-from sa_partman.checks.data import LastRuns, LockTable, TableFacts
+from sa_partman.checks.data import ByPartition, LastRuns, LockTable, TableFacts
 from sa_partman.checks.locks import PREMAKE
 from sa_partman.checks.staleness import stale_finding
 from sa_partman.checks.suite import Known, findings_of
@@ -51,6 +51,19 @@ def test_a_default_partition_takes_null() -> None:
     findings = check(catalog, TableFacts(nullable=frozenset({"created_at"})))
 
     assert ["undeclared-default"] == [each.code for each in findings]
+
+
+@pytest.mark.parametrize(
+    ("subscribed", "unlogged", "severity"),
+    [(True, False, [Severity.WARNING]), (False, False, [Severity.INFO]), (True, True, [])],
+)
+def test_a_publication_by_the_names_of_partitions(subscribed: bool, unlogged: bool, severity: list[Severity]) -> None:
+    """Where there is a subscriber it may stop; what is UNLOGGED is sent to none."""
+    facts = TableFacts(by_partition=ByPartition(("p", "q"), subscribed))
+    found = check(converged(MONTHLY.with_(unlogged=unlogged)), facts)
+
+    assert severity == [each.severity for each in found]
+    assert all("publication p, q sends rows" in each.message for each in found)
 
 
 @pytest.mark.parametrize("null", [True, False])
