@@ -7,7 +7,7 @@ This file is read wherever the package is installed, through Alembic's entry poi
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sa_partman.bounds.values import MAXVALUE, MINVALUE
+    from sa_partman.bounds.bound import MAXVALUE, MINVALUE
 
 __all__ = ["MAXVALUE", "MINVALUE"]
 
@@ -15,6 +15,6 @@ __all__ = ["MAXVALUE", "MINVALUE"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from sa_partman.bounds import values
+    from sa_partman.bounds import bound
 
-    return getattr(values, name)
+    return getattr(bound, name)

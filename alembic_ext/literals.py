@@ -10,10 +10,8 @@ from uuid import UUID
 
 from alembic.util import CommandError
 
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound
-from sa_partman.bounds.text import literal, value_of
-from sa_partman.bounds.values import Extreme, FarTime, KeyValue
-from sa_partman.bounds.write import in_order
+from sa_partman.bounds.bound import DEFAULT, Bound, Extreme, FarTime, HashBound, KeyValue, ListBound, RangeBound
+from sa_partman.bounds.text import in_order, literal, value_of
 from sa_partman.key import TIME_FAMILIES, Family, KeyType
 from sa_partman.spec.tenants import plain_value
 

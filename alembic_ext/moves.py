@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alembic_ext.compare.labels import Wanted, found_lists, wanted_lists
-from sa_partman.bounds.bound import Bound, HashBound, ListBound
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import Bound, HashBound, KeyValue, ListBound
 from sa_partman.catalog import Parent, Partition, default_of
 from sa_partman.names import QualifiedName
 from sa_partman.plan.naming import partition_name

@@ -12,7 +12,7 @@ from alembic.autogenerate import render as alembic_render
 
 from alembic_ext import conversion_ops, enums, index_ops, ops, table_ops
 from alembic_ext.literals import given
-from sa_partman.bounds.values import Extreme
+from sa_partman.bounds.bound import Extreme
 from sa_partman.spec.base import PartitionSpec
 
 IMPORT = "import alembic_ext.operations  # noqa: F401"

@@ -16,8 +16,7 @@ from alembic_ext.partitions import bound_level, is_ours, key_of
 from alembic_ext.references import refuse_references
 from alembic_ext.session import Place, place, relation_named
 from sa_partman.bounds.bound import ListBound
-from sa_partman.bounds.text import describe
-from sa_partman.bounds.write import in_order
+from sa_partman.bounds.text import describe, in_order
 from sa_partman.catalog import FoundTable, Partition, default_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation

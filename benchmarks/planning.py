@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sa_partman.bounds.text import for_values, parse_bound
+from sa_partman.bounds.read import parse_bound
+from sa_partman.bounds.text import for_values
 from sa_partman.catalog import FoundTable, Partition
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType

@@ -8,7 +8,7 @@ from typing import Any
 
 from alembic_ext.literals import plain
 from sa_partman.bounds.bound import HashBound, ListBound, RangeBound
-from sa_partman.bounds.write import in_order
+from sa_partman.bounds.text import in_order
 from sa_partman.catalog import FoundTable, Parent, default_of
 from sa_partman.codecs.uuid7 import UUIDv7
 from sa_partman.key import Family, KeyType

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from alembic_ext.literals import plain, value_as
 from sa_partman.bounds.bound import ListBound
-from sa_partman.bounds.write import in_order
+from sa_partman.bounds.text import in_order
 from sa_partman.catalog import Parent, Partition
 from sa_partman.names import QualifiedName
 from sa_partman.plan.naming import partition_name

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Cell
+from sa_partman.bounds.bound import RangeBound, row_order
+from sa_partman.bounds.interval import Cell
 from sa_partman.bounds.text import check_predicate, describe
-from sa_partman.bounds.values import row_order
 from sa_partman.catalog import Parent, Partition, default_of
 from sa_partman.checks.data import Blocked, Fate
 from sa_partman.compare.expired_rows import ExpiredRows, row_cutoff

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Position, UtcGrid, WallGrid
-from sa_partman.bounds.interval import Duration
+from sa_partman.bounds.bound import MINVALUE, OrderKey, RangeBound, row_order
+from sa_partman.bounds.interval import Duration, Position, UtcGrid, WallGrid
 from sa_partman.bounds.text import shown, to_json
-from sa_partman.bounds.values import MINVALUE, OrderKey, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.checks.places import Place, places_of
 from sa_partman.compare.lines import Line, lines_of

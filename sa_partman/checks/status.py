@@ -8,10 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
-from sa_partman.bounds.grid import Position
+from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound, order_key, row_order
+from sa_partman.bounds.interval import Position
 from sa_partman.bounds.text import describe, shown, to_json
-from sa_partman.bounds.values import order_key, row_order
 from sa_partman.catalog import FoundTable, LostConversion, Parent, Partition, UnfinishedConversion, default_of
 from sa_partman.checks.outlived import together
 from sa_partman.checks.runway import Runway, runways_of, shortest

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import KeyValue
 from sa_partman.codecs.instants import MICROSECOND, instant_at, microseconds
 from sa_partman.codecs.numbers import NUMBER_FAMILIES, exact, fitting
 from sa_partman.errors import DeclarationError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import KeyValue
 from sa_partman.key import Family
 
 NUMBER_FAMILIES = frozenset({Family.INTEGER, Family.NUMERIC})

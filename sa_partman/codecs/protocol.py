@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import KeyValue
 from sa_partman.key import Family
 
 

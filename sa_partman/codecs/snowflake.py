@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import KeyValue
 from sa_partman.codecs.instants import MILLISECOND, instant_at, milliseconds
 from sa_partman.codecs.numbers import NUMBER_FAMILIES, exact, fitting
 from sa_partman.errors import DeclarationError

@@ -7,9 +7,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Position
-from sa_partman.bounds.values import MINVALUE, Extreme, FarTime, KeyValue, order_key, row_order
+from sa_partman.bounds.bound import MINVALUE, Extreme, FarTime, KeyValue, RangeBound, order_key, row_order
+from sa_partman.bounds.interval import Position
 from sa_partman.spec.axis import Axis
 
 Stretch = tuple[Position | None, Position | None]

@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Position
+from sa_partman.bounds.bound import RangeBound, row_order
+from sa_partman.bounds.interval import Position
 from sa_partman.bounds.text import shown
-from sa_partman.bounds.values import row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.covered import uncovered
 from sa_partman.compare.descend import descend, divides

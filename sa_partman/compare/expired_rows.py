@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Position
+from sa_partman.bounds.bound import MINVALUE, Extreme, KeyValue, RangeBound
+from sa_partman.bounds.interval import Position
 from sa_partman.bounds.text import literal
-from sa_partman.bounds.values import MINVALUE, Extreme, KeyValue
 from sa_partman.catalog import Parent, Partition, default_of
 from sa_partman.compare.expiry import retention_for
 from sa_partman.compare.lines import Line, lines_of

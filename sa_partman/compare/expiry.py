@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Position
-from sa_partman.bounds.values import MINVALUE
+from sa_partman.bounds.bound import MINVALUE, RangeBound
+from sa_partman.bounds.interval import Position
 from sa_partman.catalog import Parent, Partition
 from sa_partman.compare.lines import Line, line_of, lines_of, retention_in
 from sa_partman.compare.reached import cutoff_of

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.values import MAXVALUE, MINVALUE, Extreme, KeyValue, order_key, row_order
+from sa_partman.bounds.bound import MAXVALUE, MINVALUE, Extreme, KeyValue, RangeBound, order_key, row_order
 from sa_partman.catalog import Parent
 from sa_partman.compare.enum_labels import is_label
 from sa_partman.compare.situation import Situation

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.bounds.bound import Bound, ListBound
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import Bound, KeyValue, ListBound
 from sa_partman.catalog import Parent, default_of
 from sa_partman.compare.enum_labels import is_label
 from sa_partman.compare.situation import Situation

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sa_partman.bounds.bound import DefaultBound, RangeBound
-from sa_partman.bounds.grid import Position
+from sa_partman.bounds.bound import DefaultBound, Extreme, RangeBound
+from sa_partman.bounds.interval import Position
 from sa_partman.bounds.text import literal, shown, to_json
-from sa_partman.bounds.values import Extreme
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import ended

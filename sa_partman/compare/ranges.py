@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Cell, Grid, Position, cells_from
-from sa_partman.bounds.values import MAXVALUE, KeyValue, row_order
+from sa_partman.bounds.bound import MAXVALUE, KeyValue, RangeBound, row_order
+from sa_partman.bounds.interval import Cell, Grid, Position, cells_from
 from sa_partman.catalog import Parent
 from sa_partman.compare.covered import covered_by, gaps_in, uncovered
 from sa_partman.compare.lines import Line, There, retention_in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import Cell, Position
+from sa_partman.bounds.interval import Cell, Position
 from sa_partman.catalog import Parent
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.axis import TimeAxis

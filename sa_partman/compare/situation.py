@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import KeyValue
 from sa_partman.catalog import ForeignKey
 from sa_partman.spec.tenants import Labelled
 

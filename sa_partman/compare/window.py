@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sa_partman.bounds.grid import Cell, Position
+from sa_partman.bounds.interval import Cell, Position
 from sa_partman.catalog import Parent
 from sa_partman.compare.covered import Stretch
 from sa_partman.compare.lines import Line, retention_in

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
-from sa_partman.bounds.text import describe, parse_bound
+from sa_partman.bounds.read import parse_bound
+from sa_partman.bounds.text import describe
 from sa_partman.catalog import FoundTable, Parent
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.situation import Situation

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from math import ceil
 
-from sa_partman.bounds.grid import Position
+from sa_partman.bounds.interval import Position
 from sa_partman.checks.status import PartitionStatus, State, TableStatus
 from sa_partman.observe.totals import bytes_below, gap_between
 

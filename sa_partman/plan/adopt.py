@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sa_partman.bounds.text import describe, parse_bound
+from sa_partman.bounds.read import parse_bound
+from sa_partman.bounds.text import describe
 from sa_partman.catalog import DetachedTable, FoundTable, Parent, Partition
 from sa_partman.compare.strangers import HAND_OVER
 from sa_partman.errors import UnreadableBound

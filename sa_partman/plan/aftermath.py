@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sa_partman.bounds.bound import Bound, RangeBound
+from sa_partman.bounds.bound import MINVALUE, Bound, RangeBound
 from sa_partman.bounds.interval import LAST, Duration, months_before
-from sa_partman.bounds.text import parse_bound
-from sa_partman.bounds.values import MINVALUE
+from sa_partman.bounds.read import parse_bound
 from sa_partman.catalog import DetachedTable, FoundTable, Parent, Partition
 from sa_partman.compare.branch import is_listed, retention_of_branch
 from sa_partman.compare.descend import descend, divides

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.bounds.bound import ListBound, RangeBound
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import KeyValue, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.branch import is_listed, retention_of_branch
 from sa_partman.compare.descend import descend

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from sa_partman.anatomy import Grant
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.values import OrderKey, row_order
+from sa_partman.bounds.bound import OrderKey, RangeBound, row_order
 from sa_partman.catalog import Parent, Partition, Privileges
 from sa_partman.compare.membership import Member, Membership, effective, unmeasured, unsettled, untargeted
 from sa_partman.names import QualifiedName, quote

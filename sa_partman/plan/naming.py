@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sa_partman.bounds.bound import DEFAULT, Bound, DefaultBound, HashBound, ListBound, RangeBound
-from sa_partman.bounds.grid import Cell, cells_from
+from sa_partman.bounds.bound import DEFAULT, MINVALUE, Bound, DefaultBound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.interval import Cell, cells_from
 from sa_partman.bounds.text import describe, to_json
-from sa_partman.bounds.values import MINVALUE
 from sa_partman.errors import DeclarationError
 from sa_partman.names import QualifiedName, fit_name, join_name, label_of
 from sa_partman.spec.axis import TimeAxis

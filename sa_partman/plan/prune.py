@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.values import OrderKey, row_order
+from sa_partman.bounds.bound import OrderKey, RangeBound, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expired_rows import expired_rows, leaves_of

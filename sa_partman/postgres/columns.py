@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from sa_partman.bounds.bound import Bound
-from sa_partman.bounds.text import parse_bound
+from sa_partman.bounds.read import parse_bound
 from sa_partman.errors import CatalogError
 from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName

@@ -14,10 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
-from sa_partman.bounds.bound import ListBound, RangeBound
-from sa_partman.bounds.grid import Cell
+from sa_partman.bounds.bound import Extreme, KeyValue, ListBound, RangeBound, row_order
+from sa_partman.bounds.interval import Cell
 from sa_partman.bounds.text import check_predicate, describe, literal, value_of
-from sa_partman.bounds.values import Extreme, KeyValue, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.data import Blocked, DataFacts, DefaultRows, Fate, Misplaced
 from sa_partman.checks.fates import fates, told_of

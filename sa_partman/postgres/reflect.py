@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row
 
 from sa_partman.bounds.bound import Bound
-from sa_partman.bounds.text import parse_bound
+from sa_partman.bounds.read import parse_bound
 from sa_partman.catalog import DetachedTable, FoundTable, Partition, Privileges
 from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.marks import mark_of, unmarked

@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, text
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.values import row_order
+from sa_partman.bounds.bound import RangeBound, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.enum_labels import source_of
 from sa_partman.errors import DeclarationError

@@ -7,10 +7,22 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from sa_partman.bounds.grid import Grid, IntegerGrid, Position, UtcGrid, WallGrid, ZonedGrid
-from sa_partman.bounds.interval import FIRST, LAST, Duration, Interval, months_after, months_before
-from sa_partman.bounds.values import MAXVALUE, MINVALUE, Extreme, FarTime, KeyValue
-from sa_partman.bounds.zone import to_instant, to_wall, zone_named
+from sa_partman.bounds.bound import MAXVALUE, MINVALUE, Extreme, FarTime, KeyValue
+from sa_partman.bounds.interval import (
+    FIRST,
+    LAST,
+    Duration,
+    Grid,
+    IntegerGrid,
+    Interval,
+    Position,
+    UtcGrid,
+    WallGrid,
+    ZonedGrid,
+    months_after,
+    months_before,
+)
+from sa_partman.bounds.times import to_instant, to_wall, zone_named
 from sa_partman.codecs.protocol import Codec
 from sa_partman.key import Family, KeyType
 from sa_partman.spec.range_spec import RangeSpec

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from sa_partman.bounds.bound import Bound, RangeBound
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import Bound, KeyValue, RangeBound
 from sa_partman.codecs.uuid7 import UUIDv7
 from sa_partman.key import Family, KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName

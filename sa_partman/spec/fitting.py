@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sa_partman.bounds.value_text import literal
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import KeyValue
+from sa_partman.bounds.text import literal
 from sa_partman.key import Family, KeyType
 from sa_partman.spec.tenants import plain_value
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Self
 
 from sa_partman.bounds.interval import Interval
-from sa_partman.bounds.zone import zone_named
+from sa_partman.bounds.times import zone_named
 from sa_partman.codecs.protocol import Codec
 from sa_partman.errors import DeclarationError
 from sa_partman.spec.arguments import Arguments, given, is_whole

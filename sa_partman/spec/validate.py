@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sa_partman.bounds.interval import Interval
-from sa_partman.bounds.value_text import literal
+from sa_partman.bounds.text import literal
 from sa_partman.errors import DeclarationError
 from sa_partman.key import TIME_FAMILIES, Family, KeyType
 from sa_partman.spec.base import KeyExpression, KeyItem, PartitionSpec

@@ -10,13 +10,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sa_partman.bounds.bound import Bound, ListBound, RangeBound
-from sa_partman.bounds.grammar import bound_of
-from sa_partman.bounds.read import parse_bound, printed_bound
+from sa_partman.bounds.bound import MAXVALUE, MINVALUE, Bound, KeyValue, ListBound, RangeBound, order_key, row_order
+from sa_partman.bounds.read import bound_of, parse_bound, printed_bound, tokens
 from sa_partman.bounds.text import check_predicate, describe, for_values, literal, to_json, value_of
-from sa_partman.bounds.time_text import read_time, write_time
-from sa_partman.bounds.tokens import tokens
-from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue, order_key, row_order
+from sa_partman.bounds.times import read_time, write_time
 from sa_partman.key import Family, KeyType
 from tests.support.bounds import TYPES, VALUES, as_printed, bounds, lists, ranges
 

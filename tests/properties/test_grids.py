@@ -9,9 +9,18 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sa_partman.bounds.grid import Grid, IntegerGrid, UtcGrid, WallGrid, ZonedGrid, cells_from
-from sa_partman.bounds.interval import Interval, months_after, months_before
-from sa_partman.bounds.zone import to_instant
+from sa_partman.bounds.interval import (
+    Grid,
+    IntegerGrid,
+    Interval,
+    UtcGrid,
+    WallGrid,
+    ZonedGrid,
+    cells_from,
+    months_after,
+    months_before,
+)
+from sa_partman.bounds.times import to_instant
 from tests.support.builders import at
 from tests.support.strategies import INSTANTS, INTERVALS, NAIVE, ZONES
 

@@ -9,10 +9,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
-from sa_partman.bounds.bound import HashBound, RangeBound
+from sa_partman.bounds.bound import MAXVALUE, MINVALUE, HashBound, KeyValue, RangeBound
 from sa_partman.bounds.interval import Interval
-from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue
-from sa_partman.bounds.zone import to_instant
+from sa_partman.bounds.times import to_instant
 from sa_partman.compare.covered import uncovered
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.reached import current_cell, cutoff_of

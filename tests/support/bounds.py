@@ -7,11 +7,22 @@ from datetime import UTC, date, timedelta
 
 from hypothesis import strategies as st
 
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound
-from sa_partman.bounds.text import literal, value_of
-from sa_partman.bounds.tokens import Kind, tokens
-from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE, NAN, NEGATIVE_INFINITY, KeyValue, order_key
-from sa_partman.bounds.write import in_order
+from sa_partman.bounds.bound import (
+    DEFAULT,
+    INFINITY,
+    MAXVALUE,
+    MINVALUE,
+    NAN,
+    NEGATIVE_INFINITY,
+    Bound,
+    HashBound,
+    KeyValue,
+    ListBound,
+    RangeBound,
+    order_key,
+)
+from sa_partman.bounds.read import Kind, tokens
+from sa_partman.bounds.text import in_order, literal, value_of
 from sa_partman.key import Family, KeyType
 
 HOSTILE_TEXTS = (

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, KeyValue, ListBound, RangeBound
 from sa_partman.bounds.text import for_values
-from sa_partman.bounds.values import KeyValue
 from sa_partman.catalog import DetachedTable, FoundTable, Partition
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType, PartitionKey

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sa_partman.bounds.bound import Bound, ListBound, RangeBound
-from sa_partman.bounds.grid import Position
-from sa_partman.bounds.values import MINVALUE, KeyValue
+from sa_partman.bounds.bound import MINVALUE, Bound, KeyValue, ListBound, RangeBound
+from sa_partman.bounds.interval import Position
 from sa_partman.catalog import Partition
 from sa_partman.compare.lists import wanted_labels
 from sa_partman.compare.outlived import Outlived, outlived_in

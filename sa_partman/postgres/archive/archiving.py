@@ -6,7 +6,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.bound import Bound
-from sa_partman.bounds.text import for_values, parse_bound
+from sa_partman.bounds.read import parse_bound
+from sa_partman.bounds.text import for_values
 from sa_partman.errors import ConfigurationError, ExecutionError, UnreadableBound, VerificationFailed
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, TextClause, text
 
-from sa_partman.bounds.bound import Bound
+from sa_partman.bounds.bound import Bound, Extreme, KeyValue
 from sa_partman.bounds.text import check_predicate, literal, value_of
-from sa_partman.bounds.values import Extreme, KeyValue
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.inbound import Again

@@ -16,9 +16,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sa_partman.anatomy import Anatomy, Index
-from sa_partman.bounds.bound import Bound, ListBound, RangeBound
-from sa_partman.bounds.grid import Position
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import Bound, KeyValue, ListBound, RangeBound
+from sa_partman.bounds.interval import Position
 from sa_partman.compare.situation import Situation
 from sa_partman.plan.conversion.history import list_history, range_history
 from sa_partman.plan.conversion.request import Profile

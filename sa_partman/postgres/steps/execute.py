@@ -11,7 +11,8 @@ from itertools import chain
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.bounds.text import describe, parse_bound
+from sa_partman.bounds.read import parse_bound
+from sa_partman.bounds.text import describe
 from sa_partman.compare.moved import MOVED_AT_MOST
 from sa_partman.ddl.render import render
 from sa_partman.errors import ExecutionError, NameTaken, VerificationFailed

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.bound import Bound
-from sa_partman.bounds.text import describe, parse_bound
+from sa_partman.bounds.read import parse_bound
+from sa_partman.bounds.text import describe
 from sa_partman.errors import ExecutionError
 from sa_partman.key import PartitionKey
 from sa_partman.marks import mark_of

@@ -8,9 +8,17 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
-from sa_partman.bounds.bound import Bound, ListBound, RangeBound
+from sa_partman.bounds.bound import (
+    INFINITY,
+    MAXVALUE,
+    MINVALUE,
+    NEGATIVE_INFINITY,
+    Bound,
+    KeyValue,
+    ListBound,
+    RangeBound,
+)
 from sa_partman.bounds.text import check_predicate, for_values, value_of
-from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE, NEGATIVE_INFINITY, KeyValue
 from sa_partman.key import KeyType
 from tests.support.bounds import HOSTILE_TEXTS
 

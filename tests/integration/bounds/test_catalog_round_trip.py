@@ -10,10 +10,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound
-from sa_partman.bounds.read import printed_bound
-from sa_partman.bounds.text import check_predicate, for_values, literal, parse_bound, value_of
-from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue, order_key, row_order
+from sa_partman.bounds.bound import (
+    DEFAULT,
+    MAXVALUE,
+    MINVALUE,
+    Bound,
+    HashBound,
+    KeyValue,
+    ListBound,
+    RangeBound,
+    order_key,
+    row_order,
+)
+from sa_partman.bounds.read import parse_bound, printed_bound
+from sa_partman.bounds.text import check_predicate, for_values, literal, value_of
 from sa_partman.key import Family, KeyType
 from tests.support.bounds import ENUM, ENUM_LABELS, HOSTILE_TEXTS, VALUES, ascending
 

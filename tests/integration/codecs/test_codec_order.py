@@ -10,9 +10,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 
-from sa_partman.bounds.bound import RangeBound
+from sa_partman.bounds.bound import KeyValue, RangeBound
 from sa_partman.bounds.text import for_values, literal
-from sa_partman.bounds.values import KeyValue
 from sa_partman.codecs import ULID, Codec, Epoch, Snowflake, UUIDv7
 from sa_partman.key import KeyType
 

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Numeric, S
 from sqlalchemy.schema import CreateTable
 
 from sa_partman import ULID, Converter, Epoch, PartitionByHash, PartitionByRange, Retention, Snowflake, UUIDv7
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import KeyValue
 from sa_partman.key import Family
 from tests.support.builders import at
 from tests.support.database import codes, made, new_table, partitions, scalar, sql, upkeep

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, Date, DateTime, Engine, Integer, MetaData, Table, Text, Uuid
 
 from sa_partman import Maintainer, PartitionByHash, PartitionByList, PartitionByRange
-from sa_partman.bounds.text import parse_bound
+from sa_partman.bounds.read import parse_bound
 from sa_partman.checks import status, suite
 from sa_partman.codecs.ulid import ULID
 from sa_partman.codecs.uuid7 import UUIDv7

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, Engine, create_engine
 
 from sa_partman import PartitionByHash, PartitionByRange
-from sa_partman.bounds.text import parse_bound
+from sa_partman.bounds.read import parse_bound
 from sa_partman.key import KeyType
 from sa_partman.maintenance.results import Outcome
 from tests.support.builders import at

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from alembic_ext import MAXVALUE, MINVALUE
 from alembic_ext.literals import bound_given, given, guessed_types, typed, value_as
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound
-from sa_partman.bounds.values import NAN
+from sa_partman.bounds.bound import DEFAULT, NAN, Bound, HashBound, ListBound, RangeBound
 from sa_partman.key import KeyType
 from tests.support.bounds import bounds
 

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from alembic_ext.moves import Change, hash_change, list_change
 from sa_partman import PartitionByHash, PartitionByList
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, KeyValue, ListBound
 from sa_partman.catalog import Partition
 from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName

@@ -6,15 +6,17 @@ from decimal import Decimal
 
 import pytest
 
-from sa_partman.bounds.bound import HashBound, ListBound, RangeBound
-from sa_partman.bounds.values import (
+from sa_partman.bounds.bound import (
     INFINITY,
     MAXVALUE,
     MINVALUE,
     NAN,
     NEGATIVE_INFINITY,
     FarTime,
+    HashBound,
     KeyValue,
+    ListBound,
+    RangeBound,
     order_key,
     row_order,
 )
@@ -140,3 +142,10 @@ def test_columns_behind_an_open_end_do_not_count() -> None:
 def test_a_bound_of_lists_hashes() -> None:
     """Bounds are looked up in sets."""
     assert 1 == len({ListBound(frozenset({"a", "b"})), ListBound(frozenset({"b", "a"}))})
+
+
+def test_where_migrations_import_extremes_from() -> None:
+    """`render` wrote this module's name into them."""
+    from sa_partman.bounds import values
+
+    assert [INFINITY, MAXVALUE, MINVALUE, NAN, NEGATIVE_INFINITY] == [getattr(values, name) for name in values.__all__]

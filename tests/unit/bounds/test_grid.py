@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sa_partman.bounds.grid import Cell, IntegerGrid, UtcGrid, WallGrid, ZonedGrid, cells_from
-from sa_partman.bounds.interval import Interval
+from sa_partman.bounds.interval import Cell, IntegerGrid, Interval, UtcGrid, WallGrid, ZonedGrid, cells_from
 from tests.support.builders import at
 
 

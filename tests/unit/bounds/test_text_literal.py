@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from sa_partman.bounds.bound import INFINITY, MAXVALUE, MINVALUE, NAN, NEGATIVE_INFINITY, FarTime, KeyValue
 from sa_partman.bounds.text import literal, value_of
-from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE, NAN, NEGATIVE_INFINITY, FarTime, KeyValue
 from sa_partman.key import Family, KeyType
 
 ENUM = KeyType.of('"My Enum"', is_enum=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.values import INFINITY, MAXVALUE, NAN, KeyValue, order_key
+from sa_partman.bounds.bound import INFINITY, MAXVALUE, NAN, KeyValue, RangeBound, order_key
 
 
 def test_nan_is_the_greatest_number() -> None:

@@ -6,9 +6,19 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.bound import (
+    DEFAULT,
+    INFINITY,
+    MAXVALUE,
+    MINVALUE,
+    NEGATIVE_INFINITY,
+    Bound,
+    HashBound,
+    KeyValue,
+    ListBound,
+    RangeBound,
+)
 from sa_partman.bounds.text import check_predicate
-from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE, NEGATIVE_INFINITY, KeyValue
 from sa_partman.key import KeyType
 
 INTEGER, TEXT = KeyType.of("integer"), KeyType.of("text")

@@ -8,10 +8,21 @@ from uuid import UUID
 
 import pytest
 
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound
-from sa_partman.bounds.grammar import bound_of
-from sa_partman.bounds.read import parse_bound
-from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE, NAN, NEGATIVE_INFINITY, FarTime, KeyValue
+from sa_partman.bounds.bound import (
+    DEFAULT,
+    INFINITY,
+    MAXVALUE,
+    MINVALUE,
+    NAN,
+    NEGATIVE_INFINITY,
+    Bound,
+    FarTime,
+    HashBound,
+    KeyValue,
+    ListBound,
+    RangeBound,
+)
+from sa_partman.bounds.read import bound_of, parse_bound
 from sa_partman.errors import CatalogError
 from sa_partman.key import Family, KeyType
 

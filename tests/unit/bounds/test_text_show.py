@@ -10,9 +10,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.bound import (
+    DEFAULT,
+    INFINITY,
+    MAXVALUE,
+    MINVALUE,
+    NAN,
+    NEGATIVE_INFINITY,
+    Bound,
+    FarTime,
+    HashBound,
+    KeyValue,
+    ListBound,
+    RangeBound,
+)
 from sa_partman.bounds.text import Json, describe, to_json
-from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE, NAN, NEGATIVE_INFINITY, FarTime, KeyValue
 
 JANUARY, FEBRUARY = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sa_partman.bounds.tokens import Kind, Token, tokens
+from sa_partman.bounds.read import Kind, Token, tokens
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,21 @@ from decimal import Decimal
 
 import pytest
 
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound
+from sa_partman.bounds.bound import (
+    DEFAULT,
+    INFINITY,
+    MAXVALUE,
+    MINVALUE,
+    NAN,
+    NEGATIVE_INFINITY,
+    Bound,
+    FarTime,
+    HashBound,
+    KeyValue,
+    ListBound,
+    RangeBound,
+)
 from sa_partman.bounds.text import for_values
-from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE, NAN, NEGATIVE_INFINITY, FarTime, KeyValue
 from sa_partman.key import KeyType
 
 INTEGER, TEXT = KeyType.of("integer"), KeyType.of("text")

@@ -19,8 +19,7 @@ from sa_partman import (
     Snowflake,
     UUIDv7,
 )
-from sa_partman.bounds.bound import DEFAULT, RangeBound
-from sa_partman.bounds.values import MAXVALUE, MINVALUE, FarTime
+from sa_partman.bounds.bound import DEFAULT, MAXVALUE, MINVALUE, FarTime, RangeBound
 from sa_partman.catalog import LostConversion, UnfinishedConversion
 from sa_partman.checks.status import status_of
 from sa_partman.codecs.protocol import Codec

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sa_partman import codecs
-from sa_partman.bounds.grid import ZonedGrid
-from sa_partman.bounds.interval import Interval
+from sa_partman.bounds.interval import Interval, ZonedGrid
 from sa_partman.codecs import ULID, Codec, Epoch, Snowflake, UUIDv7
 from sa_partman.key import Family
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from sa_partman.bounds.values import MINVALUE, NAN, KeyValue
+from sa_partman.bounds.bound import MINVALUE, NAN, KeyValue
 from sa_partman.codecs import Epoch
 from sa_partman.errors import DeclarationError
 from sa_partman.key import Family

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sa_partman.bounds.values import MAXVALUE, KeyValue
+from sa_partman.bounds.bound import MAXVALUE, KeyValue
 from sa_partman.codecs import Snowflake
 from sa_partman.errors import DeclarationError
 from sa_partman.key import Family

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from sa_partman.bounds.values import MAXVALUE, KeyValue
+from sa_partman.bounds.bound import MAXVALUE, KeyValue
 from sa_partman.codecs import ULID
 from sa_partman.key import Family
 

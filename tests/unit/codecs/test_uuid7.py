@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from sa_partman.bounds.values import MINVALUE, KeyValue
+from sa_partman.bounds.bound import MINVALUE, KeyValue
 from sa_partman.codecs import UUIDv7
 
 

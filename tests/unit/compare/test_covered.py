@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import IntegerGrid, cells_from
-from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE, FarTime, KeyValue
+from sa_partman.bounds.bound import INFINITY, MAXVALUE, MINVALUE, FarTime, KeyValue, RangeBound
+from sa_partman.bounds.interval import IntegerGrid, cells_from
 from sa_partman.codecs import ULID, UUIDv7
 from sa_partman.compare.covered import covered_by, gaps_in, uncovered
 from sa_partman.key import KeyType

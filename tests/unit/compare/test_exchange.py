@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sa_partman import PartitionByRange, UUIDv7
-from sa_partman.bounds.bound import Bound, RangeBound
+from sa_partman.bounds.bound import Bound, RangeBound, row_order
 from sa_partman.bounds.interval import Interval
-from sa_partman.bounds.values import row_order
 from sa_partman.compare.covered import uncovered
 from sa_partman.compare.exchange import exchanges
 from sa_partman.compare.situation import Situation

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from sa_partman import ULID, Epoch, PartitionByList, PartitionByRange, Retention, UUIDv7
-from sa_partman.bounds.bound import DEFAULT, Bound, ListBound, RangeBound
-from sa_partman.bounds.grid import Position
-from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue
+from sa_partman.bounds.bound import DEFAULT, MAXVALUE, MINVALUE, Bound, KeyValue, ListBound, RangeBound
+from sa_partman.bounds.interval import Position
 from sa_partman.compare.outlived import Outlived, outlived_of
 from sa_partman.marks import restored
 from sa_partman.plan.conversion.history import outlived_history

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from sa_partman import PartitionByList, PartitionByRange, Retention, UUIDv7
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.grid import IntegerGrid, UtcGrid, WallGrid, ZonedGrid
-from sa_partman.bounds.values import MAXVALUE, MINVALUE, KeyValue
+from sa_partman.bounds.bound import MAXVALUE, MINVALUE, KeyValue, RangeBound
+from sa_partman.bounds.interval import IntegerGrid, UtcGrid, WallGrid, ZonedGrid
 from sa_partman.compare.lines import line_of, lines_of
 from sa_partman.compare.ranges import MOST, Lacking, lacking_in
 from sa_partman.compare.reached import current_cell, cutoff_of

@@ -43,7 +43,7 @@ from sa_partman import (
     Snowflake,
     UUIDv7,
 )
-from sa_partman.bounds.values import KeyValue
+from sa_partman.bounds.bound import KeyValue
 from sa_partman.errors import DeclarationError
 from sa_partman.key import Family
 from sa_partman.orm.registry import declared, declared_tables, spec_of

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange
-from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, RangeBound
-from sa_partman.bounds.values import MINVALUE
+from sa_partman.bounds.bound import DEFAULT, MINVALUE, Bound, HashBound, RangeBound
 from sa_partman.names import QualifiedName
 from sa_partman.plan.naming import partition_name
 from sa_partman.spec.base import PartitionSpec

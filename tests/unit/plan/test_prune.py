@@ -8,9 +8,8 @@ from datetime import timedelta
 import pytest
 
 from sa_partman import Archive, PartitionByHash, PartitionByList, PartitionByRange, Retention
-from sa_partman.bounds.bound import DEFAULT, Bound, RangeBound
+from sa_partman.bounds.bound import DEFAULT, INFINITY, MAXVALUE, MINVALUE, Bound, RangeBound
 from sa_partman.bounds.text import for_values
-from sa_partman.bounds.values import INFINITY, MAXVALUE, MINVALUE
 from sa_partman.catalog import DetachedTable
 from sa_partman.marks import marked, restored
 from sa_partman.plan.actions import DetachPartition, DropDetached, DropPartition, DropTable, MarkDetached

@@ -19,8 +19,7 @@ from sa_partman.anatomy import (
     Index,
     Privileges,
 )
-from sa_partman.bounds.bound import RangeBound
-from sa_partman.bounds.values import MINVALUE
+from sa_partman.bounds.bound import MINVALUE, RangeBound
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType
 from sa_partman.names import QualifiedName
