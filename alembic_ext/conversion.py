@@ -19,7 +19,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.errors import ConversionPending
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.request import Choices
-from sa_partman.ports.clock import appointed
+from sa_partman.ports import appointed
 from sa_partman.postgres.columns import columns_of, oid_of, relation_of
 from sa_partman.postgres.conversion.inline import convert_inline, unpartition_inline
 from sa_partman.postgres.conversion.lost import lost

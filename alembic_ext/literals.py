@@ -13,7 +13,7 @@ from alembic.util import CommandError
 from sa_partman.bounds.bound import DEFAULT, Bound, Extreme, FarTime, HashBound, KeyValue, ListBound, RangeBound
 from sa_partman.bounds.text import in_order, literal, value_of
 from sa_partman.key import TIME_FAMILIES, Family, KeyType
-from sa_partman.spec.tenants import plain_value
+from sa_partman.spec.list_spec import plain_value
 
 Given = dict[str, Any]
 """The keyword arguments of an operation that say a bound."""

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from alembic_ext.ownership import in_transaction
 from sa_partman.errors import PartmanError
 from sa_partman.names import QualifiedName
-from sa_partman.ports.clock import appointed
+from sa_partman.ports import appointed
 from sa_partman.postgres.columns import Relation, oid_of, relation_of
 from sa_partman.postgres.residues import pending_around
 from sa_partman.postgres.session import pinned

@@ -21,8 +21,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import AttachPartition
 from sa_partman.plan.table import plan_table
 from sa_partman.spec.declared import ColumnType, bind
-from sa_partman.spec.range_spec import RangeSpec
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import RangeSpec, Retention
 
 PARTITIONS = 10_000
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

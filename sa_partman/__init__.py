@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from sa_partman.codecs import ULID, Codec, Epoch, Snowflake, UUIDv7
 from sa_partman.errors import PartmanError
-from sa_partman.orm.declarations import PartitionByHash, PartitionByList, PartitionByRange
-from sa_partman.orm.mapping import Partitioned
-from sa_partman.orm.registry import partition_by
+from sa_partman.orm.registry import PartitionByHash, PartitionByList, PartitionByRange, Partitioned, partition_by
 from sa_partman.postgres import create_all as _create_all  # registers the hook of metadata.create_all()
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.spec.archive import Archive
 from sa_partman.spec.base import KeyExpression
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 from sa_partman.version import __version__
 
 if TYPE_CHECKING:
@@ -39,8 +37,7 @@ if TYPE_CHECKING:
         VerificationFailed,
         Veto,
     )
-    from sa_partman.events.step import StepEvent, When
-    from sa_partman.events.wait import Holder, WaitEvent
+    from sa_partman.events import Holder, StepEvent, WaitEvent, When
     from sa_partman.finding import Finding, Severity
     from sa_partman.maintenance.archives import Archived
     from sa_partman.maintenance.converter import Conversion, Converter, Estimate, Interrupted, Progress
@@ -58,7 +55,7 @@ if TYPE_CHECKING:
     from sa_partman.orm.inserts import UnbatchedInserts
     from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
     from sa_partman.plan.steps import Step
-    from sa_partman.ports.hook import Hook, after, before
+    from sa_partman.ports import Hook, after, before
     from sa_partman.postgres.locks.waits import OnWait
 
 _HOMES = {
@@ -88,13 +85,11 @@ _HOMES = {
         "VerificationFailed",
         "Veto",
     ),
-    "sa_partman.events.step": (
-        "StepEvent",
-        "When",
-    ),
-    "sa_partman.events.wait": (
+    "sa_partman.events": (
         "Holder",
+        "StepEvent",
         "WaitEvent",
+        "When",
     ),
     "sa_partman.finding": (
         "Finding",
@@ -133,7 +128,7 @@ _HOMES = {
         "ConversionStep",
     ),
     "sa_partman.plan.steps": ("Step",),
-    "sa_partman.ports.hook": (
+    "sa_partman.ports": (
         "Hook",
         "after",
         "before",

@@ -12,7 +12,7 @@ from alembic_ext.compare.found import partitions_of
 from alembic_ext.compare.guess import guessed
 from alembic_ext.compare.spec import in_file
 from alembic_ext.conversion_ops import PartitionTableOp, UnpartitionTableOp
-from sa_partman.orm.keys import lost_by, primary_key_of
+from sa_partman.orm.facts import lost_by, primary_key_of
 from sa_partman.postgres.unique_keys import UniqueKey, primary_key, unique_keys
 from sa_partman.spec.declared import DeclaredTable
 

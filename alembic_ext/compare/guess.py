@@ -12,7 +12,7 @@ from sa_partman.bounds.text import in_order
 from sa_partman.catalog import FoundTable, Parent, default_of
 from sa_partman.codecs.uuid7 import UUIDv7
 from sa_partman.key import Family, KeyType
-from sa_partman.orm.declarations import PartitionByHash, PartitionByList, PartitionByRange
+from sa_partman.orm.registry import PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.spec.axis import axis_of
 from sa_partman.spec.base import PartitionSpec
 

@@ -17,7 +17,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.plan.conversion.history import outlived_history, range_history, unserved
 from sa_partman.plan.conversion.request import history_table
 from sa_partman.plan.conversion.types import retyped
-from sa_partman.ports.clock import appointed
+from sa_partman.ports import appointed
 from sa_partman.postgres.columns import columns_of
 from sa_partman.postgres.conversion.profile import highest_key
 from sa_partman.postgres.outlived import estimated

@@ -18,7 +18,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.compare.strangers import has_foreign
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import RangeLevel
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 Telling = Callable[[Cell, RangeBound, int], Blocked]
 """Takes a cell, its bound and the number of its rows."""

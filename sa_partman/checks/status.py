@@ -22,11 +22,10 @@ from sa_partman.compare.reached import current_cell
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
-from sa_partman.spec.arguments import readable
 from sa_partman.spec.axis import TimeAxis
+from sa_partman.spec.base import readable
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
-from sa_partman.spec.range_spec import RangeSpec
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import RangeSpec, Retention
 
 BLOCK = 8_192
 """Bytes of a page, unless the server was built otherwise."""

@@ -13,7 +13,7 @@ from sa_partman.cli.logs import is_on
 from sa_partman.maintenance.results import StepResult
 
 if TYPE_CHECKING:
-    from sa_partman.events.wait import WaitEvent
+    from sa_partman.events import WaitEvent
 
 CLEAR = "\r\x1b[K"
 """Takes the line away that rewrites itself."""

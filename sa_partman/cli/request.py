@@ -15,7 +15,7 @@ from sa_partman.cli.locking import POLICY
 from sa_partman.cli.logs import FORMATS, LEVELS
 from sa_partman.cli.meta import note_json, note_verbose
 from sa_partman.cli.several import each_database
-from sa_partman.ports.clock import appointed, instant
+from sa_partman.ports import appointed, instant
 
 if TYPE_CHECKING:
     from sa_partman.postgres.locks.retry import LockPolicy

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sa_partman.codecs.codec import Codec
 from sa_partman.codecs.epoch import Epoch
-from sa_partman.codecs.protocol import Codec
 from sa_partman.codecs.snowflake import Snowflake
 from sa_partman.codecs.ulid import ULID
 from sa_partman.codecs.uuid7 import UUIDv7

@@ -8,8 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from sa_partman.bounds.bound import KeyValue
-from sa_partman.codecs.instants import MICROSECOND, instant_at, microseconds
-from sa_partman.codecs.numbers import NUMBER_FAMILIES, exact, fitting
+from sa_partman.codecs.codec import MICROSECOND, NUMBER_FAMILIES, exact, fitting, instant_at, microseconds
 from sa_partman.errors import DeclarationError
 from sa_partman.key import Family
 

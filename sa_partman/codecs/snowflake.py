@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sa_partman.bounds.bound import KeyValue
-from sa_partman.codecs.instants import MILLISECOND, instant_at, milliseconds
-from sa_partman.codecs.numbers import NUMBER_FAMILIES, exact, fitting
+from sa_partman.codecs.codec import MILLISECOND, NUMBER_FAMILIES, exact, fitting, instant_at, milliseconds
 from sa_partman.errors import DeclarationError
 from sa_partman.key import Family
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sa_partman.bounds.bound import KeyValue
-from sa_partman.codecs.instants import MILLISECOND, instant_at, milliseconds_in_48_bits
+from sa_partman.codecs.codec import MILLISECOND, instant_at, milliseconds_in_48_bits
 from sa_partman.key import Family
 
 _FAMILIES = frozenset({Family.TEXT, Family.UUID})

@@ -9,7 +9,7 @@ from sa_partman.compare.lists import is_active
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import DeclarationError
 from sa_partman.spec.declared import Level, ListLevel, RangeLevel
-from sa_partman.spec.retention import Retention, retention_of
+from sa_partman.spec.range_spec import Retention, retention_of
 
 
 def is_listed(level: Level, parent: Parent, bound: Bound, situation: Situation) -> bool:

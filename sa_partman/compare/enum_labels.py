@@ -12,7 +12,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import text_literal
 from sa_partman.spec.declared import Level, ListLevel, RangeLevel
-from sa_partman.spec.tenants import TenantSource
+from sa_partman.spec.list_spec import TenantSource
 
 
 def is_label(level: Level, value: KeyValue, situation: Situation) -> bool:

@@ -21,7 +21,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.key import TIME_FAMILIES, Family, PartitionKey
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import Level, RangeLevel
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 _End = tuple[tuple[KeyValue, ...], Retention]
 """A tenant, or nothing, and the retention of its rows."""

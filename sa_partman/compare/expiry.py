@@ -20,7 +20,7 @@ from sa_partman.errors import DeclarationError
 from sa_partman.marks import is_restored
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import Level, RangeLevel
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 Judge = Callable[[Partition], Retention | None]
 """Gives the retention by which a partition is expired; None while it is kept."""

@@ -10,7 +10,7 @@ from sa_partman.catalog import Parent
 from sa_partman.compare.enum_labels import is_label
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.declared import RangeLevel
-from sa_partman.spec.retention import Retention, retention_of
+from sa_partman.spec.range_spec import Retention, retention_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.spec.declared import Level, ListLevel
-from sa_partman.spec.tenants import Labelled, label_each
+from sa_partman.spec.list_spec import Labelled, label_each
 
 
 def wanted_labels(level: ListLevel, situation: Situation) -> Labelled:

@@ -24,7 +24,7 @@ from sa_partman.errors import DeclarationError
 from sa_partman.marks import is_restored
 from sa_partman.spec.axis import Axis, TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 FEW = 1
 """The planner never estimates fewer rows than that."""

@@ -13,7 +13,7 @@ from sa_partman.finding import Finding, Severity
 from sa_partman.marks import is_marked
 from sa_partman.names import QualifiedName
 from sa_partman.spec.declared import DeclaredTable, Level
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sa_partman.catalog import Parent
 from sa_partman.compare.situation import Situation
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import RangeLevel
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 
 def current_cell(level: RangeLevel, parent: Parent, situation: Situation) -> Cell:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sa_partman.bounds.bound import KeyValue
 from sa_partman.catalog import ForeignKey
-from sa_partman.spec.tenants import Labelled
+from sa_partman.spec.list_spec import Labelled
 
 Path = tuple[KeyValue, ...]
 """Tenants asked for at run time: a value for each LIST level, from the top."""

@@ -22,12 +22,11 @@ from sa_partman.maintenance.hooks import Hooks
 from sa_partman.maintenance.recording import Record
 from sa_partman.maintenance.settings import hooks_of
 from sa_partman.names import QualifiedName
-from sa_partman.orm.keys import primary_key_of
+from sa_partman.orm.facts import primary_key_of
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.conversion.steps import ConversionPlan
-from sa_partman.ports.hook import Hook
-from sa_partman.ports.waiting import Sleeping
+from sa_partman.ports import Hook, Sleeping
 from sa_partman.postgres.audit import CONVERSION_RUN
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.conversion import state

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sa_partman.errors import ExecutionError, LockNotAcquired
-from sa_partman.events.step import StepEvent, When
+from sa_partman.events import StepEvent, When
 from sa_partman.finding import Finding
 from sa_partman.maintenance.entries import of_conversion, statements_of
 from sa_partman.maintenance.hooks import Hooks

@@ -10,12 +10,11 @@ from typing import Any
 
 from sa_partman.ddl.render import step_sql
 from sa_partman.errors import Veto
-from sa_partman.events.step import StepEvent, When
+from sa_partman.events import StepEvent, When
 from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.plan.steps import Step
-from sa_partman.ports.hook import Hook, Only
-from sa_partman.ports.waiting import Waiting
+from sa_partman.ports import Hook, Only, Waiting
 
 
 @dataclass(frozen=True, slots=True)

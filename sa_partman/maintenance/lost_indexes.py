@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table
 from sa_partman.catalog import FoundTable
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
-from sa_partman.orm.keys import lost_by
+from sa_partman.orm.facts import lost_by
 from sa_partman.postgres.unique_keys import primary_key, unique_keys
 
 

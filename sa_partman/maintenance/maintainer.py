@@ -25,8 +25,7 @@ from sa_partman.maintenance.settings import Settings, hooks_of, metadata_of
 from sa_partman.maintenance.tenants import paths_of
 from sa_partman.passwords import without_passwords
 from sa_partman.plan.steps import Purpose
-from sa_partman.ports.hook import Hook
-from sa_partman.ports.waiting import Sleeping
+from sa_partman.ports import Hook, Sleeping
 from sa_partman.postgres.locks.retry import LockPolicy
 
 if TYPE_CHECKING:

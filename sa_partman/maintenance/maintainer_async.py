@@ -24,7 +24,7 @@ from sa_partman.maintenance.results import MaintenancePlan, RunResult, StepResul
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.maintenance.schemas import SchemaSource
 from sa_partman.passwords import without_passwords
-from sa_partman.ports.hook import Hook
+from sa_partman.ports import Hook
 from sa_partman.postgres.archive.aside import beside
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.looping import Looping, awaited

@@ -11,8 +11,7 @@ from sa_partman.errors import ConfigurationError
 from sa_partman.maintenance.clock import Clock
 from sa_partman.maintenance.reporting import Report
 from sa_partman.maintenance.schemas import Schemas
-from sa_partman.ports.hook import Hook
-from sa_partman.ports.waiting import Waiting
+from sa_partman.ports import Hook, Waiting
 from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.locks.waits import OnWait
 

@@ -20,7 +20,7 @@ from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.results import RunResult, StepResult
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.observe.health import Ended, Health
-from sa_partman.ports.waiting import Waiting
+from sa_partman.ports import Waiting
 from sa_partman.postgres.sqlstate import first_line
 
 log = logging.getLogger("sa_partman.serving")

@@ -1,11 +1,16 @@
-"""The declarations of a MetaData: kept in ``Table.info``, so that they survive ``to_metadata()`` and pickle."""
+"""
+The declarations of a MetaData: read off classes as they are mapped, and kept in ``Table.info``, which
+``to_metadata()`` and pickle copy.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData, Table, event, inspect
+from sqlalchemy.orm import Mapper
+from sqlalchemy.schema import SchemaItem
 
 from sa_partman.errors import DeclarationError
 from sa_partman.names import QualifiedName
@@ -14,7 +19,35 @@ from sa_partman.orm.inserts import warn_if_unbatched
 from sa_partman.plan.naming import check_names
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, DeclaredTable, bind
+from sa_partman.spec.hash_spec import HashSpec
+from sa_partman.spec.list_spec import ListSpec
+from sa_partman.spec.range_spec import RangeSpec
 from sa_partman.spec.validate import validate
+
+
+class _Declaration(SchemaItem):
+    """Lets a spec stand in ``Table(...)`` and in ``__table_args__``."""
+
+    def _set_parent(self, parent: Any, **_: Any) -> None:
+        if not isinstance(parent, Table):
+            raise TypeError(
+                f"{type(self).__name__} belongs to a Table, not to {parent!r}; write it into Table(...), or as "
+                f"__partition__ of a mapped class"
+            )
+        remember(parent, self)  # type: ignore[arg-type]
+
+
+class PartitionByRange(RangeSpec, _Declaration):
+    __doc__ = RangeSpec.__doc__
+
+
+class PartitionByList(ListSpec, _Declaration):
+    __doc__ = ListSpec.__doc__
+
+
+class PartitionByHash(HashSpec, _Declaration):
+    __doc__ = HashSpec.__doc__
+
 
 INFO_KEY = "sa_partman"
 PARTITION_BY = "postgresql_partition_by"
@@ -149,3 +182,72 @@ def partition_by(target: Any, spec: PartitionSpec) -> Any:
     if isinstance(target, type):
         warn_if_unbatched(table, target.__name__)
     return target
+
+
+_ATTRIBUTE = "__partition__"
+
+
+class Partitioned:
+    """Mixin for a model whose table is partitioned as ``__partition__`` says."""
+
+    __partition__: ClassVar[PartitionSpec]
+
+
+@event.listens_for(Table, "after_parent_attach")
+def _on_table(table: Table, parent: Any) -> None:
+    if isinstance(parent, MetaData):
+        settle(table)
+
+
+# instrument_class is the one hook that sees every declaration style, after the Table is complete.
+@event.listens_for(Mapper, "instrument_class")
+def _on_class(mapper: Mapper[Any], class_: type) -> None:
+    spec = _declaration(class_)
+    table = mapper.local_table
+    if spec is None:
+        if _ATTRIBUTE not in class_.__dict__:
+            _require_another_way(class_, table)
+        if isinstance(table, Table) and spec_of(table) is not None:
+            warn_if_unbatched(table, class_.__name__)
+        return
+    if not isinstance(table, Table):
+        raise DeclarationError(f"{class_.__name__}: __partition__ needs a class mapped to a table, not to {table!r}")
+    if mapper.single:
+        raise DeclarationError(
+            f"{class_.__name__} shares the table {table.fullname} of its base class (single-table inheritance); "
+            f"set __partition__ on the base class"
+        )
+    remember(table, spec)
+    settle(table)
+    warn_if_unbatched(table, class_.__name__)
+
+
+def _declaration(class_: type) -> PartitionSpec | None:
+    for each in class_.__mro__:
+        if each is not class_ and inspect(each, raiseerr=False) is not None:
+            break  # a mapped base class partitions its own table, not this one
+        if _ATTRIBUTE in each.__dict__:
+            return _found_spec(class_, getattr(class_, _ATTRIBUTE))
+    return None
+
+
+def _require_another_way(class_: type, table: Any) -> None:
+    """A ``Partitioned`` class without ``__partition__`` has its declaration on the table, or on a mapped base class."""
+    declared = isinstance(table, Table) and spec_of(table) is not None
+    if issubclass(class_, Partitioned) and not declared and not _inherits(class_):
+        raise DeclarationError(
+            f"{class_.__name__} is Partitioned and has no __partition__; set it, such as PartitionByHash(...)"
+        )
+
+
+def _inherits(class_: type) -> bool:
+    return any(inspect(each, raiseerr=False) is not None for each in class_.__mro__[1:])
+
+
+def _found_spec(class_: type, value: object) -> PartitionSpec | None:
+    if value is None or isinstance(value, PartitionSpec):
+        return value
+    raise DeclarationError(
+        f"{class_.__name__}.__partition__ is {value!r}; write PartitionByRange(...), PartitionByList(...) "
+        f"or PartitionByHash(...)"
+    )

@@ -26,7 +26,7 @@ from sa_partman.plan.actions import ArchiveTable, DropDetached, MarkDetached
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.archive import Archive
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 _Place = tuple[Level, Parent, Situation]
 

@@ -16,7 +16,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.prune import below_of, dropped, leaving
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.declared import DeclaredTable, Level
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 
 class NoBranch(DeclarationError):

@@ -14,7 +14,7 @@ from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import DeleteReferring
 from sa_partman.plan.steps import Purpose, Step, TablePlan
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 
 def referenced_first(plans: Sequence[TablePlan], keys: Iterable[ForeignKey]) -> tuple[TablePlan, ...]:

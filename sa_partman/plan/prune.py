@@ -24,7 +24,7 @@ from sa_partman.plan.aftermath import end
 from sa_partman.plan.families import satellite_steps
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.declared import DeclaredTable, Level
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 
 
 def prune_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step | Finding]:

@@ -14,7 +14,7 @@ from sa_partman.orm.registry import PARTITION_BY, declared, spec_of
 from sa_partman.plan.provision import first_partitions
 from sa_partman.postgres.sources import tenants_of
 from sa_partman.spec.declared import DeclaredTable
-from sa_partman.spec.tenants import Labelled
+from sa_partman.spec.list_spec import Labelled
 
 
 # SQLAlchemy puts postgresql_partition_by into CREATE TABLE as it is, and some drivers take % for a parameter.

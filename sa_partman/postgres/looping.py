@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.util.concurrency import await_only
 
-from sa_partman.ports.waiting import in_thread, is_async, too_slow
+from sa_partman.ports import in_thread, is_async, too_slow
 
 T = TypeVar("T")
 

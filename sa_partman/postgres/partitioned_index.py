@@ -21,7 +21,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import CatalogError, ExecutionError, LockNotAcquired
-from sa_partman.events.wait import Holder
+from sa_partman.events import Holder
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.postgres.locks.blockers import holders
 from sa_partman.postgres.locks.retry import LockPolicy

@@ -14,10 +14,9 @@ from sa_partman.compare.enum_labels import source_of
 from sa_partman.errors import DeclarationError
 from sa_partman.key import Family
 from sa_partman.names import quote
-from sa_partman.spec.axis import IntegerAxis
+from sa_partman.spec.axis import IntegerAxis, fitted
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
-from sa_partman.spec.fitting import fitted
-from sa_partman.spec.tenants import Labelled, TenantSource, label_each, tenant_source
+from sa_partman.spec.list_spec import Labelled, TenantSource, label_each, tenant_source
 
 _CHUNK = 50
 

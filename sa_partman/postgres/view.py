@@ -26,7 +26,7 @@ from sa_partman.postgres.sizes import sizes_of
 from sa_partman.postgres.sources import asks, counts, highest_of, labels_of, tenants_of
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.spec.declared import DeclaredTable
-from sa_partman.spec.tenants import Labelled
+from sa_partman.spec.list_spec import Labelled
 
 CATALOG_LOCK_TIMEOUT = 2.0
 """Seconds. Reading a bound opens the partition, which waits behind an ACCESS EXCLUSIVE lock on it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, TextClause, text
 
-from sa_partman.events.wait import Holder
+from sa_partman.events import Holder
 from sa_partman.finding import Finding, Severity
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.locks.exclusion import APPLICATION

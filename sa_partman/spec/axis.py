@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sa_partman.bounds.bound import MAXVALUE, MINVALUE, Extreme, FarTime, KeyValue
@@ -22,10 +23,31 @@ from sa_partman.bounds.interval import (
     months_after,
     months_before,
 )
+from sa_partman.bounds.text import literal
 from sa_partman.bounds.times import to_instant, to_wall, zone_named
-from sa_partman.codecs.protocol import Codec
+from sa_partman.codecs.codec import Codec
 from sa_partman.key import Family, KeyType
+from sa_partman.spec.list_spec import plain_value
 from sa_partman.spec.range_spec import RangeSpec
+
+
+def fitted(value: Any, kind: KeyType, *, null: bool = True) -> KeyValue:
+    """
+    *value* as a key value of *kind*: an enum member by its name, a UUID also when it comes as text.
+
+    Args:
+        null: Whether None will do, as it does in a list and not in a range.
+
+    Raises:
+        ValueError: It is no value of *kind*.
+    """
+    if value is None and not null:
+        raise ValueError("no range takes a NULL")
+    plain: KeyValue = plain_value(value)
+    if kind.family is Family.UUID and isinstance(plain, str):
+        plain = UUID(plain)
+    literal(plain, kind)
+    return plain
 
 
 class Axis(Protocol):

@@ -1,14 +1,70 @@
-"""What the three strategies share."""
+"""
+What the three strategies share: a declaration is an immutable value, and its ``repr()`` is the Python that makes it
+again.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from sa_partman.errors import DeclarationError
 from sa_partman.names import quote
-from sa_partman.spec.arguments import Arguments
+
+
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise TypeError("a declaration is immutable; make a new one: declaration.with_(...)")
+
+
+class FrozenMapping(dict[Any, Any]):
+    """Prints as a plain dict, compares as one, and can't be changed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    # copy and pickle would fill an empty one item by item.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """Positional and keyword arguments; keywords that have their default are left out."""
+
+    positional: tuple[Any, ...]
+    keywords: tuple[tuple[str, Any], ...]
+
+    def call(self, name: str) -> str:
+        parts = [readable(value) for value in self.positional]
+        parts += [f"{key}={readable(value)}" for key, value in self.keywords]
+        return f"{name}({', '.join(parts)})"
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def readable(value: object) -> str:
+    """``repr(value)``; where that is no Python: the SQL of a ``select()``, the name of a callable, else the class."""
+    said = repr(value)
+    if not _ADDRESS.search(said):
+        return said
+    speaks = type(value).__str__ is not object.__str__
+    return f"<{' '.join(str(value).split())}>" if speaks else _ADDRESS.sub("", said)
+
+
+def is_whole(value: object) -> bool:
+    """A number without a fraction; ``True`` is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def given(defaults: dict[str, Any], values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Those of *values*, in order, that differ from *defaults*."""
+    return tuple((key, value) for key, value in values.items() if value != defaults[key])
+
 
 Strategy = Literal["RANGE", "LIST", "HASH"]
 

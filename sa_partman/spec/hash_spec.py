@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sa_partman.errors import DeclarationError
-from sa_partman.spec.arguments import Arguments, given, is_whole
-from sa_partman.spec.base import KeyItem, PartitionSpec
+from sa_partman.spec.base import Arguments, KeyItem, PartitionSpec, given, is_whole
 
 _DEFAULTS: dict[str, Any] = {"modulus": None, "name": None, "unlogged": False, "subpartition": None}
 

@@ -16,10 +16,8 @@ from sa_partman.errors import DeclarationError
 from sa_partman.key import TIME_FAMILIES, Family, KeyType
 from sa_partman.spec.base import KeyExpression, KeyItem, PartitionSpec
 from sa_partman.spec.declared import with_default_codec
-from sa_partman.spec.list_spec import ListSpec
-from sa_partman.spec.range_spec import RangeSpec
-from sa_partman.spec.retention import Retention
-from sa_partman.spec.tenants import TenantSource
+from sa_partman.spec.list_spec import ListSpec, TenantSource
+from sa_partman.spec.range_spec import RangeSpec, Retention
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from sa_partman import AsyncMaintainer, LockPolicy, PartitionByRange, Retention
 from sa_partman.errors import PartmanError
-from sa_partman.events.step import StepEvent
+from sa_partman.events import StepEvent
 from sa_partman.maintenance.results import RunResult
-from sa_partman.ports.hook import before as asked
+from sa_partman.ports import before as asked
 from tests.support.command import COMMAND, ROOT
 from tests.support.database import new_table, sql, upkeep
 from tests.support.faults import BRISK, OBSERVER, Estate, maintainer, metadata

@@ -15,7 +15,7 @@ from sa_partman.plan.actions import ArchiveTable
 from sa_partman.plan.locks import Lock, LockMode
 from sa_partman.plan.locks import Place as Order
 from sa_partman.plan.steps import Step
-from sa_partman.ports.waiting import Waiting
+from sa_partman.ports import Waiting
 from sa_partman.postgres.archive.aside import aside
 from sa_partman.postgres.archive.manifest import Manifest
 from sa_partman.postgres.archive.places import Place, place_of

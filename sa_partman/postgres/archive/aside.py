@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
-from sa_partman.ports.waiting import Waiting
+from sa_partman.ports import Waiting
 from sa_partman.postgres.looping import Looping, awaited
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.ddl.render import render
 from sa_partman.errors import LockNotAcquired
-from sa_partman.events.wait import Holder
+from sa_partman.events import Holder
 from sa_partman.plan.actions import Action
 from sa_partman.plan.locks import Lock, locks_of, subjects_of
 from sa_partman.postgres.locks.blockers import described

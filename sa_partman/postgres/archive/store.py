@@ -11,7 +11,7 @@ from typing import Any
 
 from sa_partman.errors import ConfigurationError, VerificationFailed
 from sa_partman.names import QualifiedName
-from sa_partman.ports.waiting import Waiting
+from sa_partman.ports import Waiting
 from sa_partman.postgres.archive.aside import aside, entered_aside
 from sa_partman.postgres.archive.formats import Write, reading, writing
 from sa_partman.postgres.archive.manifest import SUFFIX, Manifest

@@ -7,7 +7,7 @@ import time
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.events.wait import Holder
+from sa_partman.events import Holder
 from sa_partman.postgres.conversion.locks import CHECK_INTERVAL, LOOK_AGAIN, Need, Work, backend, not_acquired
 from sa_partman.postgres.locks.blockers import holders, lingering
 from sa_partman.postgres.locks.retry import LockPolicy

@@ -11,7 +11,7 @@ from sa_partman.errors import LockNotAcquired
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.steps import ConversionStep
 from sa_partman.plan.locks import LockMode
-from sa_partman.ports.waiting import Sleeping
+from sa_partman.ports import Sleeping
 from sa_partman.postgres.limits import CHECK_INTERVAL, FROZEN, notice_dead_clients
 from sa_partman.postgres.locks.blockers import Holder, Watch, holders
 from sa_partman.postgres.locks.persevere import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-from sa_partman.events.wait import Holder
+from sa_partman.events import Holder
 
 __all__ = ["Holder", "Key", "Watch", "blocking", "described", "holders", "lingering"]
 

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sa_partman.errors import ExclusionLost, MaintainerBusy, OthersTurn
-from sa_partman.events.wait import Holder
-from sa_partman.ports.waiting import Sleeping, Waiting
+from sa_partman.events import Holder
+from sa_partman.ports import Sleeping, Waiting
 from sa_partman.postgres.connect import apart
 from sa_partman.postgres.locks.heartbeat import beating
 from sa_partman.postgres.locks.pooler import behind_pooler, dependable

@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import OthersTurn, PartmanError
-from sa_partman.events.wait import Holder
+from sa_partman.events import Holder
 from sa_partman.plan.locks import LockMode
-from sa_partman.ports.waiting import Waiting
+from sa_partman.ports import Waiting
 from sa_partman.postgres.locks.spending import Spending
 from sa_partman.postgres.locks.waits import Wait
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate, worth_retrying

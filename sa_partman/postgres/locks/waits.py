@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sa_partman.errors import PartmanError
-from sa_partman.events.wait import Holder, WaitEvent
+from sa_partman.events import Holder, WaitEvent
 from sa_partman.passwords import without_passwords
 from sa_partman.postgres.connect import apart
 from sa_partman.postgres.locks.blockers import blocking

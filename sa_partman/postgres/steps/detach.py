@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sa_partman.ddl.render import render
 from sa_partman.errors import ExecutionError, LockNotAcquired, ServerUnavailable
-from sa_partman.events.wait import Holder
+from sa_partman.events import Holder
 from sa_partman.plan.actions import Action, DetachPartition, FinalizeDetach
 from sa_partman.plan.locks import Lock, LockMode, Place
 from sa_partman.plan.steps import Step

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
 
-from sa_partman.ports.waiting import Waiting
+from sa_partman.ports import Waiting
 from sa_partman.postgres.limits import Limits, limits_of
 from sa_partman.postgres.locks.exclusion import APPLICATION, Exclusion
 from sa_partman.postgres.locks.pooler import greeted_by

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from sa_partman import Conversion, ConversionStep, Converter, PartitionByRange, StepEvent, Veto, after, before
 from sa_partman.errors import ExecutionError, LockNotAcquired
-from sa_partman.events.step import When
+from sa_partman.events import When
 from sa_partman.maintenance.maintainer import Maintainer
 from tests.support.converting import BRISK, HASTY, NOW, TABLE, metadata
 from tests.support.database import as_role, codes, holding, new_table, role, scalar, sql, upkeep

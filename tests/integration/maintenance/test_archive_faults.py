@@ -16,7 +16,7 @@ from sqlalchemy import Engine, create_engine, event
 
 from sa_partman import Archive, Maintainer
 from sa_partman.errors import Veto
-from sa_partman.ports.hook import before
+from sa_partman.ports import before
 from sa_partman.postgres.archive import archiving, dropping
 from sa_partman.postgres.archive.places import Directory
 from tests.support import faces

@@ -16,7 +16,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 from sa_partman import LockPolicy, PartitionByRange
 from sa_partman.errors import ExclusionLost, MaintainerBusy
 from sa_partman.maintenance.results import Outcome, RunResult
-from sa_partman.ports.waiting import Sleeping, Waiting
+from sa_partman.ports import Sleeping, Waiting
 from sa_partman.postgres import connect
 from sa_partman.postgres.locks.exclusion import LOCK_KEY, Exclusion, only_maintainer
 from sa_partman.postgres.looping import Looping

@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateTable
 
 from sa_partman import Archive, PartitionByList, PartitionByRange, Retention
 from sa_partman.errors import DeclarationError, Refused
-from sa_partman.spec.retention import Then
+from sa_partman.spec.range_spec import Then
 from tests.support.database import codes, new_table, outcomes, partitions, scalar, sql, upkeep
 from tests.support.faces import Face
 

@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 from sqlalchemy.schema import CreateTable
 
 from sa_partman import LockPolicy, PartitionByRange, Retention, StepEvent, before
-from sa_partman.events.step import When
+from sa_partman.events import When
 from sa_partman.maintenance.results import RunResult
 from sa_partman.plan.steps import Step
-from sa_partman.ports.waiting import Sleeping
+from sa_partman.ports import Sleeping
 from sa_partman.postgres.locks.exclusion import only_maintainer
 from sa_partman.postgres.steps.execute import Overtaken, execute_step
 from sa_partman.postgres.steps.running import Running

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sa_partman import ULID, AsyncMaintainer, Epoch, LockPolicy, Maintainer, UUIDv7
 from sa_partman.checks.asked import Asked
 from sa_partman.maintenance.schedule import Schedule
-from sa_partman.ports.hook import before
+from sa_partman.ports import before
 from tests.remedies.row import Box, Meant, Models, Row, declared
 from tests.remedies.rows.fitting import AT, MONTHLY, NUMBER, by, column, core
 from tests.remedies.rows.operations import CREATE, refused

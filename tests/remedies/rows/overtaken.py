@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from sa_partman import StepEvent
-from sa_partman.events.step import When
+from sa_partman.events import When
 from sa_partman.postgres import view
 from sa_partman.postgres.steps import branches
 from tests.remedies.row import Box, Failed, Meant, Models, Row, Step

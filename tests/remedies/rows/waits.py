@@ -10,7 +10,7 @@ from unittest.mock import patch
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman import LockPolicy
-from sa_partman.ports.waiting import Sleeping
+from sa_partman.ports import Sleeping
 from sa_partman.postgres import partitioned_index
 from tests.remedies.row import Box, Failed, Meant, Row
 from tests.remedies.rows.held import let_go, other

@@ -22,7 +22,7 @@ from sa_partman import (
 from sa_partman.bounds.bound import DEFAULT, MAXVALUE, MINVALUE, FarTime, RangeBound
 from sa_partman.catalog import LostConversion, UnfinishedConversion
 from sa_partman.checks.status import status_of
-from sa_partman.codecs.protocol import Codec
+from sa_partman.codecs.codec import Codec
 from tests.support.builders import EVENTS, Catalog, at, declare, situation, span
 
 NOW = situation("2026-01-15")

@@ -23,7 +23,7 @@ from sa_partman.plan.actions import (
 from sa_partman.plan.heal import heal_steps, index_steps
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.plan.table import plan_table
-from sa_partman.spec.retention import Retention
+from sa_partman.spec.range_spec import Retention
 from tests.support.builders import EVENTS, at, declare, found, partition, span
 
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=0)

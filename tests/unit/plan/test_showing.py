@@ -8,7 +8,7 @@ import pytest
 
 from sa_partman import ULID, Epoch, PartitionByHash, PartitionByList, PartitionByRange, Retention, Snowflake, UUIDv7
 from sa_partman.bounds.bound import Bound, RangeBound
-from sa_partman.codecs.protocol import Codec
+from sa_partman.codecs.codec import Codec
 from sa_partman.key import PartitionKey
 from sa_partman.maintenance.results import sentence, step_dict
 from sa_partman.plan.actions import AttachPartition

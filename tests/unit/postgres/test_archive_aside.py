@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from sa_partman.ports.waiting import Sleeping
+from sa_partman.ports import Sleeping
 from sa_partman.postgres.archive.aside import aside, beside, entered_aside
 from sa_partman.postgres.looping import Looping
 

@@ -8,7 +8,7 @@ import pytest
 
 from sa_partman import LockPolicy
 from sa_partman.errors import LockNotAcquired
-from sa_partman.ports.waiting import Sleeping
+from sa_partman.ports import Sleeping
 from sa_partman.postgres.locks.persevere import InTheWay, NotGranted, Patience, persevere
 from sa_partman.postgres.locks.spending import Spending
 from sa_partman.postgres.locks.waits import Wait, Waits

@@ -21,7 +21,7 @@ from sa_partman import (
     Snowflake,
 )
 from sa_partman.spec.base import PartitionSpec, quote_if_needed
-from sa_partman.spec.retention import retention_of
+from sa_partman.spec.range_spec import retention_of
 from tests.support.builders import declare
 
 

@@ -1,1 +1,0 @@
-"""What the outside may bring: a clock, hooks, archivers."""
