@@ -24,7 +24,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, MetaData,
 
 from sa_partman import PartitionByRange
 from sa_partman.maintenance.converter import Converter
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 from sa_partman.throwaway import Server, find
 
 NOW = datetime(2030, 6, 15, tzinfo=UTC)
@@ -150,7 +150,7 @@ def compare(engine: Engine, rounds: int) -> Times:
     return found
 
 
-def _noting(found: Times) -> Callable[[ConversionStep, float], None]:
+def _noting(found: Times) -> Callable[[Step, float], None]:
     return lambda step, taken: found.steps[step.id].append(taken)
 
 

@@ -3,6 +3,7 @@
 from importlib import import_module as _import_module
 from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING, Any
+from warnings import warn as _warn
 
 from sa_partman.codecs import ULID, Codec, Epoch, Snowflake, UUIDv7
 from sa_partman.errors import PartmanError
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from sa_partman.observe.health import Health
     from sa_partman.observe.log import JsonFormatter
     from sa_partman.orm.inserts import UnbatchedInserts
-    from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
+    from sa_partman.plan.conversion.steps import ConversionPlan
     from sa_partman.plan.steps import Step
     from sa_partman.ports import Hook, after, before
     from sa_partman.postgres.locks.waits import OnWait
@@ -123,10 +124,7 @@ _HOMES = {
     "sa_partman.observe.health": ("Health",),
     "sa_partman.observe.log": ("JsonFormatter",),
     "sa_partman.orm.inserts": ("UnbatchedInserts",),
-    "sa_partman.plan.conversion.steps": (
-        "ConversionPlan",
-        "ConversionStep",
-    ),
+    "sa_partman.plan.conversion.steps": ("ConversionPlan",),
     "sa_partman.plan.steps": ("Step",),
     "sa_partman.ports": (
         "Hook",
@@ -151,7 +149,6 @@ __all__ = [
     "ConversionPending",
     "ConversionPlan",
     "ConversionRefused",
-    "ConversionStep",
     "Converter",
     "DeclarationError",
     "Epoch",
@@ -222,6 +219,9 @@ del _create_all
 
 
 def __getattr__(name: str) -> Any:
+    if name == "ConversionStep":
+        _warn("sa_partman.ConversionStep is called Step now", DeprecationWarning, stacklevel=2)
+        name = "Step"
     if name not in _SERVICES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _ASYNCHRONOUS and _find_spec("greenlet") is None:

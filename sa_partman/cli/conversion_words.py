@@ -9,7 +9,9 @@ import click
 
 from sa_partman.cli.logs import is_on
 from sa_partman.cli.progress import CLEAR
-from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
+from sa_partman.ddl.stored import script
+from sa_partman.plan.conversion.steps import ConversionPlan
+from sa_partman.plan.steps import Step
 from sa_partman.postgres.conversion.concurrent_build import PATIENCE
 from sa_partman.postgres.conversion.estimate import Estimate
 from sa_partman.postgres.conversion.progress import Progress
@@ -41,7 +43,7 @@ def script_lines(plan: ConversionPlan, estimate: Estimate, policy: LockPolicy) -
         yield f"-- {click.unstyle(line)}"
     for number, step in enumerate(plan.steps, 1):
         yield f"-- {number}. {step.id}: {step.title}; locks: {step.lock or 'none'}"
-        yield from step.script(policy.lock_timeout, PATIENCE * policy.budget)
+        yield from script(step, policy.lock_timeout, PATIENCE * policy.budget)
 
 
 def _about(seconds: float) -> str:
@@ -74,7 +76,7 @@ class StepProgress:
     def __init__(self) -> None:
         self._bar = sys.stderr.isatty() and not is_on()
 
-    def done(self, step: ConversionStep, seconds: float, /) -> None:
+    def done(self, step: Step, seconds: float, /) -> None:
         if is_on():
             return
         clear = CLEAR if self._bar else ""

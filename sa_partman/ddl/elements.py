@@ -32,6 +32,7 @@ from sa_partman.plan.actions import (
     MarkDetached,
     MoveRows,
     RequireEmpty,
+    Stored,
     UnmarkDetached,
 )
 from sa_partman.plan.deleting import deleting_all
@@ -78,6 +79,9 @@ class LockDDL(PartitionDDL): ...
 
 
 class MoveRowsDDL(PartitionDDL): ...
+
+
+class StoredDDL(PartitionDDL): ...
 
 
 class DeleteReferringDDL(PartitionDDL): ...
@@ -263,3 +267,8 @@ def _lock(action: MoveRows, compiler: DDLCompiler) -> str:
 @_on_postgresql(MoveRowsDDL)
 def _move_rows(action: MoveRows, compiler: DDLCompiler) -> str:
     return raw(compiler, moving(action))
+
+
+@_on_postgresql(StoredDDL)
+def _stored(action: Stored, compiler: DDLCompiler) -> str:
+    return raw(compiler, action.sql)

@@ -28,6 +28,7 @@ from sa_partman.plan.actions import (
     MarkDetached,
     MoveRows,
     RequireEmpty,
+    Stored,
     UnmarkDetached,
 )
 from sa_partman.plan.member_actions import MemberAction
@@ -122,6 +123,11 @@ def _(action: DropDetached) -> Statements:
 @render.register
 def _(action: MoveRows) -> Statements:
     return (elements.LockDDL(action), elements.MoveRowsDDL(action))
+
+
+@render.register
+def _(action: Stored) -> Statements:
+    return (elements.StoredDDL(action),)
 
 
 for _kind in get_args(MemberAction):

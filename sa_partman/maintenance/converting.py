@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.events import StepEvent, When
 from sa_partman.finding import Finding
-from sa_partman.maintenance.entries import of_conversion, statements_of
+from sa_partman.maintenance.entries import of_conversion, sent_of
 from sa_partman.maintenance.hooks import Hooks
 from sa_partman.maintenance.recording import Record
 from sa_partman.maintenance.results import Outcome
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 from sa_partman.postgres.conversion.run import Vetoed
 
 
@@ -49,7 +49,7 @@ class Recorded:
             raise
         self.findings = self.record.end()
 
-    def ask(self, step: ConversionStep) -> None:
+    def ask(self, step: Step) -> None:
         """
         Raises:
             Vetoed: A hook is against the step.
@@ -67,7 +67,7 @@ class Recorded:
         )
 
     @contextmanager
-    def around(self, step: ConversionStep) -> Iterator[None]:
+    def around(self, step: Step) -> Iterator[None]:
         """What became of *step*, which is done in the block."""
         began = time.monotonic()
         try:
@@ -83,12 +83,10 @@ class Recorded:
             raise
         self._note(step, Outcome.DONE, began, "; ".join(self.hooks.tell(self._event(When.AFTER, step))))
 
-    def _note(
-        self, step: ConversionStep, outcome: Outcome, began: float, error: str, blockers: tuple[str, ...] = ()
-    ) -> None:
+    def _note(self, step: Step, outcome: Outcome, began: float, error: str, blockers: tuple[str, ...] = ()) -> None:
         seconds = time.monotonic() - began
         self.record.step(of_conversion(self.table, self.purpose, step, outcome, seconds, error, blockers))
 
-    def _event(self, when: When, step: ConversionStep) -> StepEvent:
-        sql = statements_of(self.purpose, step)
+    def _event(self, when: When, step: Step) -> StepEvent:
+        sql = sent_of(self.purpose, step)
         return StepEvent(when, self.purpose, self.table, self.table, None, sql, self.record.run, step.id)

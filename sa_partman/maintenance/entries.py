@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from sa_partman.bounds.text import describe
 from sa_partman.ddl.render import step_sql
+from sa_partman.ddl.stored import statements_of
 from sa_partman.maintenance.results import Outcome, StepResult, sentence
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def of_result(result: StepResult) -> Entry:
 def of_conversion(
     table: QualifiedName,
     purpose: str,
-    step: ConversionStep,
+    step: Step,
     outcome: Outcome,
     seconds: float,
     error: str = "",
@@ -84,7 +85,7 @@ def of_conversion(
         str(table),
         str(table),
         outcome,
-        (f"-- {step.id}: {step.title}", *statements_of(purpose, step)),
+        (f"-- {step.id}: {step.title}", *sent_of(purpose, step)),
         seconds,
         step=step.id,
         error=error,
@@ -92,6 +93,6 @@ def of_conversion(
     )
 
 
-def statements_of(purpose: str, step: ConversionStep) -> tuple[str, ...]:
+def sent_of(purpose: str, step: Step) -> tuple[str, ...]:
     """What the server is sent of *step*: on the way, or to take it back."""
-    return step.undo if purpose == "abort" else step.statements
+    return statements_of(step.undo if purpose == "abort" else step.actions)

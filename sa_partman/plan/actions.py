@@ -41,9 +41,6 @@ class CreateTable:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> DropTable:
-        return DropTable(self.name, self.like, self.partition_by, self.unlogged, self.tablespace, self.access_method)
-
 
 @dataclass(frozen=True, slots=True)
 class DropTable:
@@ -66,9 +63,6 @@ class DropTable:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> CreateTable:
-        return CreateTable(self.name, self.like, self.partition_by, self.unlogged, self.tablespace, self.access_method)
-
 
 @dataclass(frozen=True, slots=True)
 class CreatePartition:
@@ -85,9 +79,6 @@ class CreatePartition:
     unlogged: bool = False
 
     in_transaction: ClassVar[bool] = True
-
-    def inverse(self) -> DropPartition:
-        return DropPartition(self.parent, self.name, self.bound, self.key, self.partition_by, self.unlogged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +100,6 @@ class DropPartition:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> CreatePartition:
-        return CreatePartition(self.parent, self.name, self.bound, self.key, self.partition_by, self.unlogged)
-
 
 @dataclass(frozen=True, slots=True)
 class AttachPartition:
@@ -131,9 +119,6 @@ class AttachPartition:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> DetachPartition:
-        return DetachPartition(self.parent, self.partition, self.bound, self.key, self.concurrently)
-
 
 @dataclass(frozen=True, slots=True)
 class DetachPartition:
@@ -152,15 +137,12 @@ class DetachPartition:
     def in_transaction(self) -> bool:
         return not self.concurrently
 
-    def inverse(self) -> AttachPartition:
-        return AttachPartition(self.parent, self.partition, self.bound, self.key, self.concurrently)
-
 
 @dataclass(frozen=True, slots=True)
 class FinalizeDetach:
     """
     End a concurrent detach that was interrupted. Locks the parent: SHARE UPDATE EXCLUSIVE; *partition*, and tables that
-    refer to *parent*: ACCESS EXCLUSIVE. It has no inverse: what is pending is detached already for every new query.
+    refer to *parent*: ACCESS EXCLUSIVE.
     """
 
     parent: QualifiedName
@@ -173,7 +155,7 @@ class FinalizeDetach:
 class DropInvalidIndex:
     """
     Drop an index of *table* whose build was cut off, if it still is invalid. Locks *table*: ACCESS EXCLUSIVE, for an
-    instant. It has no inverse.
+    instant.
     """
 
     index: QualifiedName
@@ -207,9 +189,6 @@ class MarkDetached:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> UnmarkDetached:
-        return UnmarkDetached(self.table, self.parent, self.comment, self.at, self.bound, self.key, self.foreign)
-
 
 @dataclass(frozen=True, slots=True)
 class UnmarkDetached:
@@ -224,9 +203,6 @@ class UnmarkDetached:
     foreign: bool = field(default=False, repr=False)
 
     in_transaction: ClassVar[bool] = True
-
-    def inverse(self) -> MarkDetached:
-        return MarkDetached(self.table, self.parent, self.comment, self.at, self.bound, self.key, self.foreign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,15 +254,12 @@ class MoveRows:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> MoveRows:
-        return MoveRows(self.target, self.source, self.bound, self.key, self.limit, self.parent)
-
 
 @dataclass(frozen=True, slots=True)
 class RequireEmpty:
     """
     Go on only if *table*, a partition of *parent*, has no row. Locks both, and what is below: ACCESS EXCLUSIVE, so that
-    this stays so until the end of the transaction. It has no inverse.
+    this stays so until the end of the transaction.
     """
 
     table: QualifiedName
@@ -299,7 +272,7 @@ class RequireEmpty:
 class DeleteReferring:
     """
     Delete the rows of *table* that refer to rows of *partition*, in batches that are each a transaction. Locks *table*:
-    ROW EXCLUSIVE. It has no inverse.
+    ROW EXCLUSIVE.
 
     Args:
         columns: Of *table*, in the order of its foreign key.
@@ -326,7 +299,7 @@ class DeleteReferring:
 class DeleteExpired:
     """
     Delete the expired rows of *table*, in batches that are each a transaction. Locks it: ROW EXCLUSIVE, and the rows of
-    a batch. It has no inverse.
+    a batch.
 
     Args:
         table: The default partition *default* of *parent*, or a table below it.
@@ -355,8 +328,7 @@ COUNTED = 1_000_000
 @dataclass(frozen=True, slots=True)
 class ArchiveTable:
     """
-    Write *table*, which was detached from *parent*, to a file, and read it back. Locks it: SHARE ROW EXCLUSIVE. It has
-    no inverse.
+    Write *table*, which was detached from *parent*, to a file, and read it back. Locks it: SHARE ROW EXCLUSIVE.
 
     Args:
         archive: Where, and how.
@@ -377,7 +349,7 @@ class ArchiveTable:
 class DropDetached:
     """
     Drop *table* if it still bears our mark, which names *parent*. Locks it: SHARE ROW EXCLUSIVE, then ACCESS EXCLUSIVE,
-    also on the tables that it refers to. It has no inverse.
+    also on the tables that it refers to.
 
     Args:
         archive: Where an archive must be found that holds the very rows of the table.
@@ -394,8 +366,23 @@ class DropDetached:
     in_transaction: ClassVar[bool] = True
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """
+    A statement as the catalog has it, or as a conversion has stored it. Locks what it says, at most: ACCESS EXCLUSIVE.
+
+    Args:
+        sql: Without a semicolon.
+        in_transaction: False: it can only stand alone (CONCURRENTLY).
+    """
+
+    sql: str
+    in_transaction: bool = True
+
+
 Action = (
-    CreateTable
+    Stored
+    | CreateTable
     | DropTable
     | CreatePartition
     | DropPartition

@@ -25,9 +25,6 @@ class ChangeOwner:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> ChangeOwner:
-        return ChangeOwner(self.table, self.before, self.owner)
-
 
 @dataclass(frozen=True, slots=True)
 class GrantPrivileges:
@@ -48,9 +45,6 @@ class GrantPrivileges:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> RevokePrivileges:
-        return RevokePrivileges(self.table, self.grantee, self.privileges, self.column, self.grantable)
-
 
 @dataclass(frozen=True, slots=True)
 class RevokePrivileges:
@@ -66,9 +60,6 @@ class RevokePrivileges:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> GrantPrivileges:
-        return GrantPrivileges(self.table, self.grantee, self.privileges, self.column, self.grantable)
-
 
 @dataclass(frozen=True, slots=True)
 class SetRowSecurity:
@@ -82,9 +73,6 @@ class SetRowSecurity:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> SetRowSecurity:
-        return SetRowSecurity(self.table, not self.on, self.forced)
-
 
 @dataclass(frozen=True, slots=True)
 class CreatePolicy:
@@ -95,9 +83,6 @@ class CreatePolicy:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> DropPolicy:
-        return DropPolicy(self.table, self.policy)
-
 
 @dataclass(frozen=True, slots=True)
 class DropPolicy:
@@ -107,9 +92,6 @@ class DropPolicy:
     policy: Policy
 
     in_transaction: ClassVar[bool] = True
-
-    def inverse(self) -> CreatePolicy:
-        return CreatePolicy(self.table, self.policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +113,6 @@ class SetReplicaIdentity:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> SetReplicaIdentity:
-        return SetReplicaIdentity(self.table, self.before, self.index_before, self.identity, self.index)
-
 
 @dataclass(frozen=True, slots=True)
 class SetStorage:
@@ -151,13 +130,10 @@ class SetStorage:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> SetStorage:
-        return SetStorage(self.table, self.options, not self.unset)
-
 
 @dataclass(frozen=True, slots=True)
 class SetColumn:
-    """What the planner is told of a column of *table*. Locks it: SHARE UPDATE EXCLUSIVE. It has no inverse."""
+    """What the planner is told of a column of *table*. Locks it: SHARE UPDATE EXCLUSIVE."""
 
     table: QualifiedName
     setting: ColumnSetting
@@ -169,7 +145,7 @@ class SetColumn:
 class SetIndexTarget:
     """
     The statistics target of an expression in the part that *table* has of a partitioned index. Locks that part: SHARE
-    UPDATE EXCLUSIVE. It has no inverse.
+    UPDATE EXCLUSIVE.
     """
 
     table: QualifiedName
@@ -181,8 +157,7 @@ class SetIndexTarget:
 @dataclass(frozen=True, slots=True)
 class CreateStatistics:
     """
-    Extended statistics of *table*, *name* like those of its table. Locks it: SHARE UPDATE EXCLUSIVE. It has no
-    inverse.
+    Extended statistics of *table*, *name* like those of its table. Locks it: SHARE UPDATE EXCLUSIVE.
     """
 
     table: QualifiedName
@@ -195,8 +170,7 @@ class CreateStatistics:
 @dataclass(frozen=True, slots=True)
 class SetStatisticsTarget:
     """
-    The target of the extended statistics *name* of *table*. Locks it at most: SHARE UPDATE EXCLUSIVE. It has no
-    inverse.
+    The target of the extended statistics *name* of *table*. Locks it at most: SHARE UPDATE EXCLUSIVE.
     """
 
     table: QualifiedName
@@ -221,9 +195,6 @@ class Publish:
 
     in_transaction: ClassVar[bool] = True
 
-    def inverse(self) -> Unpublish:
-        return Unpublish(self.table, self.publication, self.as_connected)
-
 
 @dataclass(frozen=True, slots=True)
 class Unpublish:
@@ -234,9 +205,6 @@ class Unpublish:
     as_connected: bool = False
 
     in_transaction: ClassVar[bool] = True
-
-    def inverse(self) -> Publish:
-        return Publish(self.table, self.publication, self.as_connected)
 
 
 MemberAction = (

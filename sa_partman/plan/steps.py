@@ -1,4 +1,4 @@
-"""Steps and plans: actions in transactions, in order."""
+"""Steps and plans: actions in transactions, in order; of maintenance and of conversions."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Purpose(StrEnum):
     DETACH = "detach"
     ARCHIVE = "archive"
     DROP = "drop"
+    CONVERT = "convert"
+    UNDO = "undo"
 
     @property
     def removes(self) -> bool:
@@ -40,13 +42,21 @@ class Step:
     Args:
         purpose: Why.
         table: The declared table.
-        partition: The partition that the step is about.
+        partition: The partition that the step is about, or *table*.
         bound: That partition's bound; None when it does not matter.
         actions: In order; at least one.
         role: Who does it, by SET ROLE: the owner of the table. None: whoever connected.
         below: Partitions, of all levels, that go with *partition*.
         shown: The bound for people, where it differs; see `showing`.
         past: It makes a partition of a range that is over, which every table's urgent ones go before.
+        id: Stable, unique within its plan: of a resume point.
+        title: What it does, for people.
+        undo: What takes it back, in order.
+        lock: The strongest lock that it takes, on which table, for how long; for people.
+        scans: What it reads, or empty: the work that grows with the table.
+        locked: Quoted tables that are locked ACCESS EXCLUSIVE before anything else.
+        builds: The quoted name of an index that it builds concurrently, to look at when it was interrupted.
+        guarded: Nothing in it may scan a table; checked while it runs.
     """
 
     purpose: Purpose
@@ -58,6 +68,14 @@ class Step:
     below: int = 0
     past: bool = False
     shown: Bound | None = field(default=None, compare=False, repr=False)
+    id: str = ""
+    title: str = ""
+    undo: tuple[Action, ...] = ()
+    lock: str = ""
+    scans: str = ""
+    locked: tuple[str, ...] = ()
+    builds: str | None = None
+    guarded: bool = False
 
     @property
     def in_transaction(self) -> bool:

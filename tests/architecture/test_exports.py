@@ -162,3 +162,8 @@ def test_the_documents_import_from_the_package_itself() -> None:
         for line in page.read_text().splitlines()
         if re.match(r"\s*(from|import) sa_partman\.", line)
     ]
+
+
+def test_the_former_name_of_a_step_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="ConversionStep is called Step now"):
+        assert sa_partman.Step is sa_partman.ConversionStep

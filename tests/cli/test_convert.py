@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from sa_partman import Converter
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 from tests.support.command import AT, Project
 
 PLAIN = """
@@ -211,7 +211,7 @@ def _stopped(project: Project, engine: Engine) -> None:
     """Killed between the new table and the swap."""
     models = runpy.run_path(str(project.folder / "models.py"))
 
-    def report(step: ConversionStep, seconds: float, /) -> None:
+    def report(step: Step, seconds: float, /) -> None:
         if step.id == "parent":
             raise KeyError(step.id)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from sa_partman import Converter, Maintainer
 from sa_partman.finding import Severity
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 from tests.migrations.project import EVENTS, Project, body
 from tests.migrations.test_conversion import PLAIN, ROWS
 
@@ -42,7 +42,7 @@ class Stopped(Exception):
 def stopped_after(project: Project, step: str, verb: str = "convert", **arguments: Any) -> None:
     """A conversion that ends behind *step*."""
 
-    def report(done: ConversionStep, seconds: float, /) -> None:
+    def report(done: Step, seconds: float, /) -> None:
         if done.id == step:
             raise Stopped
 
@@ -119,7 +119,7 @@ def test_with_all_schemas_the_same(project: Project, schema: str | None) -> None
     assert "pass" == body(project.revision())
 
 
-def _stop(step: ConversionStep, seconds: float, /) -> None:
+def _stop(step: Step, seconds: float, /) -> None:
     if step.id == "parent":
         raise Stopped
 

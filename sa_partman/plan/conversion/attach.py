@@ -22,8 +22,9 @@ from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.parts import Parts, history_name
 from sa_partman.plan.conversion.refusals import refusals_of
 from sa_partman.plan.conversion.request import ConversionRequest, Profile
-from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep
+from sa_partman.plan.conversion.steps import ConversionPlan, resume_point
 from sa_partman.plan.naming import statistics_name
+from sa_partman.plan.steps import Purpose, Step
 
 _AX = "ACCESS EXCLUSIVE"
 _SUX = "SHARE UPDATE EXCLUSIVE"
@@ -102,7 +103,7 @@ def _lost(request: ConversionRequest, anatomy: Anatomy) -> tuple[LostIndex, ...]
 
 
 class _Attach(Parts):
-    def steps(self, profile: Profile) -> tuple[ConversionStep, ...]:
+    def steps(self, profile: Profile) -> tuple[Step, ...]:
         return (
             *self._unique_index(),
             self._check(),
@@ -134,7 +135,7 @@ class _Attach(Parts):
 
     # -- before the cut-over ---------------------------------------------------------------------------------------
 
-    def _unique_index(self) -> Iterator[ConversionStep]:
+    def _unique_index(self) -> Iterator[Step]:
         if not self.swaps_key:
             return
         name = self.table.sibling(self.key_index)
@@ -146,7 +147,9 @@ class _Attach(Parts):
             self.request.primary_key,
             concurrently=self.request.concurrently,
         )
-        yield ConversionStep(
+        yield resume_point(
+            Purpose.CONVERT,
+            self.table,
             "unique_index",
             f"build the unique index of the new primary key ({', '.join(self.request.primary_key)})",
             (build,),
@@ -157,9 +160,11 @@ class _Attach(Parts):
             builds=name.quoted,
         )
 
-    def _check(self) -> ConversionStep:
+    def _check(self) -> Step:
         name, predicate = quote(self.request.check), self.predicate
-        return ConversionStep(
+        return resume_point(
+            Purpose.CONVERT,
+            self.table,
             "check",
             f"promise {describe(self.request.readable)} for new rows",
             (f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {name} CHECK ({predicate}) NOT VALID",),
@@ -169,8 +174,10 @@ class _Attach(Parts):
             guarded=True,
         )
 
-    def _validate(self) -> ConversionStep:
-        return ConversionStep(
+    def _validate(self) -> Step:
+        return resume_point(
+            Purpose.CONVERT,
+            self.table,
             "validate",
             "prove it for the rows that are there",
             (f"ALTER TABLE {self.table.quoted} VALIDATE CONSTRAINT {quote(self.request.check)}",),
@@ -178,13 +185,15 @@ class _Attach(Parts):
             scans=f"{self.table} once",
         )
 
-    def _not_null(self) -> Iterator[ConversionStep]:
+    def _not_null(self) -> Iterator[Step]:
         """What the model's key needs: no range takes a NULL, and no primary key does; a list may."""
         needed = self.key.columns if isinstance(self.request.history, RangeBound) else self.request.primary_key
         nullable = [name for name in self.key.columns if name in needed and not self.anatomy.column(name).not_null]
         if nullable:
             alter = f"ALTER TABLE {self.table.quoted}"
-            yield ConversionStep(
+            yield resume_point(
+                Purpose.CONVERT,
+                self.table,
                 "not_null",
                 f"declare {', '.join(nullable)} NOT NULL, which the CHECK proves",
                 tuple(f"{alter} ALTER COLUMN {quote(name)} SET NOT NULL" for name in nullable),
@@ -194,8 +203,10 @@ class _Attach(Parts):
                 guarded=True,
             )
 
-    def _parent(self) -> ConversionStep:
-        return ConversionStep(
+    def _parent(self) -> Step:
+        return resume_point(
+            Purpose.CONVERT,
+            self.table,
             "parent",
             "build the partitioned table and its future partitions apart",
             tuple(self._parent_statements()),
@@ -227,12 +238,14 @@ class _Attach(Parts):
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 
-    def _inbound(self) -> Iterator[ConversionStep]:
+    def _inbound(self) -> Iterator[Step]:
         for each in self.again:
             if each.key.validated:
                 alter = f"ALTER TABLE {each.key.table.quoted}"
                 name = quote(each.key.name)
-                yield ConversionStep(
+                yield resume_point(
+                    Purpose.CONVERT,
+                    self.table,
                     f"{INBOUND}{each.key.table}.{each.key.name}",
                     f"prove the foreign key {each.key.name} of {each.key.table} for the rows that are there",
                     (f"{alter} VALIDATE CONSTRAINT {name}",),
@@ -245,12 +258,14 @@ class _Attach(Parts):
                     scans=f"{each.key.table} once",
                 )
 
-    def _foreign_keys(self) -> Iterator[ConversionStep]:
+    def _foreign_keys(self) -> Iterator[Step]:
         """One transaction for each referenced table: their locks never meet."""
         by_table = sorted(self.anatomy.foreign_keys, key=lambda each: str(each.references))
         for references, group in groupby(by_table, key=lambda each: each.references):
             constraints = tuple(group)
-            yield ConversionStep(
+            yield resume_point(
+                Purpose.CONVERT,
+                self.table,
                 f"foreign_key:{references}",
                 f"declare the foreign keys to {references} on the partitioned table",
                 tuple(
@@ -267,10 +282,12 @@ class _Attach(Parts):
                 guarded=True,
             )
 
-    def _finish(self, profile: Profile) -> ConversionStep:
+    def _finish(self, profile: Profile) -> Step:
         # Extended statistics can't be copied.
         if self.anatomy.server >= estimates.SINCE and profile.analyzed and not self.anatomy.statistics:
-            return ConversionStep(
+            return resume_point(
+                Purpose.CONVERT,
+                self.table,
                 "analyze",
                 "copy the planner's statistics to the partitioned table",
                 estimates.copied(self.old, self.table),
@@ -278,7 +295,9 @@ class _Attach(Parts):
             )
         # The history keeps the statistics that it had; before 18 there is no way to leave it out.
         only = "ONLY " if self.anatomy.server >= 18 else ""
-        return ConversionStep(
+        return resume_point(
+            Purpose.CONVERT,
+            self.table,
             "analyze",
             "analyze the partitioned table",
             (f"ANALYZE {only}{self.table.quoted}",),

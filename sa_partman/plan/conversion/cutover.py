@@ -11,17 +11,20 @@ from sa_partman.marks import created
 from sa_partman.names import quote
 from sa_partman.plan.conversion import carry, settings
 from sa_partman.plan.conversion.parts import Parts, history_name
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.conversion.steps import resume_point
+from sa_partman.plan.steps import Purpose, Step
 
 
 class Cutover(Parts):
     """The table becomes a partition of the partitioned table, which takes its name."""
 
-    def step(self) -> ConversionStep:
+    def step(self) -> Step:
         others = [each.table.quoted for each in self.anatomy.inbound]
         others += [table for dependent in self.anatomy.dependents for table in dependent.locks]
         locked = tuple(dict.fromkeys((self.table.quoted, *others)))
-        return ConversionStep(
+        return resume_point(
+            Purpose.CONVERT,
+            self.table,
             "cutover",
             f"swap: {self.table} becomes the partition {self.old.name} of the partitioned table",
             tuple(self._statements()),

@@ -13,8 +13,9 @@ from sa_partman.anatomy import Anatomy, Constraint, InboundKey, Index
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion import carry, settings
 from sa_partman.plan.conversion.refusals import cover_refusals, dependent_refusals, table_refusals
-from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep, Refusal
+from sa_partman.plan.conversion.steps import ConversionPlan, Refusal, resume_point
 from sa_partman.plan.moving import copying
+from sa_partman.plan.steps import Purpose, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class _Detach:
         present = self.anatomy.primary_key
         self.swaps_key = (() if present is None else present.columns) != request.primary_key
 
-    def steps(self) -> Iterator[ConversionStep]:
+    def steps(self) -> Iterator[Step]:
         if self.swaps_key and self.request.primary_key:
             concurrently = "CONCURRENTLY " if self.request.concurrently else ""
             name = self.history.sibling(self._key_index)
@@ -129,7 +130,9 @@ class _Detach:
                 self.request.primary_key,
                 concurrently=self.request.concurrently,
             )
-            yield ConversionStep(
+            yield resume_point(
+                Purpose.UNDO,
+                self.table,
                 "unique_index",
                 f"build the unique index of the old primary key ({', '.join(self.request.primary_key)})",
                 (build,),
@@ -139,7 +142,9 @@ class _Detach:
                 scans=f"{self.history} twice",
                 builds=name.quoted,
             )
-        yield ConversionStep(
+        yield resume_point(
+            Purpose.UNDO,
+            self.table,
             "cutover",
             f"swap: {self.history} becomes the plain table {self.table.name}",
             tuple(self._cutover()),
@@ -148,7 +153,9 @@ class _Detach:
             locked=self._locked(),
         )
         for foreign in self._lost_keys():
-            yield ConversionStep(
+            yield resume_point(
+                Purpose.UNDO,
+                self.table,
                 f"foreign_key:{foreign.name}",
                 f"prove the foreign key {foreign.name}, which PostgreSQL 14 has lost, for the rows that are there",
                 (f"ALTER TABLE {self.table.quoted} VALIDATE CONSTRAINT {quote(foreign.name)}",),
@@ -157,14 +164,16 @@ class _Detach:
             )
         for inbound in self.anatomy.inbound:
             if inbound.validated:
-                yield ConversionStep(
+                yield resume_point(
+                    Purpose.UNDO,
+                    self.table,
                     f"inbound:{inbound_id(inbound)}",
                     f"prove the foreign key {inbound.name} of {inbound.table} for the rows that are there",
                     (f"ALTER TABLE {inbound.table.quoted} VALIDATE CONSTRAINT {quote(inbound.name)}",),
                     lock=f"SHARE UPDATE EXCLUSIVE on {inbound.table}: readers and writers go on",
                     scans=f"{inbound.table} once",
                 )
-        yield ConversionStep("analyze", "analyze the table", (f"ANALYZE {self.table.quoted}",))
+        yield resume_point(Purpose.UNDO, self.table, "analyze", "analyze the table", (f"ANALYZE {self.table.quoted}",))
 
     @property
     def _key_index(self) -> str:

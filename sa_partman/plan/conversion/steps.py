@@ -1,61 +1,46 @@
-"""The steps of a conversion, as values that are stored, shown, executed and taken back."""
+"""The plan of a conversion: its steps, or why there are none."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import Stored
+from sa_partman.plan.steps import Purpose, Step
 
 
-@dataclass(frozen=True, slots=True)
-class ConversionStep:
-    """
-    One resume point.
-
-    Args:
-        id: Stable, unique within its plan.
-        title: What it does, for people.
-        statements: In order.
-        undo: Statements that take it back, in order.
-        transaction: Run all of it in one transaction; else each statement by itself (CONCURRENTLY).
-        lock: The strongest lock that it takes, on which table, for how long.
-        scans: What it reads, or empty: the work that grows with the table.
-        locked: Quoted tables that are locked ACCESS EXCLUSIVE before anything else.
-        builds: The quoted name of an index that it builds concurrently, to look at when it was interrupted.
-        guarded: Nothing in it may scan a table; checked while it runs.
-    """
-
-    id: str
-    title: str
-    statements: tuple[str, ...]
-    undo: tuple[str, ...] = ()
-    transaction: bool = True
-    lock: str = ""
-    scans: str = ""
-    locked: tuple[str, ...] = ()
-    builds: str | None = None
-    guarded: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def script(self, lock_timeout: float, patience: float) -> tuple[str, ...]:
-        """
-        Its statements as they can be pasted, each with the locks and the timeout that a conversion gives it.
-
-        Args:
-            lock_timeout: Seconds that a transaction waits for a lock.
-            patience: Seconds that a concurrent build waits, behind which nobody queues.
-        """
-        body = tuple(f"{statement};" for statement in self.statements)
-        if not self.transaction:
-            return (f"SET lock_timeout = '{round(patience * 1000)}ms';", *body, "RESET lock_timeout;")
-        locks = (f"LOCK TABLE {', '.join(self.locked)} IN ACCESS EXCLUSIVE MODE;",) if self.locked else ()
-        return ("BEGIN;", f"SET LOCAL lock_timeout = '{round(lock_timeout * 1000)}ms';", *locks, *body, "COMMIT;")
-
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> ConversionStep:
-        lists = {key: tuple(stored[key]) for key in ("statements", "undo", "locked")}
-        return cls(**{**stored, **lists})
+def resume_point(
+    purpose: Purpose,
+    table: QualifiedName,
+    id: str,
+    title: str,
+    statements: tuple[str, ...],
+    undo: tuple[str, ...] = (),
+    *,
+    transaction: bool = True,
+    lock: str = "",
+    scans: str = "",
+    locked: tuple[str, ...] = (),
+    builds: str | None = None,
+    guarded: bool = False,
+) -> Step:
+    """A step of a conversion of *table*; see `Step`."""
+    actions, back = (tuple(Stored(sql, transaction) for sql in each) for each in (statements, undo))
+    return Step(
+        purpose,
+        table,
+        table,
+        None,
+        actions,
+        id=id,
+        title=title,
+        undo=back,
+        lock=lock,
+        scans=scans,
+        locked=locked,
+        builds=builds,
+        guarded=guarded,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +69,6 @@ class ConversionPlan:
         notes: What changes for the application, and is worth knowing.
     """
 
-    steps: tuple[ConversionStep, ...]
+    steps: tuple[Step, ...]
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()

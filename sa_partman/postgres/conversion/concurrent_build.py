@@ -7,6 +7,7 @@ import time
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from sa_partman.ddl.stored import statements_of
 from sa_partman.events import Holder
 from sa_partman.postgres.conversion.locks import CHECK_INTERVAL, LOOK_AGAIN, Need, Work, backend, not_acquired
 from sa_partman.postgres.locks.blockers import holders, lingering
@@ -47,7 +48,7 @@ def run_alone(engine: Engine, need: Need, policy: LockPolicy, waits: Waits, veri
             with waits.statement(backend(connection), wait):
                 if _stands(connection, need, policy, wait, verify):
                     return
-                for statement in need.step.statements:
+                for statement in statements_of(need.step.actions):
                     verify(connection)
                     connection.exec_driver_sql(statement.replace("%", "%%"))
         except DBAPIError as error:

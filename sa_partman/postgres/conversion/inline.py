@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from sa_partman.anatomy import Anatomy
 from sa_partman.compare.situation import Situation
+from sa_partman.ddl.stored import statements_of
 from sa_partman.errors import ConversionRefused
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.plain import (
@@ -67,7 +68,7 @@ def convert_inline(
         )
         if not drawn.plan.refusals:
             for step in drawn.plan.steps:
-                _execute(connection, step.statements)
+                _execute(connection, statements_of(step.actions))
     if drawn.plan.refusals:
         raise ConversionRefused(str(declared.name), map(str, drawn.plan.refusals))
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, text
 
 from sa_partman.errors import LockNotAcquired
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.steps import ConversionStep
 from sa_partman.plan.locks import LockMode
+from sa_partman.plan.steps import Step
 from sa_partman.ports import Sleeping
 from sa_partman.postgres.limits import CHECK_INTERVAL, FROZEN, notice_dead_clients
 from sa_partman.postgres.locks.blockers import Holder, Watch, holders
@@ -45,12 +45,12 @@ class Need:
     """
 
     table: QualifiedName
-    step: ConversionStep
+    step: Step
     tables: tuple[str, ...]
     gentle: bool
 
     @classmethod
-    def of(cls, table: QualifiedName, step: ConversionStep) -> Need:
+    def of(cls, table: QualifiedName, step: Step) -> Need:
         gentle = bool(step.scans) and not step.locked and not step.guarded
         return cls(table, step, step.locked or (table.quoted,), gentle)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from sa_partman.ddl.stored import statements_of
 from sa_partman.names import QualifiedName, quote
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 from sa_partman.postgres.conversion.anatomy import read_anatomy
 from sa_partman.postgres.conversion.plan import mark_of
 
@@ -41,7 +42,7 @@ class Marks:
     full: str
 
 
-def marks(connection: Connection, table: QualifiedName, steps: tuple[ConversionStep, ...]) -> Marks | None:
+def marks(connection: Connection, table: QualifiedName, steps: tuple[Step, ...]) -> Marks | None:
     """
     The fingerprints of *table*; None when it is not there.
 
@@ -56,7 +57,7 @@ def marks(connection: Connection, table: QualifiedName, steps: tuple[ConversionS
     return Marks(seen, mark_of(anatomy, columns))
 
 
-def full_mark(connection: Connection, table: QualifiedName, steps: tuple[ConversionStep, ...]) -> str | None:
+def full_mark(connection: Connection, table: QualifiedName, steps: tuple[Step, ...]) -> str | None:
     """What `marks` stores of *table* now; None when it is not there."""
     found = marks(connection, table, steps)
     return None if found is None else found.full
@@ -67,8 +68,8 @@ def loose_mark(connection: Connection, table: QualifiedName) -> tuple[Any, ...]:
     return tuple(connection.execute(_LOOSE, {"name": table.quoted}).one())
 
 
-def _made_not_null(steps: tuple[ConversionStep, ...]) -> str:
-    return " ".join(statement for step in steps if step.id == "not_null" for statement in step.statements)
+def _made_not_null(steps: tuple[Step, ...]) -> str:
+    return " ".join(sql for step in steps if step.id == "not_null" for sql in statements_of(step.actions))
 
 
 def _column(row: Row[Any], ours: str) -> tuple[Any, ...]:

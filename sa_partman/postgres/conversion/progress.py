@@ -12,7 +12,7 @@ from threading import Event, Thread
 from sqlalchemy import Connection, Engine, text
 
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 from sa_partman.postgres.conversion.estimate import SCAN_BYTES
 from sa_partman.postgres.locks.blockers import blocking
 
@@ -47,7 +47,7 @@ class Progress:
         waits_for: Transactions that must end before the step goes on.
     """
 
-    step: ConversionStep
+    step: Step
     done: int
     total: int
     seconds: float
@@ -61,7 +61,7 @@ OnProgress = Callable[[Progress], None]
 
 
 @contextmanager
-def watched(engine: Engine, table: QualifiedName, step: ConversionStep, tell: OnProgress | None) -> Iterator[None]:
+def watched(engine: Engine, table: QualifiedName, step: Step, tell: OnProgress | None) -> Iterator[None]:
     """Tells of the progress of *step* during the block; what goes wrong with the telling does not harm the step."""
     if tell is None or not step.scans:
         yield
@@ -76,7 +76,7 @@ def watched(engine: Engine, table: QualifiedName, step: ConversionStep, tell: On
         thread.join()
 
 
-def _watch(engine: Engine, table: QualifiedName, step: ConversionStep, tell: OnProgress, over: Event) -> None:
+def _watch(engine: Engine, table: QualifiedName, step: Step, tell: OnProgress, over: Event) -> None:
     began = time.monotonic()
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -90,7 +90,7 @@ def _watch(engine: Engine, table: QualifiedName, step: ConversionStep, tell: OnP
         logging.getLogger(__name__).warning("the progress of %s is not told any more", step.id, exc_info=True)
 
 
-def _look(connection: Connection, step: ConversionStep, blocks: int, seconds: float) -> Progress:
+def _look(connection: Connection, step: Step, blocks: int, seconds: float) -> Progress:
     if step.builds is None:
         guess = round(seconds * SCAN_BYTES / 8192)
         return Progress(step, min(guess, blocks * 99 // 100), blocks, seconds, "estimated")

@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from sa_partman.ddl.stored import statements_of
 from sa_partman.errors import ExclusionLost, ExecutionError, MaintainerBusy, PartmanError
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.conversion import state
 from sa_partman.postgres.conversion.concurrent_build import run_alone
@@ -34,7 +35,7 @@ from sa_partman.postgres.sqlstate import first_line
 Recheck = Callable[[Connection], None]
 """Called while nobody can change the table, before the swap; raises when it is not what it was at the plan."""
 
-Report = Callable[[ConversionStep, float], None]
+Report = Callable[[Step, float], None]
 """Called after each step, with the seconds that it took."""
 
 LOCK_CLASS = int.from_bytes(b"sapc")
@@ -72,8 +73,8 @@ class Manner:
     report: Report = lambda step, seconds: None
     progress: OnProgress | None = None
     waits: Waits = field(default_factory=Waits)
-    ask: Callable[[ConversionStep], None] = lambda step: None
-    around: Callable[[ConversionStep], AbstractContextManager[None]] = lambda step: nullcontext()
+    ask: Callable[[Step], None] = lambda step: None
+    around: Callable[[Step], AbstractContextManager[None]] = lambda step: nullcontext()
 
 
 def dependable(engine: Engine) -> Engine:
@@ -145,7 +146,7 @@ def take_back(engine: Engine, conversion: Conversion, manner: Manner) -> None:
     """
     for index in range(min(conversion.done, len(conversion.steps) - 1), -1, -1):
         step, done = conversion.steps[index], index < conversion.done
-        if not done and step.transaction:
+        if not done and step.in_transaction:
             continue  # it has left nothing, and what bears its names is somebody else's
         began = time.monotonic()
         stand = replace(conversion, done=index)
@@ -159,17 +160,17 @@ def take_back(engine: Engine, conversion: Conversion, manner: Manner) -> None:
         _require(state.abort(connection, conversion), conversion)
 
 
-def execute_statements(connection: Connection, step: ConversionStep) -> None:
+def execute_statements(connection: Connection, step: Step) -> None:
     """The statements of *step*, in the caller's pinned transaction, under the no-scan guard where it asks for it."""
     with no_scan(connection) if step.guarded else nullcontext():
-        for statement in step.statements:
+        for statement in statements_of(step.actions):
             connection.exec_driver_sql(_driver(statement))
 
 
 def _forward(engine: Engine, conversion: Conversion, index: int, manner: Manner) -> None:
     step = conversion.steps[index]
     need = Need.of(conversion.table, step)
-    if not step.transaction:
+    if not step.in_transaction:
         run_alone(engine, need, manner.policy, manner.waits, manner.exclusion.verify)
         _note(engine, conversion, index, index + 1, manner)
         return
@@ -196,12 +197,12 @@ def _forward(engine: Engine, conversion: Conversion, index: int, manner: Manner)
 
 def _backward(engine: Engine, conversion: Conversion, index: int, done: bool, manner: Manner) -> None:
     step = conversion.steps[index]
-    undo = replace(step, statements=step.undo, scans="", builds=None, guarded=False)
+    undo = replace(step, actions=step.undo, scans="", builds=None, guarded=False)
     need = Need.of(conversion.table, undo)
-    if not step.transaction:
+    if not step.in_transaction:
         if done:  # first: whoever resumes in between looks at what is there, and builds what is not
             _note(engine, conversion, index + 1, index, manner)
-        if undo.statements:
+        if undo.actions:
             run_alone(engine, need, manner.policy, manner.waits, manner.exclusion.verify)
         return
 

@@ -16,11 +16,12 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
 from sa_partman.catalog import UnfinishedConversion
+from sa_partman.ddl.stored import from_dict, to_dict
 from sa_partman.errors import MissingPrivilege
 from sa_partman.finding import Finding
 from sa_partman.names import QualifiedName, text_literal
 from sa_partman.plan.conversion.request import new_table
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Purpose, Step
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 
 SCHEMA = "sa_partman"
@@ -84,7 +85,7 @@ class NewConversion:
     fingerprint: str
     oid: int
     primary_key: tuple[str, ...]
-    steps: tuple[ConversionStep, ...]
+    steps: tuple[Step, ...]
     max_rows: int | None
     version: str
 
@@ -114,7 +115,7 @@ class Conversion(NewConversion):
         return self.status == "done" or ("cutover" in ids and self.done > ids.index("cutover"))
 
     @property
-    def next_step(self) -> ConversionStep | None:
+    def next_step(self) -> Step | None:
         """The step before which it stands; None at its end."""
         return self.steps[self.done] if self.done < len(self.steps) else None
 
@@ -281,17 +282,18 @@ def _to_row(conversion: Conversion) -> _Row:
         "table_name": conversion.table.name,
         "table_oid": conversion.oid,
         "primary_key": list(conversion.primary_key),
-        "steps": [step.to_dict() for step in conversion.steps],
+        "steps": [to_dict(step) for step in conversion.steps],
         "steps_done": conversion.done,
     }
 
 
 def _read(row: _Row) -> Conversion:
+    purpose = Purpose.UNDO if row["kind"] == "undo" else Purpose.CONVERT
     return Conversion(
         **{name: row[name] for name in _SAME},
         table=_table(row),
         oid=int(row["table_oid"]),
         primary_key=tuple(row["primary_key"]),
-        steps=tuple(ConversionStep.from_dict(each) for each in row["steps"]),
+        steps=tuple(from_dict(each, purpose, _table(row)) for each in row["steps"]),
         done=row["steps_done"],
     )

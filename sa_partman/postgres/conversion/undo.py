@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, TextClause, text
 
 from sa_partman.anatomy import Anatomy
+from sa_partman.ddl.stored import statements_of
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.attach import INBOUND, statistics_of
@@ -80,8 +81,12 @@ def _request(
         rows_elsewhere(connection, anatomy.oid, history.oid, limit),
         limit,
         _twice(connection, conversion.primary_key, anatomy, history),
-        next((step.undo for step in conversion.steps if step.id == "not_null"), ()),
-        {step.id.removeprefix(INBOUND): step.undo for step in conversion.steps if step.id.startswith(INBOUND)},
+        next((statements_of(step.undo) for step in conversion.steps if step.id == "not_null"), ()),
+        {
+            step.id.removeprefix(INBOUND): statements_of(step.undo)
+            for step in conversion.steps
+            if step.id.startswith(INBOUND)
+        },
         users(connection, anatomy.oid, history.oid),
         slots(connection, active=True),
         tuple(

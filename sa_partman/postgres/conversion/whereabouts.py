@@ -12,11 +12,13 @@ from shlex import quote as in_shell
 from sqlalchemy import Connection, text
 
 from sa_partman.catalog import UnfinishedConversion
+from sa_partman.ddl.stored import statements_of
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName, join_name
+from sa_partman.plan.actions import Stored
 from sa_partman.plan.conversion.fingerprint import FORM
 from sa_partman.plan.conversion.request import key_index, new_table, proof
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 from sa_partman.postgres.conversion import state
 from sa_partman.postgres.conversion.state import Conversion
 
@@ -218,13 +220,13 @@ def _without_table(stored: Conversion) -> Conversion:
     steps = (
         step
         if step.id == "parent" and not stored.cut_over
-        else replace(step, undo=(), locked=(), builds=None, transaction=True)
+        else replace(step, actions=(), undo=(), locked=(), builds=None)
         for step in stored.steps
     )
     return replace(stored, steps=tuple(steps))
 
 
-def _moved(step: ConversionStep, stored: Conversion, now: QualifiedName, moved: bool) -> ConversionStep:
+def _moved(step: Step, stored: Conversion, now: QualifiedName, moved: bool) -> Step:
     if step.id == "parent" and not moved:
         return step
     beside = [stored.table.sibling(key_index(stored.table)), *([new_table(stored.table)] if moved else [])]
@@ -236,4 +238,5 @@ def _moved(step: ConversionStep, stored: Conversion, now: QualifiedName, moved: 
         return sql
 
     builds = None if step.builds is None else written(step.builds)
-    return replace(step, undo=tuple(map(written, step.undo)), locked=tuple(map(written, step.locked)), builds=builds)
+    undo = tuple(Stored(written(sql), step.in_transaction) for sql in statements_of(step.undo))
+    return replace(step, undo=undo, locked=tuple(map(written, step.locked)), builds=builds)

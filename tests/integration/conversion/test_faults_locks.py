@@ -13,7 +13,8 @@ from sqlalchemy import Engine, create_engine, text
 from sa_partman import LockPolicy
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.actions import Stored
+from sa_partman.plan.steps import Purpose, Step
 from sa_partman.postgres.conversion.guard import WouldScan, no_scan
 from sa_partman.postgres.conversion.locks import Need, attempt
 from sa_partman.throwaway import Server
@@ -142,7 +143,7 @@ def test_the_whole_transaction_is_tried_again_when_the_holder_leaves(events: Eng
 def test_the_wait_for_access_exclusive_is_below_half_of_the_deadlock_timeout(events: Engine) -> None:
     """So that in any lock order it is the conversion that gives way: the server never has to choose a victim."""
     sql(events, f"ALTER DATABASE {events.url.database} SET deadlock_timeout = '120ms'")
-    step = ConversionStep("test", "test", ("SELECT 1",), locked=(NAME.quoted,))
+    step = Step(Purpose.CONVERT, NAME, NAME, None, (Stored("SELECT 1"),), id="test", locked=(NAME.quoted,))
     seen = []
     with another(events) as own:
         attempt(own, Need.of(NAME, step), BRISK, lambda connection: seen.append(_setting(connection, "lock_timeout")))

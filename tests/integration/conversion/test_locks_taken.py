@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from sa_partman.ddl.stored import statements_of
 from sa_partman.maintenance.converter import Converter
 from sa_partman.plan.lock_modes import LockMode
 from tests.support.carrying import EVENTS, NOW, declared, run
@@ -41,9 +42,9 @@ def test_the_locks_of_each_step(engine: Engine) -> None:
     taken: dict[str, dict[str, LockMode]] = {}
     for step in Converter(engine, declared(), now=NOW).plan("events", inbound="composite").steps:
         name = step.id.partition(":")[0]
-        level = "READ COMMITTED" if step.transaction else "AUTOCOMMIT"
+        level = "READ COMMITTED" if step.in_transaction else "AUTOCOMMIT"
         with engine.connect().execution_options(isolation_level=level) as connection:
-            for statement in step.statements:
+            for statement in statements_of(step.actions):
                 connection.exec_driver_sql(statement.replace("%", "%%"))
             held = connection.exec_driver_sql(_LOCKS).all()
             connection.commit()

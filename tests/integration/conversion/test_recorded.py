@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from sa_partman import Conversion, ConversionStep, Converter, PartitionByRange, StepEvent, Veto, after, before
+from sa_partman import Conversion, Converter, PartitionByRange, Step, StepEvent, Veto, after, before
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.events import When
 from sa_partman.maintenance.maintainer import Maintainer
@@ -86,7 +86,7 @@ def test_the_records_are_of_the_kinds_of_a_run(events: Engine, caplog: pytest.Lo
 def test_a_step_that_fails(events: Engine, caplog: pytest.LogCaptureFixture) -> None:
     """It is rolled back, and its row is there; then it is resumed, undone and begun again, each a run of its own."""
 
-    def disturb(step: ConversionStep, seconds: float) -> None:
+    def disturb(step: Step, seconds: float) -> None:
         if step.id == "unique_index":
             sql(events, "INSERT INTO events (created_at, org_id) VALUES ('2050-01-01', 1)")
 
@@ -202,7 +202,7 @@ def test_an_audit_that_fails_costs_nothing(events: Engine) -> None:
 
 
 def test_one_that_was_killed_has_no_end(events: Engine) -> None:
-    def interrupt(step: ConversionStep, seconds: float) -> None:
+    def interrupt(step: Step, seconds: float) -> None:
         if step.id == "check":
             raise KeyboardInterrupt
 

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
+from sa_partman.ddl.stored import statements_of
 from sa_partman.maintenance.converter import Converter
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.fingerprint import fingerprint
@@ -21,7 +22,8 @@ def test_a_plan_sets_what_somebody_set(engine: Engine) -> None:
     """And nothing else: no statement for the stamps of each column of each partition."""
     run(engine, EVENTS + "ALTER TABLE events ALTER kind SET (n_distinct = 5)")
     stamped(engine, "events")
-    sent = [sql for step in Converter(engine, declared(), now=NOW).plan("events").steps for sql in step.statements]
+    steps = Converter(engine, declared(), now=NOW).plan("events").steps
+    sent = [sql for step in steps for sql in statements_of(step.actions)]
 
     setting = [statement for statement in sent if "ALTER COLUMN" in statement and " SET (" in statement]
     assert ['"kind" SET (n_distinct=5)'] * len(setting) == [each.rpartition("COLUMN ")[2] for each in setting]

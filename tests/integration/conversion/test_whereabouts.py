@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table
 
 from sa_partman import Converter, Maintainer, PartitionByRange
 from sa_partman.errors import Refused
-from sa_partman.plan.conversion.steps import ConversionStep
+from sa_partman.plan.steps import Step
 from sa_partman.postgres.conversion import state
 from tests.integration.conversion.test_faults_abort import Stopped, stop, stopped_after
 from tests.support.catalog_snapshot import difference, snapshot
@@ -57,7 +57,7 @@ def test_a_table_in_a_renamed_schema_is_taken_back(step: str, engine: Engine) ->
     columns = (Column("id", BigInteger, primary_key=True, autoincrement=False), key)
     Table("events", metadata, *columns, PartitionByRange("created_at", interval="1 month"))
 
-    def report(done: ConversionStep, seconds: float) -> None:
+    def report(done: Step, seconds: float) -> None:
         if done.id == step:
             stop()
 

@@ -1,5 +1,6 @@
 """The plan of a conversion in place, from values alone: no server is asked."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ from sa_partman.anatomy import (
 )
 from sa_partman.bounds.bound import MINVALUE, RangeBound
 from sa_partman.compare.situation import Situation
+from sa_partman.ddl.stored import from_dict, statements_of, to_dict
 from sa_partman.key import KeyType
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.attach import attach_in_place, names_of
@@ -28,7 +30,8 @@ from sa_partman.plan.conversion.fingerprint import fingerprint
 from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.request import Choices, ConversionRequest, Profile
 from sa_partman.plan.conversion.settings import granted, literal
-from sa_partman.plan.conversion.steps import ConversionPlan, ConversionStep, Refusal
+from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
+from sa_partman.plan.steps import Step
 from sa_partman.spec.declared import ColumnType, bind
 
 NOW = datetime(2024, 6, 15, tzinfo=UTC)
@@ -76,7 +79,7 @@ def plan(found: Anatomy | None = None, profile: Profile | None = None, **choices
     return attach_in_place(request(**choices), found or anatomy(), profile or Profile())
 
 
-def step(of: ConversionPlan, id: str) -> ConversionStep:
+def step(of: ConversionPlan, id: str) -> Step:
     return next(each for each in of.steps if each.id == id)
 
 
@@ -140,17 +143,18 @@ def test_an_index_whose_columns_no_other_one_begins_with_is_named(
 
 def test_one_check_proves_not_null_and_the_bound() -> None:
     """In the key's own type."""
-    (statement,) = step(plan(), "check").statements
+    (statement,) = statements_of(step(plan(), "check").actions)
 
     assert '"at" IS NOT NULL AND "at" < \'2024-07-01 00:00:00+00\'::timestamp with time zone) NOT VALID' in statement
 
 
 def test_a_step_is_the_same_after_it_was_stored() -> None:
-    """It comes back from JSON, whose lists are no tuples."""
+    """It comes back from JSON, with the statements instead of what they were rendered from."""
     for each in plan().steps:
-        stored = {key: list(value) if isinstance(value, tuple) else value for key, value in each.to_dict().items()}
+        stored = json.loads(json.dumps(to_dict(each)))
 
-        assert each == ConversionStep.from_dict(stored)
+        assert stored == to_dict(from_dict(stored, each.purpose, TABLE))
+        assert each.in_transaction == from_dict(stored, each.purpose, TABLE).in_transaction
 
 
 def test_a_refused_conversion_has_no_steps() -> None:
@@ -175,13 +179,15 @@ def test_an_inbound_key_becomes_what_was_chosen(policy: str, kind: type) -> None
 def test_a_composite_key_sets_only_what_it_did() -> None:
     """SET NULL without columns would set the partition key as well."""
     found = plan(anatomy(inbound=(NOTES,)), inbound="composite")
-    added = next(each for each in step(found, "cutover").statements if 'ADD CONSTRAINT "fk"' in each)
+    added = next(each for each in statements_of(step(found, "cutover").actions) if 'ADD CONSTRAINT "fk"' in each)
 
     assert (
         'ALTER TABLE "s"."notes" ADD CONSTRAINT "fk" FOREIGN KEY ("event", "at") REFERENCES "s"."events" ("id", "at") '
         'ON DELETE SET NULL ("event") NOT VALID'
     ) == added
-    assert ('ALTER TABLE "s"."notes" VALIDATE CONSTRAINT "fk"',) == step(found, "inbound:s.notes.fk").statements
+    assert ('ALTER TABLE "s"."notes" VALIDATE CONSTRAINT "fk"',) == statements_of(
+        step(found, "inbound:s.notes.fk").actions
+    )
 
 
 def test_a_composite_key_is_refused_where_its_action_would_run_by_a_move() -> None:
