@@ -11,14 +11,12 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
 from alembic.util import CommandError
-from sqlalchemy import text
 
 from alembic_ext.session import Place
 from sa_partman.bounds.bound import Bound, ListBound
 from sa_partman.key import Family, PartitionKey
 from sa_partman.names import QualifiedName, quote, text_literal
-
-_LABELS = text("SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = CAST(to_regtype(:name) AS oid)")
+from sa_partman.postgres.migrations import enums_of
 
 
 class AddEnumLabelsOp(MigrateOperation):
@@ -94,7 +92,7 @@ def refuse_unknown_labels(here: Place, bound: Bound, key: PartitionKey, what: st
     kind = key.types[0]
     if not isinstance(bound, ListBound) or kind.family is not Family.ENUM:
         return
-    known = set(here.connection.execute(_LABELS, {"name": kind.sql}).scalars())
+    known = {label for _, _, labels in enums_of(here.connection, [kind.sql]) for label in labels}
     unknown = sorted(str(value) for value in bound.values if value is not None and value not in known)
     if unknown:
         add = f"ALTER TYPE {kind.sql} ADD VALUE {text_literal(unknown[0])}"

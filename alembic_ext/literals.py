@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from alembic.util import CommandError
+from sqlalchemy import Table
 
 from sa_partman.bounds.bound import DEFAULT, Bound, Extreme, FarTime, HashBound, KeyValue, ListBound, RangeBound
 from sa_partman.bounds.text import in_order, literal, value_of
-from sa_partman.key import TIME_FAMILIES, Family, KeyType
-from sa_partman.spec.list_spec import plain_value
+from sa_partman.key import TIME_FAMILIES, Family, KeyType, PartitionKey
+from sa_partman.names import QualifiedName, quote
+from sa_partman.spec.base import KeyExpression, PartitionSpec
+from sa_partman.spec.list_spec import ListSpec, plain_value
+from sa_partman.spec.range_spec import RangeSpec
 
 Given = dict[str, Any]
 """The keyword arguments of an operation that say a bound."""
@@ -214,3 +218,44 @@ def _guessed(values: tuple[Any, ...]) -> KeyType:
         if type(value) in _TYPES:
             return KeyType.of(_TYPES[type(value)])
     return UNKNOWN
+
+
+def in_file(spec: PartitionSpec, table: Table) -> PartitionSpec:
+    """The structural part of *spec*, with the columns' names in the database instead of their keys."""
+    return _renamed(spec.structural(), {column.key: column.name for column in table.columns})
+
+
+def _renamed(spec: PartitionSpec, names: Mapping[str, str]) -> PartitionSpec:
+    arguments = spec.arguments()
+    key = tuple(item if isinstance(item, KeyExpression) else str(names.get(item, item)) for item in spec.key)
+    keywords: dict[str, Any] = dict(arguments.keywords)
+    if spec.subpartition is not None:
+        keywords["subpartition"] = _renamed(spec.subpartition, names)
+    return type(spec)(*key, **keywords)
+
+
+def makes_nothing(spec: PartitionSpec) -> bool:
+    """Whether no partition is known before the application runs: tenants come at run time."""
+    structural = spec.structural()
+    if structural.default:
+        return False
+    if isinstance(structural, ListSpec):
+        return structural.values.at_run_time
+    return isinstance(structural, RangeSpec) and structural.tenants is not None and structural.tenants.at_run_time
+
+
+def partition_by(strategy: str, key: PartitionKey) -> str:
+    """What stands behind PARTITION BY."""
+    parts = (quote(part.column) if part.column is not None else f"({part.expression})" for part in key.parts)
+    return f"{strategy} ({', '.join(parts)})"
+
+
+def schema_argument(relation: QualifiedName, table: QualifiedName, written: str | None) -> str | None:
+    """
+    What ``schema=`` says for *relation*: as the model writes it where that is the same schema.
+
+    Args:
+        table: The declared table, with the schema that it was found in.
+        written: Its schema in the model.
+    """
+    return written if relation.schema == table.schema else relation.schema

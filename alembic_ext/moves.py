@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from alembic_ext.compare.labels import Wanted, found_lists, wanted_lists
+from alembic_ext.compare.partitions import Wanted, found_lists, wanted_lists
 from sa_partman.bounds.bound import Bound, HashBound, KeyValue, ListBound
 from sa_partman.catalog import Parent, Partition, default_of
 from sa_partman.names import QualifiedName

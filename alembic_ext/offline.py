@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from alembic.ddl.impl import DefaultImpl
 from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Table, event
 
 from alembic_ext import ops, table_ops
 from alembic_ext.literals import guessed_types, typed
 from alembic_ext.partitions import bound_level
-from alembic_ext.references import keys_dropped
 from sa_partman.bounds.bound import Bound, ListBound
 from sa_partman.compare.situation import Situation
+from sa_partman.ddl.blocks import drop_keys_to_partitioned
 from sa_partman.ddl.render import sql_of
 from sa_partman.key import KeyPart, PartitionKey
 from sa_partman.names import QualifiedName
@@ -123,7 +126,7 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
             write(operations, (_detach(parent, name, True),))
     if operation.without_foreign_keys:
         impl = operations.migration_context.impl
-        impl.static_output(keys_dropped(name) + impl.command_terminator)
+        impl.static_output(drop_keys_to_partitioned(name) + impl.command_terminator)
 
 
 def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
@@ -171,3 +174,47 @@ def _bound(operation: ops.PartitionOp) -> Bound:
 def _key(bound: Bound) -> PartitionKey:
     """Where the key is unknown: as the bound's own values have it."""
     return PartitionKey(tuple(KeyPart(None, "", kind) for kind in guessed_types(bound)))
+
+
+_HELD: WeakSet[DefaultImpl] = WeakSet()
+
+
+def hold_back_scripts() -> None:
+    """Holds back what Alembic writes inside of ``context.begin_transaction()``, on PostgreSQL."""
+    begin = MigrationContext.begin_transaction
+
+    def begin_transaction(self: MigrationContext, _per_migration: bool = False) -> AbstractContextManager[Any]:
+        inner = begin(self, _per_migration)
+        if _per_migration or not self.as_sql or self.dialect.name != "postgresql":
+            return inner
+        return _held_back(self.impl, inner)
+
+    setattr(MigrationContext, "begin_transaction", begin_transaction)  # noqa: B010 -- there is no registry for it
+
+
+@contextmanager
+def _held_back(impl: DefaultImpl, inner: AbstractContextManager[Any]) -> Iterator[None]:
+    out, held = impl.output_buffer, StringIO()
+    assert out is not None
+    impl.output_buffer = held
+    _HELD.add(impl)
+    refused = False
+    try:
+        with inner:
+            yield
+    except CommandError:
+        refused = True
+        raise
+    finally:
+        impl.output_buffer = out
+        _HELD.discard(impl)
+        if not refused:  # what fails otherwise shows how far it came, as ever
+            out.write(held.getvalue())
+            out.flush()
+
+
+def break_off(operations: Operations) -> None:
+    """Ends a script that is refused and was not held back: a project without the line in env.py has its BEGIN there."""
+    context = operations.migration_context
+    if context.impl not in _HELD and context.impl.transactional_ddl:
+        context.impl.static_output("ROLLBACK" + context.impl.command_terminator)

@@ -1,6 +1,20 @@
-"""Registers everything that the operations need: themselves, what they do, how they are written, and the guard."""
+"""
+What each operation does: on a server, into a script, or nothing where there are no partitions. ``register()`` is all
+that the operations need: themselves, how they are written into a migration, and our care for Alembic's own.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from alembic.operations import MigrateOperation, Operations
+from alembic.util import CommandError
+
+from alembic_ext import enums, guards, indexes, offline, ops, partitions, render, repartition, table_ops, tables
+from alembic_ext.session import is_offline, needs_connection, on_postgresql
+
+Implementation = Callable[[Operations, Any], None]
 
 _DONE: list[bool] = []
 
@@ -10,13 +24,47 @@ def register() -> None:
     if _DONE:
         return
     _DONE.append(True)
-    from alembic_ext import guard, render, toimpl, verdicts, whole
-
-    toimpl.register()
+    _register(ops.CreatePartitionOp, partitions.create, offline.create)
+    _register(ops.DropPartitionOp, partitions.drop, offline.drop)
+    _register(ops.AttachPartitionOp, partitions.attach, offline.attach)
+    _register(ops.DetachPartitionOp, partitions.detach, offline.detach)
+    _register(table_ops.ProvisionPartitionsOp, tables.provision, offline.provision)
+    _register(table_ops.RepartitionTableOp, repartition.repartition, _not_offline)
+    _register(table_ops.PartitionTableOp, tables.partition, tables.not_offline)
+    _register(table_ops.UnpartitionTableOp, tables.unpartition, tables.not_offline)
+    Operations.implementation_for(indexes.CreatePartitionedIndexOp)(indexes.create)
+    Operations.implementation_for(indexes.DropPartitionedIndexOp)(indexes.drop)
+    Operations.implementation_for(enums.AddEnumLabelsOp)(enums.add)
+    Operations.implementation_for(enums.LabelsStayOp)(_nothing)
+    Operations.implementation_for(ops.Nothing)(_nothing)
     render.register()
-    guard.register()
-    verdicts.register()
-    whole.register()
+    guards.register()
+    offline.hold_back_scripts()
+
+
+def _register(kind: type[MigrateOperation], online: Implementation, offline_: Implementation) -> None:
+    def implementation(operations: Operations, operation: Any) -> None:
+        if not on_postgresql(operations):
+            return
+        if not is_offline(operations):
+            online(operations, operation)
+            return
+        try:
+            offline_(operations, operation)
+        except CommandError:
+            offline.break_off(operations)
+            raise
+
+    Operations.implementation_for(kind)(implementation)
+
+
+def _nothing(operations: Operations, operation: MigrateOperation) -> None:
+    pass
+
+
+def _not_offline(operations: Operations, operation: table_ops.RepartitionTableOp) -> None:
+    what = f"op.{operation.verb}({operation.table!r}, ...)"
+    needs_connection(operations, what, "it counts the rows that it moves. Run this migration on a connection.")
 
 
 register()

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 from alembic.operations import Operations
 from alembic.util import CommandError
+from sqlalchemy import Connection
 
 from alembic_ext import ops
 from alembic_ext.enums import refuse_unknown_labels
 from alembic_ext.literals import typed
-from alembic_ext.lowest import from_lowest
-from alembic_ext.members import apply_as_members
-from alembic_ext.ownership import WAITS, announce, may_leave, outside
-from alembic_ext.references import keys_dropped
-from alembic_ext.session import Place, place, relation_named
+from alembic_ext.session import WAITS, Place, announce, may_leave, outside, place, relation_named
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
-from sa_partman.bounds.text import describe
+from sa_partman.bounds.text import check_predicate, describe
 from sa_partman.compare.situation import Situation
+from sa_partman.ddl.blocks import drop_keys_to_partitioned
 from sa_partman.ddl.render import render
 from sa_partman.key import PartitionKey
 from sa_partman.marks import is_foreign, is_marked, parent_of, unmarked
@@ -36,15 +34,19 @@ from sa_partman.plan.actions import (
     MoveRows,
     UnmarkDetached,
 )
+from sa_partman.plan.membership import as_members, makes
 from sa_partman.plan.provision import attached_from_the_top, first_partitions
+from sa_partman.plan.steps import Purpose, Step
 from sa_partman.postgres.columns import Relation, columns_of, relation_of
+from sa_partman.postgres.facts import lowest_value
+from sa_partman.postgres.membership.reading import memberships
+from sa_partman.postgres.migrations import keys_to
 from sa_partman.postgres.partitioned_index import unhurried
+from sa_partman.postgres.privileges import privileges_of
+from sa_partman.postgres.session import acting_as
 from sa_partman.postgres.steps.execute import apply_actions, name_taken
 from sa_partman.spec.base import PartitionSpec
-from sa_partman.spec.declared import ColumnType, Level, bind
-
-if TYPE_CHECKING:  # Alembic imports us while it is half imported itself
-    pass
+from sa_partman.spec.declared import ColumnType, Level, RangeLevel, bind
 
 
 def create(operations: Operations, operation: ops.CreatePartitionOp) -> None:
@@ -209,7 +211,7 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
                     context.impl._exec(statement)
     if operation.without_foreign_keys:
         with place(operations, operation.parent, operation.schema, _what(operation)) as here:
-            here.connection.exec_driver_sql(keys_dropped(partition.name).replace("%", "%%"))
+            here.connection.exec_driver_sql(drop_keys_to_partitioned(partition.name).replace("%", "%%"))
 
 
 def _attached(here: Place, operation: ops.PartitionOp) -> tuple[Relation, Bound]:
@@ -257,3 +259,63 @@ def _bound_of(operation: ops.PartitionOp, key: PartitionKey) -> Bound:
 def key_of(table: Relation) -> PartitionKey:
     assert table.key is not None
     return table.key
+
+
+def apply_as_members(here: Place, actions: Iterable[Action]) -> None:
+    """Executes *actions*; the tables that they create get the owner, the grants and the rest of their table."""
+    step = Step(Purpose.PROVISION, here.table.name, here.table.name, None, tuple(actions))
+    if not makes(step):
+        apply_actions(here.connection, step.actions)
+        return
+    with _as_owner(here):
+        apply_actions(here.connection, _whole(here, step).actions)
+
+
+def _whole(here: Place, step: Step) -> Step:
+    membership = memberships(here.connection, [here.table.oid])[here.table.oid]
+    if not membership.lacking:
+        return as_members(step, membership)
+    warnings.warn(
+        f"{here.table.name}: its new partitions don't have everything that the table has, because the connected role "
+        f"may not; run this, and then sa-partman run --repair: {'; '.join(membership.lacking)}",
+        stacklevel=2,
+    )
+    return step
+
+
+def _as_owner(here: Place) -> AbstractContextManager[None]:
+    """Whoever owns the table is to own its partitions, if we may take its place and it may create."""
+    privileges = privileges_of(here.connection, [here.table])[here.table.name]
+    if privileges.is_same or not privileges.may_set_role or not privileges.may_create:
+        return nullcontext()
+    return acting_as(here.connection, privileges.owner)
+
+
+def from_lowest(connection: Connection, level: Level, default: QualifiedName, bound: Bound, key: PartitionKey) -> Level:
+    """*level*, which begins with the lowest row that *bound* takes out of *default*, when that is early."""
+    predicate = check_predicate(bound, tuple(part.sql for part in key.parts), key.types)
+    if not isinstance(level, RangeLevel) or level.spec.tenants is not None or predicate is None:
+        return level
+    part = level.key.parts[level.place]
+    lowest = lowest_value(connection, part.sql, part.type, default, predicate)
+    position = None if lowest is None else level.axis.decode(lowest)
+    if position is None:
+        return level
+    start = position if isinstance(position, int) else position.isoformat()
+    if level.spec.start is not None and level.axis.parse(level.spec.start) <= position:
+        return level
+    return replace(level, spec=level.spec.with_(start=start))
+
+
+def refuse_references(connection: Connection, oid: int, what: str) -> None:
+    """
+    Raises:
+        CommandError: A foreign key refers to the table, whose partitions can't be detached then while it is used.
+    """
+    keys = keys_to(connection, oid)
+    if keys:
+        shown = ", ".join(f"{name} of {table}" for name, table in keys[:5])
+        raise CommandError(
+            f"{what}: the foreign key {shown} refers to it, and its partitions can't be taken apart meanwhile; "
+            f"nothing was changed. Drop the foreign key before and create it again after this operation."
+        )

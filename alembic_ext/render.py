@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic.autogenerate import render as alembic_render
 
-from alembic_ext import conversion_ops, enums, index_ops, ops, table_ops
+from alembic_ext import enums, indexes, ops, table_ops
 from alembic_ext.literals import given
 from sa_partman.bounds.bound import Extreme
 from sa_partman.spec.base import PartitionSpec
@@ -30,10 +30,10 @@ def register() -> None:
     renderers.dispatch_for(ops.DetachPartitionOp)(_detach)
     renderers.dispatch_for(table_ops.ProvisionPartitionsOp)(_provision)
     renderers.dispatch_for(table_ops.RepartitionTableOp)(_repartition)
-    renderers.dispatch_for(conversion_ops.PartitionTableOp)(_conversion)
-    renderers.dispatch_for(conversion_ops.UnpartitionTableOp)(_conversion)
-    renderers.dispatch_for(index_ops.CreatePartitionedIndexOp)(_create_index)
-    renderers.dispatch_for(index_ops.DropPartitionedIndexOp)(_drop_index)
+    renderers.dispatch_for(table_ops.PartitionTableOp)(_conversion)
+    renderers.dispatch_for(table_ops.UnpartitionTableOp)(_conversion)
+    renderers.dispatch_for(indexes.CreatePartitionedIndexOp)(_create_index)
+    renderers.dispatch_for(indexes.DropPartitionedIndexOp)(_drop_index)
 
 
 def _nothing(context: Any, operation: ops.Nothing) -> list[str]:
@@ -82,7 +82,7 @@ def _repartition(context: Any, operation: table_ops.RepartitionTableOp) -> str:
     return _call(context, operation.verb, (operation.table, operation.declaration), keywords)
 
 
-def _conversion(context: Any, operation: conversion_ops.ConversionOp) -> list[str]:
+def _conversion(context: Any, operation: table_ops.ConversionOp) -> list[str]:
     call = _call(context, operation.verb, (operation.table, operation.declaration), operation.keywords)
     return [*(line for note in operation.notes for line in _comment(note)), call]
 
@@ -91,11 +91,11 @@ def _comment(text: str) -> list[str]:
     return wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
-def _create_index(context: Any, operation: index_ops.CreatePartitionedIndexOp) -> str:
+def _create_index(context: Any, operation: indexes.CreatePartitionedIndexOp) -> str:
     return _as_ours(context, alembic_render._add_index(context, operation), "create_index", "create_partitioned_index")
 
 
-def _drop_index(context: Any, operation: index_ops.DropPartitionedIndexOp) -> str:
+def _drop_index(context: Any, operation: indexes.DropPartitionedIndexOp) -> str:
     return _as_ours(context, alembic_render._drop_index(context, operation), "drop_index", "drop_partitioned_index")
 
 

@@ -9,11 +9,9 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 
 from alembic_ext import rows, table_ops
-from alembic_ext.lowest import from_lowest
 from alembic_ext.mirror import mirrored
 from alembic_ext.moves import Change, Move, Target, hash_change, list_change
-from alembic_ext.partitions import bound_level, is_ours, key_of
-from alembic_ext.references import refuse_references
+from alembic_ext.partitions import bound_level, from_lowest, is_ours, key_of, refuse_references
 from alembic_ext.session import Place, place, relation_named
 from sa_partman.bounds.bound import ListBound
 from sa_partman.bounds.text import describe, in_order

@@ -6,6 +6,7 @@ Migration files live for ever: names stay, new arguments have defaults, everythi
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
@@ -101,3 +102,151 @@ class RepartitionTableOp(DeclarationOp):
             limit: More rows than this are not moved; the migration fails and nothing is changed.
         """
         operations.invoke(cls(table, declaration, existing=existing, limit=limit, schema=schema))
+
+
+class ConversionOp(DeclarationOp):
+    """What both directions share; see `PartitionTableOp.partition_table`."""
+
+    notes: tuple[str, ...] = ()
+    """What autogenerate writes above it, as comments."""
+
+    def __init__(
+        self,
+        table: str,
+        declaration: PartitionSpec,
+        *,
+        primary_key: Sequence[str] = (),
+        existing_primary_key: Sequence[str] = (),
+        inline_max_bytes: int | None = None,
+        inbound: str = "refuse",
+        unique: Mapping[str, str] | None = None,
+        schema: str | None = None,
+    ) -> None:
+        super().__init__(table, declaration, schema=schema)
+        self.primary_key, self.existing_primary_key = tuple(primary_key), tuple(existing_primary_key)
+        self.inline_max_bytes, self.inbound, self.unique = inline_max_bytes, inbound, dict(unique or {})
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """As they stand in a migration file; None is left out."""
+        return {
+            "primary_key": list(self.primary_key),
+            "existing_primary_key": list(self.existing_primary_key),
+            "inline_max_bytes": self.inline_max_bytes,
+            "inbound": None if self.inbound == "refuse" else self.inbound,
+            "unique": self.unique or None,
+            "schema": self.schema,
+        }
+
+    def _turned(self) -> dict[str, Any]:
+        return {
+            "primary_key": self.existing_primary_key,
+            "existing_primary_key": self.primary_key,
+            "inline_max_bytes": self.inline_max_bytes,
+            "inbound": self.inbound,
+            "unique": self.unique,
+            "schema": self.schema,
+        }
+
+
+@Operations.register_operation("partition_table")
+class PartitionTableOp(ConversionOp):
+    """A plain table becomes partitioned; see `partition_table`."""
+
+    verb = "partition_table"
+
+    def reverse(self) -> UnpartitionTableOp:
+        return UnpartitionTableOp(self.table, self.declaration, **self._turned())
+
+    @classmethod
+    def partition_table(
+        cls,
+        operations: Operations,
+        table: str,
+        declaration: PartitionSpec,
+        *,
+        primary_key: Sequence[str] = (),
+        existing_primary_key: Sequence[str] = (),
+        inline_max_bytes: int | None = None,
+        inbound: str = "refuse",
+        unique: Mapping[str, str] | None = None,
+        schema: str | None = None,
+    ) -> None:
+        """
+        Convert *table*, with its rows, into one partitioned by *declaration*.
+
+        A table that is partitioned so already is left alone. One of at most *inline_max_bytes* is converted here, in
+        the migration's transaction. A larger one has to be converted before: run ``sa-partman convert``, which does it
+        while the application works; until then this raises, and nothing is changed.
+
+        Args:
+            primary_key: The columns that the primary key is to have: those of the partition key among them.
+            existing_primary_key: The ones that it had; what a downgrade goes back to.
+            inline_max_bytes: With indexes; the default is 64 MB, or ``sa_partman={"inline_max_bytes": ...}`` of
+                ``context.configure()``.
+            inbound: "drop" drops foreign keys of other tables that refer to this one; else they are refused.
+            unique: What becomes of unique indexes without the partition key, by name: "local" keeps them on the rows
+                of now, "drop" drops them; else they are refused.
+        """
+        operations.invoke(
+            cls(
+                table,
+                declaration,
+                primary_key=primary_key,
+                existing_primary_key=existing_primary_key,
+                inline_max_bytes=inline_max_bytes,
+                inbound=inbound,
+                unique=unique,
+                schema=schema,
+            )
+        )
+
+
+@Operations.register_operation("unpartition_table")
+class UnpartitionTableOp(ConversionOp):
+    """A partitioned table becomes plain; see `unpartition_table`."""
+
+    verb = "unpartition_table"
+
+    def reverse(self) -> PartitionTableOp:
+        return PartitionTableOp(self.table, self.declaration, **self._turned())
+
+    @classmethod
+    def unpartition_table(
+        cls,
+        operations: Operations,
+        table: str,
+        declaration: PartitionSpec,
+        *,
+        primary_key: Sequence[str] = (),
+        existing_primary_key: Sequence[str] = (),
+        inline_max_bytes: int | None = None,
+        inbound: str = "refuse",
+        unique: Mapping[str, str] | None = None,
+        schema: str | None = None,
+    ) -> None:
+        """
+        Make *table*, with its rows, a plain one. A table that is plain already is left alone; one of at most
+        *inline_max_bytes* is done here; a larger one that was converted in place goes back by
+        ``sa-partman convert --undo``, before.
+
+        Args:
+            declaration: How it is partitioned; what a downgrade goes back to.
+            primary_key: The columns that the primary key is to have.
+            existing_primary_key: The ones that it has.
+            inline_max_bytes: See `partition_table`.
+            inbound: See `partition_table`.
+            unique: See `partition_table`.
+        """
+        operations.invoke(
+            cls(
+                table,
+                declaration,
+                primary_key=primary_key,
+                existing_primary_key=existing_primary_key,
+                inline_max_bytes=inline_max_bytes,
+                inbound=inbound,
+                unique=unique,
+                schema=schema,
+            )
+        )

@@ -1,51 +1,96 @@
-"""What autogenerate must know beforehand: two queries, and no row for a partition that nobody asks about."""
+"""What autogenerate must know beforehand, and what it may see: names are judged before anything is reflected."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, ForeignKeyConstraint, text
+from sqlalchemy import Connection, ForeignKeyConstraint, Table
 
-from alembic_ext.compare.ghosts import RealKey, real_keys_of
-from sa_partman.catalog import UnfinishedConversion
+from alembic_ext.session import lock_timeout
+from sa_partman.catalog import FoundTable, Parent, Partition, UnfinishedConversion
+from sa_partman.names import QualifiedName
+from sa_partman.postgres.audit import TABLES
+from sa_partman.postgres.columns import oid_of, relation_of
+from sa_partman.postgres.conversion.state import SCHEMA
 from sa_partman.postgres.conversion.whereabouts import unfinished
+from sa_partman.postgres.migrations import listed_relations, real_keys_of, schemas_of
+from sa_partman.postgres.reflect import reflect
+from sa_partman.postgres.session import pinned
+from sa_partman.spec.declared import DeclaredTable, HashLevel
+from sa_partman.spec.hash_spec import HashSpec
 
 Key = tuple[str | None, str]
 """A table as Alembic calls it: the schema is None for what the search path finds."""
 
-# No index of pg_class tells partitions apart, so it is read from end to end, once. What has a row type is kept first:
-# an early column says so, and most rows are indexes. OFFSET 0 and MATERIALIZED are fences; without them the planner
-# tests everything on each row, and reads the whole once for each schema. Of partitions those of a name in use are told.
-_RELATIONS = text("""
-WITH relation AS MATERIALIZED (
-    SELECT c.* FROM (
-        SELECT c.oid, c.relname, c.relnamespace, c.relkind, c.relpersistence, c.relispartition, c.relam,
-            c.reltablespace, c.reloptions
-        FROM pg_catalog.pg_class c WHERE c.reltype <> 0 OFFSET 0
-    ) c WHERE NOT c.relispartition AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
-  UNION ALL
-    SELECT c.oid, c.relname, c.relnamespace, c.relkind, c.relpersistence, c.relispartition, c.relam,
-        c.reltablespace, c.reloptions
-    FROM pg_catalog.pg_class c
-    WHERE c.relname = ANY (CAST(:mapped AS name[])) AND c.relkind IN ('r', 'p', 'f') AND c.relispartition
-)
-SELECT n.nspname, c.relname, pg_catalog.pg_table_is_visible(c.oid), CAST(c.relkind AS text), c.relpersistence = 't',
-    CASE WHEN c.relispartition THEN c.oid END,
-    (SELECT d.description LIKE 'sa_partman: detached from %' FROM pg_catalog.pg_description d
-     WHERE d.objoid = c.oid AND d.classoid = CAST('pg_catalog.pg_class' AS regclass) AND d.objsubid = 0),
-    CASE WHEN c.relkind = 'p' AND NOT c.relispartition THEN pg_catalog.pg_get_partkeydef(c.oid) END,
-    c.reloptions IS NULL AND c.reltablespace = 0 AND (c.relam = 0 OR c.relam = m.oid)
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid),
-    (SELECT pg_catalog.pg_relation_size('pg_catalog.pg_inherits'))
-FROM relation c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_catalog.pg_am m ON m.amname = pg_catalog.current_setting('default_table_access_method')
-WHERE n.nspname <> 'pg_catalog'
-""")
-
 _INHERITS = 44
 """Bytes of a row of pg_inherits."""
+
+
+_ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+_MATCHES = {"f": "FULL", "p": "PARTIAL"}
+
+
+@dataclass(frozen=True, slots=True)
+class RealKey:
+    """
+    A foreign key that stands for itself.
+
+    Args:
+        row: What the query says of it.
+    """
+
+    row: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.row["name"])
+
+    def reflected(self, schema: str | None, default_schema: str | None, *, ignore_search_path: bool) -> dict[str, Any]:
+        """
+        As ``Inspector.get_foreign_keys()`` says it.
+
+        Args:
+            schema: Of the table, as it was asked for.
+            ignore_search_path: SQLAlchemy's ``postgresql_ignore_search_path``.
+        """
+        row = self.row
+        return {
+            "name": row["name"],
+            "constrained_columns": list(row["columns"]),
+            "referred_schema": self._referred_schema(schema, default_schema, ignore_search_path=ignore_search_path),
+            "referred_table": row["table"],
+            "referred_columns": list(row["referred"]),
+            "options": self._options(),
+            "comment": row["comment"],
+        }
+
+    def _referred_schema(
+        self, schema: str | None, default_schema: str | None, *, ignore_search_path: bool
+    ) -> str | None:
+        real: str = self.row["schema"]
+        if ignore_search_path:
+            return schema if real == default_schema else real
+        if not self.row["visible"]:
+            return real
+        return schema if schema == real else None
+
+    def _options(self) -> dict[str, Any]:
+        row = self.row
+        deleting = _ACTIONS.get(row["ondelete"])
+        # SET NULL and SET DEFAULT may name columns; only the definition tells which.
+        _, found, named = str(row["definition"]).rpartition(f" ON DELETE {deleting} (")
+        if deleting in ("SET NULL", "SET DEFAULT") and found:
+            deleting = f"{deleting} ({named.partition(')')[0]})"
+        options = {
+            "onupdate": _ACTIONS.get(row["onupdate"]),
+            "ondelete": deleting,
+            "initially": "DEFERRED" if row["deferred"] else None,
+            "deferrable": row["deferrable"] or None,
+            "match": _MATCHES.get(row["match"]),
+        }
+        return {key: value for key, value in options.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +128,6 @@ class Catalog:
         return known is not None and all(each.name != name for each in known)
 
 
-class _Relation(NamedTuple):
-    """
-    A row of the query.
-
-    Args:
-        partition: Its oid, if it is one.
-        detached: By us; None where it has no comment.
-        partition_by: None unless it is partitioned and no partition.
-        plain: See `Catalog`.
-        inherits: Bytes of pg_inherits.
-    """
-
-    schema: str
-    name: str
-    visible: bool
-    kind: str
-    temporary: bool
-    partition: int | None
-    detached: bool | None
-    partition_by: str | None
-    plain: bool
-    inherits: int
-
-
 def read_catalog(connection: Connection, mapped: Set[Key]) -> Catalog:
     """
     Args:
@@ -117,7 +138,7 @@ def read_catalog(connection: Connection, mapped: Set[Key]) -> Catalog:
     called = [(name, each) for each in converting for name in (each.table, each.now) if name is not None]
     tables = {(name.schema, name.name): each for name, each in called}
     helpers = {(each.helper.schema, each.helper.name) for each in converting}
-    rows = [_Relation._make(row) for row in connection.execute(_RELATIONS, {"mapped": names})]
+    rows = listed_relations(connection, names)
     all_keys = [(key, row) for row in rows for key in _keys(row.schema, row.name, row.visible)]
     seen = {key: row for key, row in all_keys if key in mapped or not (row.detached or row.partition is not None)}
     permanent = {key: row for key, row in seen.items() if not row.temporary and row.kind in ("r", "p", "f")}
@@ -131,7 +152,7 @@ def read_catalog(connection: Connection, mapped: Set[Key]) -> Catalog:
         mapped_partitions={key: row.partition for key, row in seen.items() if row.partition is not None},
         partitioned={key: row.partition_by for key, row in all_keys if row.partition_by is not None},
         real_keys={
-            key: keys
+            key: tuple(map(RealKey, keys))
             for schema, name, visible, keys in real_keys_of(connection, partitions)
             for key in _keys(schema, name, visible)
         },
@@ -157,3 +178,85 @@ def referred_table(key: ForeignKeyConstraint) -> Key:
 def _keys(schema: str, name: str, visible: bool) -> tuple[Key, ...]:
     """With include_schemas a table of the search path is called by its schema and also without."""
     return ((schema, name), (None, name)) if visible else ((schema, name),)
+
+
+@dataclass(frozen=True, slots=True)
+class NameFilter:
+    """
+    Alembic's name filter: False hides.
+
+    Args:
+        mapped: Tables that the user has mapped himself; a partition among them stays visible.
+    """
+
+    catalog: Catalog
+    mapped: Set[Key]
+
+    def __call__(self, name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
+        schema = parents.get("schema_name")
+        if kind == "table":
+            key = (schema, name or "")
+            return key in self.mapped or (key in self.catalog.seen and not self.is_ours(key))
+        if kind == "foreign_key_constraint":
+            return not self.catalog.is_ghost(schema, parents.get("table_name") or "", name)
+        return True
+
+    def is_ours(self, key: Key) -> bool:
+        """What we keep there ourselves, and what a conversion in progress builds."""
+        schema, name = key
+        return schema == SCHEMA or name in TABLES or key in self.catalog.helpers
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFilter:
+    """Alembic's object filter: False hides a table with a conversion in progress, and the foreign keys to it."""
+
+    catalog: Catalog
+
+    def __call__(self, item: Any, name: str | None, kind: str, reflected: bool, compared: Any) -> bool:
+        if isinstance(item, Table):
+            return (item.schema, item.name) not in self.catalog.converting
+        if isinstance(item, ForeignKeyConstraint) and item.elements:
+            return referred_table(item) not in self.catalog.converting
+        return True
+
+
+Pair = tuple[Table, DeclaredTable]
+
+
+def found_tables(connection: Connection, pairs: Sequence[Pair]) -> list[tuple[Table, DeclaredTable, FoundTable]]:
+    """Those of *pairs* that exist, in order. Of range partitions only the default ones are read: others are policy."""
+    if not pairs:
+        return []
+    schemas = schemas_of(connection, [declared.name for _, declared in pairs])
+    there = [
+        (table, declared.renamed(QualifiedName(schemas[place], declared.name.name)))
+        for place, (table, declared) in enumerate(pairs)
+        if place in schemas
+    ]
+    if not there:
+        return []
+    with pinned(connection, lock_timeout(connection)):
+        found = reflect(connection, [declared for _, declared in there], ranges=False)
+    return [(table, declared, found[declared.name]) for table, declared in there if declared.name in found]
+
+
+def partitions_of(
+    connection: Connection, schema: str | None, name: str
+) -> tuple[FoundTable, Iterator[tuple[Parent, Partition]]]:
+    """A partitioned table that nothing declares, and each of its partitions behind its parent."""
+    oid = oid_of(connection, QualifiedName(schema, name))
+    assert oid is not None
+    with pinned(connection, lock_timeout(connection)):
+        relation = relation_of(connection, oid)
+        assert relation.key is not None
+        # The key is what reading the bounds needs; the strategy is the catalog's.
+        known = DeclaredTable(relation.name, HashLevel(0, relation.key, None, HashSpec("unused", modulus=1)))
+        found = reflect(connection, [known])[relation.name]
+    return found, _pairs(found)
+
+
+def _pairs(parent: Parent) -> Iterator[tuple[Parent, Partition]]:
+    for partition in parent.partitions:
+        yield parent, partition
+        yield from _pairs(partition)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from alembic.operations.ops import MigrateOperation, UpgradeOps
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Table
 
 from alembic_ext import ops, table_ops
 from alembic_ext.enums import AddEnumLabelsOp
@@ -15,19 +15,12 @@ from alembic_ext.literals import plain
 from sa_partman.names import QualifiedName
 from sa_partman.orm.facts import enum_of
 from sa_partman.orm.registry import spec_of
+from sa_partman.postgres.migrations import enums_of
 from sa_partman.spec.list_spec import ListSpec
 
 log = logging.getLogger(__name__)
 
 _MAKING = (ops.CreatePartitionOp, table_ops.ProvisionPartitionsOp, table_ops.RepartitionTableOp)
-
-_FOUND = text("""
-SELECT u.place - 1, n.nspname, ARRAY(
-    SELECT CAST(e.enumlabel AS text) FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder)
-FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS u(name, place)
-JOIN pg_catalog.pg_type t ON t.oid = CAST(pg_catalog.to_regtype(u.name) AS oid) AND t.typtype = 'e'
-JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-""")
 
 
 @dataclass
@@ -49,7 +42,7 @@ def add_labels(connection: Connection, tables: Iterable[Table], upgrade_ops: Upg
     if not needed:
         return
     names = list(needed)
-    for place, schema, found in connection.execute(_FOUND, {"names": [name.quoted for name in names]}).all():
+    for place, schema, found in enums_of(connection, [name.quoted for name in names]):
         wanted = needed[names[place]]
         if wanted.values <= set(found):
             continue

@@ -9,14 +9,12 @@ from typing import Any
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import UpgradeOps
 
-from alembic_ext.compare.catalog import Catalog, read_catalog
-from alembic_ext.compare.existing import compare_existing
+from alembic_ext.compare.catalog import Catalog, NameFilter, ObjectFilter, read_catalog
 from alembic_ext.compare.indexes import choose_partitioned
-from alembic_ext.compare.last import pass_last
+from alembic_ext.compare.inspector import overlook_partitions
 from alembic_ext.compare.order import Order
-from alembic_ext.compare.tables import complete_created, complete_dropped, strip_info
-from alembic_ext.filters import NameFilter, ObjectFilter
-from alembic_ext.inspecting import overlook_partitions
+from alembic_ext.compare.other_comparators import pass_last
+from alembic_ext.compare.tables import compare_existing, complete_created, complete_dropped, strip_info
 
 log = logging.getLogger(__name__)
 

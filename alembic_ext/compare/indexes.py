@@ -6,9 +6,12 @@ import logging
 from collections.abc import Iterator
 
 from alembic.operations.ops import CreateIndexOp, DropIndexOp, MigrateOperation, ModifyTableOps, UpgradeOps
+from alembic.util import CommandError
+from sqlalchemy import Table
 
 from alembic_ext.compare.catalog import Catalog
-from alembic_ext.index_ops import CreatePartitionedIndexOp, DropPartitionedIndexOp
+from alembic_ext.indexes import CreatePartitionedIndexOp, DropPartitionedIndexOp
+from sa_partman.catalog import FoundTable
 
 log = logging.getLogger(__name__)
 
@@ -43,3 +46,20 @@ def _chosen(operation: MigrateOperation, catalog: Catalog) -> Iterator[MigrateOp
     if operation.ops:
         yield operation
     yield from (CreatePartitionedIndexOp.of(each) for each in created)
+
+
+def compare_primary_key(table: Table, found: FoundTable, present: tuple[str, ...]) -> None:
+    """
+    Raises:
+        CommandError: The model's primary key is another one; on a partitioned table no operation changes it in place.
+    """
+    wanted = tuple(str(column.name) for column in table.primary_key.columns)
+    if set(wanted) == set(present):
+        return
+    raise CommandError(
+        f"{found.name} has the primary key ({', '.join(present) or 'none'}) in the database and "
+        f"({', '.join(wanted) or 'none'}) in the model; no migration was written. On a partitioned table, first build "
+        f"the new key on each partition (CREATE UNIQUE INDEX CONCURRENTLY); then in one transaction drop the old "
+        f"constraint, ADD PRIMARY KEY USING INDEX on each partition, and ADD PRIMARY KEY on the table, which takes "
+        f"those over. Or put the model's key back."
+    )

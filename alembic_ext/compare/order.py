@@ -23,12 +23,10 @@ from alembic.operations.ops import (
 from sqlalchemy import ForeignKeyConstraint, Table
 
 from alembic_ext.compare.catalog import Catalog, Key, referred_table
-from alembic_ext.conversion_ops import PartitionTableOp, UnpartitionTableOp
 from alembic_ext.ops import DetachPartitionOp, Nothing
-from alembic_ext.table_ops import RepartitionTableOp
+from alembic_ext.table_ops import PartitionTableOp, RepartitionTableOp, UnpartitionTableOp
+from sa_partman.orm.registry import PARTITION_BY
 from sa_partman.plan.families import by_reference
-
-_PARTITION_BY = "postgresql_partition_by"
 
 Difference = tuple[Key, MigrateOperation]
 """An operation of ours, behind the table that it is about."""
@@ -163,4 +161,4 @@ class Order:
 
 def _is_partitioned(operation: MigrateOperation) -> TypeGuard[DropTableOp]:
     """Whether it drops a partitioned table."""
-    return isinstance(operation, DropTableOp) and _PARTITION_BY in operation.table_kw
+    return isinstance(operation, DropTableOp) and PARTITION_BY in operation.table_kw

@@ -27,7 +27,7 @@ from sa_partman.compare.lines import Line
 from sa_partman.compare.lists import missing_labels
 from sa_partman.compare.situation import Situation
 from sa_partman.key import KeyType, PartitionKey
-from sa_partman.names import quote
+from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.moving import held_by
 from sa_partman.postgres.expired_rows import count_rows
 from sa_partman.spec.axis import TimeAxis
@@ -160,7 +160,7 @@ def _blocked_cells(
     """The grid's cells that hold rows, from the lowest on; each is found from where the last one ended."""
     axis, kind, column = level.axis, key.types[0], _column(key, 0)
     placed = placeable(level, key)
-    lowest = _lowest(connection, column, kind, default, placed)
+    lowest = lowest_value(connection, column, kind, default.name, placed)
     while lowest is not None:
         position = axis.decode(lowest)
         if position is None:
@@ -172,11 +172,19 @@ def _blocked_cells(
         yield axis.grid.cell(position), counted
         if isinstance(bound.upper[0], Extreme):  # the end of the type, or of Python's calendar
             return
-        lowest = _lowest(connection, column, kind, default, f"{placed} AND {column} >= {literal(bound.upper[0], kind)}")
+        lowest = lowest_value(
+            connection, column, kind, default.name, f"{placed} AND {column} >= {literal(bound.upper[0], kind)}"
+        )
 
 
-def _lowest(connection: Connection, column: str, kind: KeyType, table: Partition, where: str) -> KeyValue:
-    sql = f"SELECT CAST({column} AS text) FROM {table.name.quoted} WHERE {where} ORDER BY {column} LIMIT 1"
+def lowest_value(connection: Connection, column: str, kind: KeyType, table: QualifiedName, where: str) -> KeyValue:
+    """
+    Of the rows that *where* takes; None when there are none.
+
+    Args:
+        column: As SQL writes it, of type *kind*.
+    """
+    sql = f"SELECT CAST({column} AS text) FROM {table.quoted} WHERE {where} ORDER BY {column} LIMIT 1"
     shown = connection.execute(_sql(sql)).scalar()
     return None if shown is None else value_of(shown, kind)
 

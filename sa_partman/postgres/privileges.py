@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from sa_partman.catalog import FoundTable, Privileges
 from sa_partman.errors import ConfigurationError
 from sa_partman.names import QualifiedName
+from sa_partman.postgres.columns import Relation
 
 # SET is what SET ROLE needs; before PostgreSQL 16 every member had it.
 SET_ROLE = (
@@ -28,12 +29,12 @@ WHERE c.oid = ANY (CAST(:oids AS oid[])) AND r.rolname = coalesce(CAST(:role AS 
 
 
 def privileges_of(
-    connection: Connection, found: Iterable[FoundTable], role: str | None = None
+    connection: Connection, found: Iterable[FoundTable | Relation], role: str | None = None
 ) -> dict[QualifiedName, Privileges]:
     """
     Args:
         connection: Pinned; nothing is changed.
-        found: As one look found them.
+        found: As one look found them, or one of them.
         role: Unquoted; None: the connected role.
 
     Raises:

@@ -125,6 +125,32 @@ def act_as(connection: Connection, role: str | None, *, local: bool = True) -> N
 
 
 @contextmanager
+def acting_as(connection: Connection, role: str) -> Iterator[None]:
+    """*role* is at work in the block, and whoever was before is again at its end, unless it failed."""
+    before = connection.execute(text("SELECT pg_catalog.current_setting('role')")).scalar_one()
+    act_as(connection, role)
+    yield
+    act_as(connection, before)
+
+
+_LOCK_TIMEOUT = text("SELECT CAST(setting AS integer) FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'")
+
+
+def lock_timeout_of(connection: Connection) -> float:
+    """What the session has, in seconds; 0: none."""
+    own: int = connection.execute(_LOCK_TIMEOUT).scalar_one()
+    return own / 1000
+
+
+_HAS_WRITTEN = text("SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL")
+
+
+def has_written(connection: Connection) -> bool:
+    """Whether the transaction has changed anything by now."""
+    return bool(connection.execute(_HAS_WRITTEN).scalar_one())
+
+
+@contextmanager
 def pinned(connection: Connection, lock_timeout: float) -> Iterator[Session]:
     """
     The settings of `pin` inside somebody else's transaction: they are put back at the end, unless it failed.

@@ -1,4 +1,4 @@
-"""What tables take on disk that were never analyzed: the catalog has no estimate of them yet."""
+"""What tables take on disk: those that were never analyzed, which the catalog has no estimate of, and whole ones."""
 
 from __future__ import annotations
 
@@ -45,3 +45,16 @@ def sizes_of(connection: Connection, tables: Iterable[FoundTable]) -> dict[int, 
 def _unknown(table: FoundTable) -> Iterator[int]:
     yield from (each.oid for each in table.walk() if each.kind == "r" and each.rows < 0 and each.pages <= 0)
     yield from (each.oid for each in table.detached)
+
+
+_TOTAL = text("""
+SELECT coalesce(sum(pg_catalog.pg_total_relation_size(oid)), 0) FROM (
+    WITH RECURSIVE tree AS (SELECT CAST(:oid AS oid) AS oid
+        UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree t ON i.inhparent = t.oid)
+    SELECT oid FROM tree) AS every
+""")
+
+
+def total_size(connection: Connection, oid: int) -> int:
+    """Bytes of the table and all its partitions, with indexes."""
+    return int(connection.execute(_TOTAL, {"oid": oid}).scalar_one())

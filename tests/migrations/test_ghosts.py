@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, Inspector, inspect
 
 from alembic_ext.compare.catalog import Catalog, Key, read_catalog
-from alembic_ext.inspecting import hide_ghosts
+from alembic_ext.compare.inspector import hide_ghosts
 from tests.support.counting import statements
 from tests.support.database import scalar, sql
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine.reflection import ObjectKind, ObjectScope
 
 from alembic_ext.compare.catalog import Key, read_catalog
-from alembic_ext.inspecting import overlook_partitions
+from alembic_ext.compare.inspector import overlook_partitions
 from tests.support.counting import statements
 from tests.support.database import sql
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Engine, Text
 from sqlalchemy.engine.interfaces import IsolationLevel
 
-from alembic_ext.compare.found import found_tables
-from alembic_ext.compare.outlived import outlived_notes
+from alembic_ext.compare.catalog import found_tables
+from alembic_ext.compare.conversion import outlived_notes
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
 from sa_partman.orm.registry import declared_tables
 from sa_partman.postgres.unique_keys import unique_keys

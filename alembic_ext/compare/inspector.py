@@ -6,15 +6,15 @@ Methods of the one inspector that autogenerate uses are replaced; what they are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
-from sqlalchemy import Connection, Inspector, Table, text
+from sqlalchemy import Connection, Inspector, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from alembic_ext.compare.catalog import Catalog, referred_table
+from sa_partman.postgres.migrations import index_lookups
 
 _MULTI = (
     "get_multi_columns",
@@ -31,17 +31,6 @@ _MOST_NAMES = 10_000
 """SQLAlchemy sends each name as a parameter, and a statement has room for 32,767 over asyncpg."""
 _AT_ONCE = 100
 """Tables. Without hash and merge joins the query of indexes compares each index with each other one."""
-
-# These three unnest an array for each index, and the planner takes each to have a thousand elements: it then reads all
-# of pg_attribute, where some index lookups do. A target list is evaluated from left to right.
-_PLANNER = ("enable_hashjoin", "enable_mergejoin", "jit")
-_INDEX_LOOKUPS = text(
-    "SELECT "
-    + ", ".join(f"pg_catalog.current_setting('{name}')" for name in _PLANNER)
-    + ", "
-    + ", ".join(f"pg_catalog.set_config('{name}', 'off', true)" for name in _PLANNER)
-)
-_AS_BEFORE = text("SELECT " + ", ".join(f"pg_catalog.set_config('{name}', :{name}, true)" for name in _PLANNER))
 
 
 def overlook_partitions(inspector: Inspector, catalog: Catalog, connection: Connection) -> None:
@@ -109,7 +98,7 @@ def _by_index(read: Callable[..., Any], connection: Connection) -> Callable[...,
             return read(schema, filter_names, *arguments, **keywords)
         names = list(filter_names)
         found: dict[Any, Any] = {}
-        with _index_lookups(connection):
+        with index_lookups(connection):
             for start in range(0, len(names), _AT_ONCE):
                 found.update(read(schema, names[start : start + _AT_ONCE], *arguments, **keywords))
         return found
@@ -148,14 +137,6 @@ def _options_one_by_one(inspector: Inspector, catalog: Catalog) -> None:
         return {(schema, name): inspector.get_table_options(name, schema) for name in names}
 
     inspector.get_multi_table_options = get_multi_table_options  # type: ignore[method-assign]
-
-
-@contextmanager
-def _index_lookups(connection: Connection) -> Iterator[None]:
-    """Settings of the transaction, put back at the end unless it failed; without a transaction they do nothing."""
-    before = connection.execute(_INDEX_LOOKUPS).one()
-    yield
-    connection.execute(_AS_BEFORE, dict(zip(_PLANNER, before, strict=False)))
 
 
 def hide_ghosts(inspector: Inspector, catalog: Catalog) -> None:

@@ -1,4 +1,4 @@
-"""The gate: a conversion is done already, is done here, or has to be done before."""
+"""The partitions that a declaration asks for, when the migration runs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,27 @@ from typing import Any
 
 from alembic.operations import Operations
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
 
-from alembic_ext.conversion_ops import ConversionOp, PartitionTableOp, UnpartitionTableOp
-from alembic_ext.ownership import in_transaction
-from alembic_ext.partitions import bound_level
-from alembic_ext.session import Place, lock_timeout, needs_connection, translated, translated_name
+from alembic_ext import table_ops
+from alembic_ext.partitions import apply_as_members, bound_level
+from alembic_ext.session import (
+    Place,
+    in_transaction,
+    lock_timeout,
+    needs_connection,
+    place,
+    translated,
+    translated_name,
+)
+from alembic_ext.table_ops import ConversionOp, PartitionTableOp, UnpartitionTableOp
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import ConversionPending
+from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.request import Choices
+from sa_partman.plan.provision import AT_ONCE, first_partitions, provision_steps
+from sa_partman.plan.steps import Step
 from sa_partman.ports import appointed
 from sa_partman.postgres.columns import columns_of, oid_of, relation_of
 from sa_partman.postgres.conversion.inline import convert_inline, unpartition_inline
@@ -26,16 +36,35 @@ from sa_partman.postgres.conversion.lost import lost
 from sa_partman.postgres.conversion.state import running
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import pinned
+from sa_partman.postgres.sizes import total_size
+from sa_partman.postgres.sources import highest_of
 from sa_partman.spec.declared import DeclaredTable
 
-INLINE_MAX_BYTES = 64 * 1024 * 1024
 
-_BYTES = text("""
-SELECT coalesce(sum(pg_catalog.pg_total_relation_size(oid)), 0) FROM (
-    WITH RECURSIVE tree AS (SELECT CAST(:oid AS oid) AS oid
-        UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree t ON i.inhparent = t.oid)
-    SELECT oid FROM tree) AS every
-""")
+def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp) -> None:
+    what = f"op.{operation.verb}({operation.table!r}, ...)"
+    with place(operations, operation.table, operation.schema, what) as here:
+        columns = columns_of(here.connection, here.table.oid)
+        declared = DeclaredTable(here.table.name, bound_level(here.table.name, operation.declaration, columns))
+        found = reflect(here.connection, [declared])[declared.name]
+        misfit = shape_finding(declared, found)
+        if misfit is not None:
+            raise CommandError(f"{what}: {misfit.message}; nothing was changed")
+        situation = Situation(here.now, highest=highest_of(here.connection, declared, found))
+        steps = tuple(provision_steps(declared, found, situation))
+        wrong = next((each for each in steps if isinstance(each, Finding) and each.severity is Severity.ERROR), None)
+        if wrong is not None:
+            raise CommandError(f"{what}: {wrong.message}; nothing was changed: {wrong.remedy}")
+        if not found.partitions and not found.detached:
+            apply_as_members(here, first_partitions(declared.level, declared.name, situation))
+            return
+        made = [each for each in steps if isinstance(each, Step)]
+        past = [each for each in made if each.past][:AT_ONCE]
+        wanted = [*(each for each in made if not each.past), *past]
+        apply_as_members(here, [action for each in wanted for action in each.actions])
+
+
+INLINE_MAX_BYTES = 64 * 1024 * 1024
 
 
 def partition(operations: Operations, operation: PartitionTableOp) -> None:
@@ -108,14 +137,9 @@ def _require_small(operations: Operations, here: Place, operation: ConversionOp,
     limit = operation.inline_max_bytes
     if limit is None:
         limit = int(configured.get("inline_max_bytes", INLINE_MAX_BYTES))
-    size = _size(here.connection, here.table.oid)
+    size = total_size(here.connection, here.table.oid)
     if size > limit:
         raise ConversionPending(str(here.table.name), bytes=size, limit=limit, command=command)
-
-
-def _size(connection: Connection, oid: int) -> int:
-    """Bytes of the table and all its partitions, with indexes."""
-    return int(connection.execute(_BYTES, {"oid": oid}).scalar_one())
 
 
 def _shown(operation: ConversionOp) -> str:

@@ -9,35 +9,32 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Set
-from typing import Any
+from collections.abc import Container, Iterable, Iterator, Mapping, Set
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import DowngradeOps, MigrateOperation, OpContainer, UpgradeOps
-from sqlalchemy import Connection, text
+from alembic.operations.ops import (
+    CreateForeignKeyOp,
+    CreateTableCommentOp,
+    DowngradeOps,
+    DropConstraintOp,
+    DropIndexOp,
+    DropTableCommentOp,
+    MigrateOperation,
+    OpContainer,
+    UpgradeOps,
+)
+from sqlalchemy import Connection
 
-from alembic_ext.compare.catalog import Key
+from alembic_ext.compare.catalog import Key, NameFilter
 from alembic_ext.compare.enums import add_labels
-from alembic_ext.compare.grants import given, key_of, only_target
-from alembic_ext.compare.mapped import inherited
-from alembic_ext.filters import NameFilter
+from sa_partman.marks import mark_lines
+from sa_partman.postgres.migrations import granted, inherited_by, partitions_and_detached
 
 log = logging.getLogger(__name__)
 
 _TAKES_AWAY = re.compile("^(Drop|Remove|Revoke)")
 _WRITTEN, _NAMED = ("on_entity", "on"), ("table_name", "table", "source_table")
 """What operations, and the things in them, call the table that they are about: as SQL, or by its bare name."""
-
-_HIDDEN = text("""
-SELECT u.place - 1
-FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])) WITH ORDINALITY AS u(schema, name, place)
-JOIN pg_catalog.pg_class c ON c.relname = u.name JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE CASE WHEN u.schema IS NULL THEN pg_catalog.pg_table_is_visible(c.oid) ELSE n.nspname = u.schema END
-    AND (c.relispartition OR EXISTS (
-        SELECT FROM pg_catalog.pg_description d
-        WHERE d.objoid = c.oid AND d.classoid = CAST('pg_catalog.pg_class' AS regclass) AND d.objsubid = 0
-            AND d.description LIKE 'sa_partman: detached from %'))
-""")
 
 
 def pass_last(context: AutogenContext, upgrade_ops: UpgradeOps, names: NameFilter) -> None:
@@ -122,6 +119,86 @@ def _hidden(connection: Connection, keys: Set[Key], names: NameFilter) -> set[Ke
     asked = [key for key in keys if ((None if key[0] == default else key[0]), key[1]) not in names.mapped]
     if not asked:
         return set()
-    parameters: dict[str, Any] = {"schemas": [schema for schema, _ in asked], "names": [name for _, name in asked]}
-    places = {row[0] for row in connection.execute(_HIDDEN, parameters)}
+    places = partitions_and_detached(connection, asked)
     return {key for place, key in enumerate(asked) if place in places or names.is_ours(key)}
+
+
+_NAME = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\s".]+))\s*(\.|$)')
+
+
+def key_of(written: str) -> Key | None:
+    """A name as SQL writes it: folded unless it is quoted."""
+    parts, place = [], 0
+    while match := _NAME.match(written, place):
+        quoted, plain, dot = match.groups()
+        parts.append(quoted.replace('""', '"') if quoted else plain.lower())
+        place = match.end()
+        if not dot:
+            return ((None, *parts)[-2], parts[-1])
+    return None
+
+
+def only_target(thing: object) -> str | None:
+    """The table of a grant, as SQL writes it; None when there is no grant, or one on several."""
+    targets = getattr(thing, "targets", None)
+    return str(targets[0]) if isinstance(targets, (tuple, list)) and len(targets) == 1 else None
+
+
+def given(
+    connection: Connection, partitioned: Container[Key], operations: Iterable[MigrateOperation]
+) -> Iterator[MigrateOperation]:
+    """
+    Those of *operations* that grant on one of the *partitioned* tables what it has granted already.
+
+    sqlalchemy-declarative-extensions looks at the grants of ordinary tables only, so it writes all others every time.
+    """
+    for operation in operations:
+        statement = getattr(operation, "grant", None)
+        grant, target = getattr(statement, "grant", None), only_target(statement)
+        key = None if target is None else key_of(target)
+        if key is None or key not in partitioned or not type(operation).__name__.startswith("Grant"):
+            continue
+        wanted = {str(getattr(each, "value", each)).upper() for each in getattr(grant, "grants", ())}
+        role, grantable = str(getattr(grant, "target_role", "")), bool(getattr(grant, "grant_option", False))
+        if wanted and wanted <= granted(connection, *key, role, grantable=grantable):
+            yield operation
+
+
+_Thing = tuple[int, str, tuple[str, ...]]
+"""The partition's oid, what kind of thing it has, and what tells it from others of the kind."""
+
+
+def inherited(
+    connection: Connection, partitions: Mapping[Key, int], operations: Iterable[MigrateOperation]
+) -> Iterator[MigrateOperation]:
+    """
+    Those of *operations* that would take from a partition what it has from its table, or give it that once more.
+
+    Args:
+        partitions: The mapped ones, with their oids.
+    """
+    about = [(operation, thing) for operation in operations if (thing := _about(operation, partitions)) is not None]
+    if not about:
+        return
+    known = inherited_by(connection, [oid for _, (oid, _, _) in about])
+    yield from (operation for operation, thing in about if thing in known or thing[1] == "mark")
+
+
+def _about(operation: MigrateOperation, partitions: Mapping[Key, int]) -> _Thing | None:
+    match operation:
+        case DropIndexOp(index_name=str(name), table_name=str(table), schema=schema) if (schema, table) in partitions:
+            return (partitions[schema, table], "index", (name,))
+        case DropConstraintOp(constraint_name=str(name), table_name=table, schema=schema) if (
+            schema,
+            table,
+        ) in partitions:
+            return (partitions[schema, table], "constraint", (name,))
+        case CreateForeignKeyOp(referent_table=table, source_table=source, local_cols=columns):
+            key = (operation.kw.get("referent_schema"), table)
+            return (partitions[key], "reference", (source, *columns)) if key in partitions else None
+        case CreateTableCommentOp() | DropTableCommentOp():
+            key = (operation.schema, operation.table_name)
+            return (
+                (partitions[key], "mark", ()) if key in partitions and mark_lines(operation.existing_comment) else None
+            )
+    return None
