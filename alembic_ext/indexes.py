@@ -24,9 +24,9 @@ from alembic_ext.session import (
     translated,
     translated_name,
 )
+from sa_partman.engine.index import Wanted, build_partitioned_index, drop_partitioned_index, unhurried
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.columns import oid_of, relation_of
-from sa_partman.postgres.partitioned_index import Wanted, build_partitioned_index, drop_partitioned_index, unhurried
 
 
 @Operations.register_operation("create_partitioned_index")

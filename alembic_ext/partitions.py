@@ -20,6 +20,8 @@ from sa_partman.bounds.text import check_predicate, describe
 from sa_partman.compare.situation import Situation
 from sa_partman.ddl.blocks import drop_keys_to_partitioned
 from sa_partman.ddl.render import render
+from sa_partman.engine.execute import apply_actions, name_taken
+from sa_partman.engine.index import unhurried
 from sa_partman.key import PartitionKey
 from sa_partman.marks import is_foreign, is_marked, parent_of, unmarked
 from sa_partman.names import QualifiedName
@@ -41,10 +43,8 @@ from sa_partman.postgres.columns import Relation, columns_of, relation_of
 from sa_partman.postgres.facts import lowest_value
 from sa_partman.postgres.membership.reading import memberships
 from sa_partman.postgres.migrations import keys_to
-from sa_partman.postgres.partitioned_index import unhurried
 from sa_partman.postgres.privileges import privileges_of
 from sa_partman.postgres.session import acting_as
-from sa_partman.postgres.steps.execute import apply_actions, name_taken
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, Level, RangeLevel, bind
 

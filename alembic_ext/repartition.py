@@ -18,6 +18,7 @@ from sa_partman.bounds.text import describe, in_order
 from sa_partman.catalog import FoundTable, Partition, default_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
+from sa_partman.engine.execute import apply_actions, name_taken
 from sa_partman.marks import is_foreign, unmarked
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import (
@@ -35,7 +36,6 @@ from sa_partman.plan.moving import predicate
 from sa_partman.plan.provision import first_partitions
 from sa_partman.postgres.columns import columns_of
 from sa_partman.postgres.reflect import reflect
-from sa_partman.postgres.steps.execute import apply_actions, name_taken
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel
 
 

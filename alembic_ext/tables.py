@@ -23,6 +23,7 @@ from alembic_ext.session import (
 from alembic_ext.table_ops import ConversionOp, PartitionTableOp, UnpartitionTableOp
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
+from sa_partman.engine.inline import convert_inline, unpartition_inline
 from sa_partman.errors import ConversionPending
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
@@ -31,9 +32,8 @@ from sa_partman.plan.provision import AT_ONCE, first_partitions, provision_steps
 from sa_partman.plan.steps import Step
 from sa_partman.ports import appointed
 from sa_partman.postgres.columns import columns_of, oid_of, relation_of
-from sa_partman.postgres.conversion.inline import convert_inline, unpartition_inline
 from sa_partman.postgres.conversion.lost import lost
-from sa_partman.postgres.conversion.state import running
+from sa_partman.postgres.journal import running
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import pinned
 from sa_partman.postgres.sizes import total_size

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from warnings import warn as _warn
 
 from sa_partman.codecs import ULID, Codec, Epoch, Snowflake, UUIDv7
+from sa_partman.engine.budget import LockPolicy
 from sa_partman.errors import PartmanError
 from sa_partman.orm.registry import PartitionByHash, PartitionByList, PartitionByRange, Partitioned, partition_by
 from sa_partman.postgres import create_all as _create_all  # registers the hook of metadata.create_all()
-from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.spec.archive import Archive
 from sa_partman.spec.base import KeyExpression
 from sa_partman.spec.range_spec import Retention
@@ -17,6 +17,7 @@ from sa_partman.version import __version__
 
 if TYPE_CHECKING:
     from sa_partman.checks.status import PartitionStatus, State, TableStatus
+    from sa_partman.engine.waits import OnWait
     from sa_partman.errors import (
         CatalogError,
         ConfigurationError,
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from sa_partman.plan.conversion.steps import ConversionPlan
     from sa_partman.plan.steps import Step
     from sa_partman.ports import Hook, after, before
-    from sa_partman.postgres.locks.waits import OnWait
 
 _HOMES = {
     "sa_partman.checks.status": (
@@ -131,7 +131,7 @@ _HOMES = {
         "after",
         "before",
     ),
-    "sa_partman.postgres.locks.waits": ("OnWait",),
+    "sa_partman.engine.waits": ("OnWait",),
 }
 _SERVICES = {name: home for home, names in _HOMES.items() for name in names}
 """Imported when they are asked for: models need none of them, and whoever starts a process waits for its imports."""

@@ -13,8 +13,8 @@ from sa_partman.catalog import FoundTable, Parent, Partition, UnfinishedConversi
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.audit import TABLES
 from sa_partman.postgres.columns import oid_of, relation_of
-from sa_partman.postgres.conversion.state import SCHEMA
 from sa_partman.postgres.conversion.whereabouts import unfinished
+from sa_partman.postgres.journal import SCHEMA
 from sa_partman.postgres.migrations import listed_relations, real_keys_of, schemas_of
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import pinned

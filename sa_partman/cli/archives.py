@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from sa_partman.archive.manifest import read_manifest
+from sa_partman.archive.store import verify_archive
 from sa_partman.cli.failures import PENDING
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_json
@@ -14,8 +16,6 @@ from sa_partman.cli.request import Request
 from sa_partman.errors import ConfigurationError, VerificationFailed
 from sa_partman.maintenance.archives import Archived, looked_through
 from sa_partman.maintenance.restoring import restore
-from sa_partman.postgres.archive.manifest import read_manifest
-from sa_partman.postgres.archive.store import verify_archive
 from sa_partman.spec.archive import shown
 
 

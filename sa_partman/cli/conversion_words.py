@@ -10,13 +10,13 @@ import click
 from sa_partman.cli.logs import is_on
 from sa_partman.cli.progress import CLEAR
 from sa_partman.ddl.stored import script
+from sa_partman.engine.budget import LockPolicy
+from sa_partman.engine.conversion import PATIENCE
+from sa_partman.engine.progress import Progress
 from sa_partman.plan.conversion.steps import ConversionPlan
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.conversion.concurrent_build import PATIENCE
 from sa_partman.postgres.conversion.estimate import Estimate
-from sa_partman.postgres.conversion.progress import Progress
-from sa_partman.postgres.conversion.state import Conversion
-from sa_partman.postgres.locks.retry import LockPolicy
+from sa_partman.postgres.journal import Conversion
 
 _WIDTH = 24
 

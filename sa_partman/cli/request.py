@@ -18,7 +18,7 @@ from sa_partman.cli.several import each_database
 from sa_partman.ports import appointed, instant
 
 if TYPE_CHECKING:
-    from sa_partman.postgres.locks.retry import LockPolicy
+    from sa_partman.engine.budget import LockPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Request:
         Raises:
             UsageError: The options don't go together.
         """
-        from sa_partman.postgres.locks.retry import LockPolicy
+        from sa_partman.engine.budget import LockPolicy
 
         given = {name: getattr(self, name) for name in POLICY if getattr(self, name) is not None}
         try:

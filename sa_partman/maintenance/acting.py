@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from sa_partman.archive.archiving import archive_table
+from sa_partman.archive.dropping import drop_detached
 from sa_partman.compare.situation import Path
+from sa_partman.engine.batches import delete_expired, delete_referring, drop_invalid_index
+from sa_partman.engine.exclusion import APPLICATION, only_maintainer
+from sa_partman.engine.running import Running, Worker, end_zombies, new_name
+from sa_partman.engine.waits import Waits
 from sa_partman.errors import DeclarationError, ExclusionLost, ServerUnavailable
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.entries import of_result
@@ -23,15 +29,21 @@ from sa_partman.maintenance.results import RunResult, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.tenants import typed
 from sa_partman.maintenance.together import planned_all, settled
+from sa_partman.plan.actions import ArchiveTable, DeleteExpired, DeleteReferring, DropDetached, DropInvalidIndex
 from sa_partman.plan.branches import branch_steps, still_declared
 from sa_partman.plan.raising import raised
 from sa_partman.plan.steps import Purpose, Step, TablePlan, in_order
-from sa_partman.postgres.locks.exclusion import APPLICATION, only_maintainer
-from sa_partman.postgres.locks.pooler import dependable
-from sa_partman.postgres.locks.waits import Waits
-from sa_partman.postgres.steps.running import Running, new_name
+from sa_partman.postgres.connect import dependable
 from sa_partman.postgres.view import View
-from sa_partman.postgres.zombies import end_zombies
+
+WORKERS: Mapping[type, Worker] = {
+    ArchiveTable: archive_table,
+    DropDetached: drop_detached,
+    DeleteReferring: delete_referring,
+    DeleteExpired: delete_expired,
+    DropInvalidIndex: drop_invalid_index,
+}
+"""Who performs the actions that are more than statements."""
 
 
 def run(
@@ -128,7 +140,7 @@ def running_by(settings: Settings) -> Iterator[Running]:
         waits.watched(settings.engine),
     ):
         engine = dependable(settings.engine, prepares=not exclusion.pooled)
-        yield Running(engine, settings.lock, settings.waiting, exclusion, name, waits)
+        yield Running(engine, settings.lock, settings.waiting, exclusion, name, waits, WORKERS)
 
 
 def _told(

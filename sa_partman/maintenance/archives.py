@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sa_partman.archive.manifest import SUFFIX, Manifest, manifest_in, read_manifest
+from sa_partman.archive.places import place_of
+from sa_partman.archive.store import verify_archive
 from sa_partman.errors import ConfigurationError
-from sa_partman.postgres.archive.manifest import SUFFIX, Manifest, manifest_in, read_manifest
-from sa_partman.postgres.archive.places import place_of
-from sa_partman.postgres.archive.store import verify_archive
 from sa_partman.spec.archive import shown
 
 

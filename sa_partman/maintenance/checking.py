@@ -21,6 +21,7 @@ from sa_partman.checks.status import TableStatus
 from sa_partman.checks.suite import Known, findings_of
 from sa_partman.compare.outlived import outlived_of
 from sa_partman.compare.shape import shape_finding
+from sa_partman.engine.exclusion import silent_holder
 from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.expired_rows import unread
@@ -39,10 +40,8 @@ from sa_partman.plan.steps import Purpose, Step, TablePlan
 from sa_partman.plan.table import plan_table
 from sa_partman.postgres.audit import last_runs
 from sa_partman.postgres.column_options import kept_options
-from sa_partman.postgres.connect import connected
+from sa_partman.postgres.connect import connected, dependable
 from sa_partman.postgres.facts import data_facts, has_rows_to_read
-from sa_partman.postgres.locks.exclusion import silent_holder
-from sa_partman.postgres.locks.pooler import dependable
 from sa_partman.postgres.outlived import outlived_rows
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate

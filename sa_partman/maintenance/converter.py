@@ -14,6 +14,12 @@ from sqlalchemy import Connection, Engine, MetaData, Table
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.compare.situation import Situation
+from sa_partman.engine.budget import LockPolicy
+from sa_partman.engine.conversion import Interrupted, Manner, Report, dependable, only_converter, run_steps, take_back
+from sa_partman.engine.exclusion import Exclusion
+from sa_partman.engine.progress import OnProgress, Progress
+from sa_partman.engine.running import new_name
+from sa_partman.engine.waits import OnWait, Waits
 from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
 from sa_partman.maintenance.audit import Audit
 from sa_partman.maintenance.clock import Clock, clock
@@ -27,25 +33,14 @@ from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.conversion.steps import ConversionPlan
 from sa_partman.ports import Hook, Sleeping
+from sa_partman.postgres import journal
 from sa_partman.postgres.audit import CONVERSION_RUN
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.conversion import state
 from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
 from sa_partman.postgres.conversion.estimate import Estimate, estimate
 from sa_partman.postgres.conversion.lost import lost, nothing_in_progress
 from sa_partman.postgres.conversion.mark import full_mark, marks
 from sa_partman.postgres.conversion.plan import Drawn, draw
-from sa_partman.postgres.conversion.progress import OnProgress, Progress
-from sa_partman.postgres.conversion.run import (
-    Interrupted,
-    Manner,
-    Report,
-    dependable,
-    only_converter,
-    run_steps,
-    take_back,
-)
-from sa_partman.postgres.conversion.state import Conversion, NewConversion
 from sa_partman.postgres.conversion.undo import draw_undo
 from sa_partman.postgres.conversion.whereabouts import (
     finished_of,
@@ -55,13 +50,10 @@ from sa_partman.postgres.conversion.whereabouts import (
     unfinished_of,
     whereabouts,
 )
-from sa_partman.postgres.locks.exclusion import Exclusion
-from sa_partman.postgres.locks.retry import LockPolicy
-from sa_partman.postgres.locks.waits import OnWait, Waits
+from sa_partman.postgres.journal import Conversion, NewConversion
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sources import tenants_of
 from sa_partman.postgres.sqlstate import first_line
-from sa_partman.postgres.steps.running import new_name
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT
 from sa_partman.spec.declared import DeclaredTable
 
@@ -283,7 +275,7 @@ class Converter:
         name = self._name(table)
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            return unfinished_of(connection, name) or state.last(connection, name)
+            return unfinished_of(connection, name) or journal.last(connection, name)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -320,7 +312,7 @@ class Converter:
     def _stored(self, conversion: Conversion) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            return state.get(connection, conversion.id)
+            return journal.get(connection, conversion.id)
 
     def _begin(self, job: _Job, drawn: Drawn, kind: str, max_rows: int | None = None) -> Conversion:
         with connected(self.engine) as connection:
@@ -330,7 +322,7 @@ class Converter:
             if seen is None or seen.plan != drawn.mark:
                 raise Refused(f"{drawn.table} was changed while this was being planned; no step was taken. Try again.")
             new = replace(_new(drawn, kind), fingerprint=seen.full, max_rows=max_rows)
-            return state.begin(connection, new)
+            return journal.begin(connection, new)
 
     def _run(self, job: _Job, conversion: Conversion, report: Report, progress: OnProgress | None) -> Conversion:
         def recheck(connection: Connection) -> None:
@@ -357,7 +349,7 @@ class Converter:
                 session = pin(connection, CATALOG_LOCK_TIMEOUT)
                 asked = QualifiedName(schema or session.default_schema, name)
                 known = unfinished_of(connection, asked) or finished_of(connection, asked)
-                if known is None and state.last(connection, asked) is None:
+                if known is None and journal.last(connection, asked) is None:
                     raise
             return asked
         return declared.name

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from sa_partman.engine.conversion import Vetoed
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.events import StepEvent, When
 from sa_partman.finding import Finding
@@ -17,7 +18,6 @@ from sa_partman.maintenance.recording import Record
 from sa_partman.maintenance.results import Outcome
 from sa_partman.names import QualifiedName
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.conversion.run import Vetoed
 
 
 @dataclass(slots=True)

@@ -10,6 +10,10 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.compare.situation import Path
+from sa_partman.engine.execute import Attempted, execute_at_once, execute_step, execute_together, name_taken
+from sa_partman.engine.locks import crowd_of
+from sa_partman.engine.running import Running
+from sa_partman.engine.unchanged import Overtaken
 from sa_partman.errors import ExclusionLost, ExecutionError, LockNotAcquired, NameTaken, ServerUnavailable
 from sa_partman.maintenance.hooks import Hooks
 from sa_partman.maintenance.looking import declared, looked, planned
@@ -20,19 +24,8 @@ from sa_partman.plan.actions import CreatePartition, CreateTable
 from sa_partman.plan.batches import batches, gathered, groups, is_light, most_of, most_together, parent_of
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.locks.step_locks import crowd_of
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import first_line
-from sa_partman.postgres.steps.execute import (
-    Attempted,
-    Overtaken,
-    execute_at_once,
-    execute_step,
-    execute_together,
-    name_taken,
-)
-from sa_partman.postgres.steps.perform import worker_of
-from sa_partman.postgres.steps.running import Running
 from sa_partman.spec.declared import DeclaredTable
 
 
@@ -88,7 +81,7 @@ class Executor:
     def _batches(self, group: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
         """A table of thousands of partitions is changed in few transactions, any other one a step at a time."""
         parent = parent_of(group[0])
-        if len(group) == 1 or parent is None or any(worker_of(step) for step in group):
+        if len(group) == 1 or parent is None or any(map(self.running.worker_of, group)):
             return ((step,) for step in group)
         with connected(self.settings.engine) as connection:
             pin(connection, self.settings.lock.lock_timeout)

@@ -18,15 +18,10 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import AttachPartition, FinalizeDetach
 from sa_partman.plan.heal import index_steps
 from sa_partman.plan.steps import TablePlan
-from sa_partman.postgres.connect import connected
-from sa_partman.postgres.locks.pooler import behind_pooler
+from sa_partman.postgres.connect import behind_pooler, connected
 from sa_partman.postgres.residues import changed_meanwhile, invalid_indexes, outdated_tables, unvalidated
 from sa_partman.postgres.session import pin
-from sa_partman.postgres.steps import invalid_index
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View
-
-WORKERS = (invalid_index,)
-"""Rooms that register how an action is performed; named, so that they are there."""
 
 _PID = text("SELECT pg_catalog.pg_backend_pid()")
 

@@ -16,7 +16,7 @@ from sa_partman.maintenance.tenants import takes_paths, typed
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.steps import TablePlan
 from sa_partman.plan.table import plan_table
-from sa_partman.postgres.locks.pooler import dependable
+from sa_partman.postgres.connect import dependable
 from sa_partman.postgres.view import TableView, View, look
 from sa_partman.spec.declared import DeclaredTable
 

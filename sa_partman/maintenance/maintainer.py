@@ -12,6 +12,7 @@ from sqlalchemy import Engine, MetaData
 
 from sa_partman.checks.asked import Asked
 from sa_partman.checks.status import TableStatus
+from sa_partman.engine.budget import LockPolicy
 from sa_partman.finding import Finding
 from sa_partman.maintenance import acting, checking
 from sa_partman.maintenance.clock import clock
@@ -26,14 +27,13 @@ from sa_partman.maintenance.tenants import paths_of
 from sa_partman.passwords import without_passwords
 from sa_partman.plan.steps import Purpose
 from sa_partman.ports import Hook, Sleeping
-from sa_partman.postgres.locks.retry import LockPolicy
 
 if TYPE_CHECKING:
+    from sa_partman.engine.waits import OnWait
     from sa_partman.maintenance.archives import Archived
     from sa_partman.maintenance.restoring import Restored
     from sa_partman.maintenance.serving import Service
     from sa_partman.observe.http import Listening
-    from sa_partman.postgres.locks.waits import OnWait
 
 
 class Maintainer:

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from sa_partman.checks.status import TableStatus
+from sa_partman.engine.background import Looping, awaited, beside
+from sa_partman.engine.budget import LockPolicy
 from sa_partman.finding import Finding
 from sa_partman.maintenance.looking import Tables
 from sa_partman.maintenance.maintainer import Maintainer
@@ -25,16 +27,13 @@ from sa_partman.maintenance.schedule import Schedule
 from sa_partman.maintenance.schemas import SchemaSource
 from sa_partman.passwords import without_passwords
 from sa_partman.ports import Hook
-from sa_partman.postgres.archive.aside import beside
-from sa_partman.postgres.locks.retry import LockPolicy
-from sa_partman.postgres.looping import Looping, awaited
 
 if TYPE_CHECKING:
+    from sa_partman.engine.waits import OnWait
     from sa_partman.maintenance.archives import Archived
     from sa_partman.maintenance.restoring import Restored
     from sa_partman.maintenance.serving_async import AsyncService
     from sa_partman.observe.http import Listening
-    from sa_partman.postgres.locks.waits import OnWait
 
 T = TypeVar("T")
 

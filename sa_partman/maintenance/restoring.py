@@ -11,12 +11,20 @@ from typing import Any
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
+from sa_partman.archive.loading import OWN_TABLE, Load, load
+from sa_partman.archive.manifest import Manifest, read_manifest
+from sa_partman.archive.places import Place
+from sa_partman.archive.store import verify_archive
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import FoundTable, Parent
 from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.situation import Situation
+from sa_partman.engine.background import aside
+from sa_partman.engine.budget import LockPolicy
+from sa_partman.engine.execute import name_taken
+from sa_partman.engine.transaction import in_step
 from sa_partman.errors import DeclarationError, ExecutionError, Refused
 from sa_partman.maintenance.acting import running_by
 from sa_partman.maintenance.looking import looked
@@ -35,16 +43,8 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.provision import creation
 from sa_partman.plan.steps import Purpose, Step, TablePlan
-from sa_partman.postgres.archive.aside import aside
-from sa_partman.postgres.archive.loading import OWN_TABLE, Load, load
-from sa_partman.postgres.archive.manifest import Manifest, read_manifest
-from sa_partman.postgres.archive.places import Place
-from sa_partman.postgres.archive.store import verify_archive
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.locks.retry import LockPolicy
 from sa_partman.postgres.sqlstate import first_line
-from sa_partman.postgres.steps.execute import name_taken
-from sa_partman.postgres.steps.in_step import in_step
 from sa_partman.postgres.view import TableView
 from sa_partman.spec.archive import shown
 from sa_partman.spec.declared import Level

@@ -10,11 +10,11 @@ from typing import Any
 
 from sa_partman.bounds.text import describe
 from sa_partman.ddl.render import script_of, step_sql
+from sa_partman.engine.budget import LockPolicy
 from sa_partman.finding import Finding, Severity
 from sa_partman.passwords import without_passwords
 from sa_partman.plan.actions import COUNTED, DeleteExpired, DeleteReferring
 from sa_partman.plan.steps import Plan, Purpose, Step
-from sa_partman.postgres.locks.retry import LockPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, MetaData
 
+from sa_partman.engine.budget import LockPolicy
+from sa_partman.engine.waits import OnWait
 from sa_partman.errors import ConfigurationError
 from sa_partman.maintenance.clock import Clock
 from sa_partman.maintenance.reporting import Report
 from sa_partman.maintenance.schemas import Schemas
 from sa_partman.ports import Hook, Waiting
-from sa_partman.postgres.locks.retry import LockPolicy
-from sa_partman.postgres.locks.waits import OnWait
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from sa_partman import (
     Retention,
 )
 from sa_partman.cli.conversion_words import script_lines
-from sa_partman.postgres.conversion.run import SWAP
+from sa_partman.engine.conversion import SWAP
 from tests.golden.recorder import Recorder
 from tests.migrations.project import COUNTRIES, EVENTS, Project, body
 from tests.support import converting

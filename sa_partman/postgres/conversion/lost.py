@@ -11,7 +11,7 @@ from sa_partman.catalog import LostConversion
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.request import key_index, new_table, proof
-from sa_partman.postgres.conversion import state
+from sa_partman.postgres import journal
 
 _ENOUGH = 2
 
@@ -55,7 +55,7 @@ def nothing_in_progress(connection: Connection, table: QualifiedName, what: str 
     if forgotten is not None:
         return Refused(f"{forgotten.message}; nothing was changed: {forgotten.remedy}")
     said = f"{table}: there is no {what}; nothing was changed"
-    last = state.last(connection, table)
+    last = journal.last(connection, table)
     if last is not None:
         return Refused(f"{said}. The last {'conversion' if last.kind == 'convert' else 'undo'} of it is {last.status}.")
     if not connection.execute(_PARTITIONED, {"schema": table.schema, "name": table.name}).scalar():

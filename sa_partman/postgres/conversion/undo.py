@@ -20,8 +20,8 @@ from sa_partman.postgres.conversion.names import name_refusals
 from sa_partman.postgres.conversion.partitions import users
 from sa_partman.postgres.conversion.plan import Drawn, key_columns, mark_of
 from sa_partman.postgres.conversion.profile import slots
-from sa_partman.postgres.conversion.state import Conversion
 from sa_partman.postgres.conversion.whereabouts import finished_of, history_of
+from sa_partman.postgres.journal import Conversion
 
 _INDEXES = text("""
 SELECT p.relname, h.relname FROM pg_inherits i

@@ -19,8 +19,8 @@ from sa_partman.plan.actions import Stored
 from sa_partman.plan.conversion.fingerprint import FORM
 from sa_partman.plan.conversion.request import key_index, new_table, proof
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.conversion import state
-from sa_partman.postgres.conversion.state import Conversion
+from sa_partman.postgres import journal
+from sa_partman.postgres.journal import Conversion
 
 # After its swap the oid is that of the history, so the table is what the history belongs to.
 _CANDIDATES = text("""
@@ -144,12 +144,12 @@ def whereabouts(connection: Connection, conversion: Conversion) -> Whereabouts:
 
 def unfinished(connection: Connection) -> list[UnfinishedConversion]:
     """Every conversion or undo in progress, with what its table is called now."""
-    return [whereabouts(connection, each).unfinished for each in state.running(connection)]
+    return [whereabouts(connection, each).unfinished for each in journal.running(connection)]
 
 
 def unfinished_of(connection: Connection, table: QualifiedName) -> Conversion | None:
     """The conversion or undo in progress of what is called *table* now, or was when it began."""
-    running = state.running(connection)
+    running = journal.running(connection)
     row = connection.execute(_OF, {"schema": table.schema, "name": table.name}).one_or_none()
     oids = () if row is None else (row[0], *row[1])
     same = [each for each in running if each.oid in oids and whereabouts(connection, each).now == table]
@@ -171,13 +171,13 @@ def finished_of(
     statuses: tuple[str, ...] = ("running", "done"),
     kind: str | None = None,
 ) -> Conversion | None:
-    """The youngest conversion or undo of what is called *table* now; see `state.last`."""
-    found = state.last(connection, table, statuses=statuses, kind=kind)
+    """The youngest conversion or undo of what is called *table* now; see `journal.last`."""
+    found = journal.last(connection, table, statuses=statuses, kind=kind)
     if found is not None:
         return found
     row = connection.execute(_OF, {"schema": table.schema, "name": table.name}).one_or_none()
     parts = () if row is None else row[1]
-    stored = [each for each in state.all_of(connection, "convert", "done") if each.oid in parts]
+    stored = [each for each in journal.all_of(connection, "convert", "done") if each.oid in parts]
     return called(stored[-1], table) if stored else None
 
 

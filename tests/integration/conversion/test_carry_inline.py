@@ -7,11 +7,11 @@ from sqlalchemy import BigInteger, Column, Engine, Identity, MetaData, Text, tex
 
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.compare.situation import Situation
+from sa_partman.engine.inline import convert_inline, unpartition_inline
 from sa_partman.errors import ConversionRefused
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.conversion.request import Choices
-from sa_partman.postgres.conversion.inline import convert_inline, unpartition_inline
 from tests.support.carrying import CHANGED, EVENTS, NOW, declared, rows, run, value
 from tests.support.catalog_snapshot import difference, lost, snapshot
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
+from sa_partman.engine.inline import unpartition_inline
 from sa_partman.errors import ConversionRefused
 from sa_partman.maintenance.converter import Converter
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.conversion.inline import unpartition_inline
 from tests.support.converting import NOW, TABLE, Ends, converter, metadata
 from tests.support.database import as_role, role, sql
 

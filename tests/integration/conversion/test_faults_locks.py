@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from sa_partman import LockPolicy
+from sa_partman.engine.conversion import Need, attempt
+from sa_partman.engine.guard import WouldScan, no_scan
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Stored
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.postgres.conversion.guard import WouldScan, no_scan
-from sa_partman.postgres.conversion.locks import Need, attempt
 from sa_partman.throwaway import Server
 from tests.integration.conversion.test_faults_abort import stopped_after
 from tests.support.catalog_snapshot import difference, snapshot
@@ -105,7 +105,7 @@ def test_a_reader_does_not_defer_the_build(events: Engine) -> None:
 
 def test_an_old_snapshot_defers_the_build_by_name_too(events: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it left is invalid, and is built again."""
-    monkeypatch.setattr("sa_partman.postgres.conversion.concurrent_build.PATIENCE", 1)
+    monkeypatch.setattr("sa_partman.engine.conversion.PATIENCE", 1)
     old = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
     with holding(events, old, "SELECT count(*) FROM events") as pid, pytest.raises(LockNotAcquired, match=f"pid {pid}"):
         converter(events, HASTY).convert(TABLE)

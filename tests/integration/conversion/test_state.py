@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from sa_partman.errors import ExecutionError, MissingPrivilege, Refused
-from sa_partman.postgres.conversion import state
+from sa_partman.postgres import journal
 from tests.integration.conversion.test_faults_abort import stopped_after
 from tests.support.catalog_snapshot import difference, snapshot
 from tests.support.converting import TABLE, Ends, converter
@@ -110,9 +110,9 @@ def test_two_that_stand_at_the_same_step_do_not_both_move_it(events: Engine) -> 
     conversion = converter(events).state(TABLE)
     assert conversion is not None
     with events.begin() as connection:
-        first = state.move(connection, conversion, 2, 3)
+        first = journal.move(connection, conversion, 2, 3)
     with events.begin() as connection:
-        second = state.move(connection, conversion, 2, 3)
+        second = journal.move(connection, conversion, 2, 3)
 
     assert (True, False) == (first, second)
 

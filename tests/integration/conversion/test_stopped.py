@@ -15,9 +15,9 @@ from multiprocessing.process import BaseProcess
 import pytest
 from sqlalchemy import Engine
 
+from sa_partman.engine.conversion import only_converter
 from sa_partman.errors import MaintainerBusy
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.conversion.run import only_converter
 from tests.integration.conversion.conftest import Tables
 from tests.integration.conversion.test_faults_abort import stopped_after
 from tests.support.catalog_snapshot import difference, snapshot

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table
 from sa_partman import Converter, Maintainer, PartitionByRange
 from sa_partman.errors import Refused
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.conversion import state
+from sa_partman.postgres import journal
 from tests.integration.conversion.test_faults_abort import Stopped, stop, stopped_after
 from tests.support.catalog_snapshot import difference, snapshot
 from tests.support.converting import TABLE, Ends, converter
@@ -176,8 +176,8 @@ def with_other_oids(engine: Engine) -> None:
     """As after a dump and restore: the oid of the record is that of another table."""
     with engine.begin() as connection:
         other = connection.exec_driver_sql("SELECT CAST('orgs' AS regclass)::oid::int").scalar_one()
-        rows = state._rows(connection)
-        state._write(connection, {key: {**row, "table_oid": other} for key, row in rows.items()})
+        rows = journal._rows(connection)
+        journal._write(connection, {key: {**row, "table_oid": other} for key, row in rows.items()})
 
 
 @pytest.mark.parametrize("verb", ["resume", "abort", "undo"])
@@ -218,7 +218,7 @@ INSERT INTO sa_partman.conversion (table_schema, table_name, kind, status, decla
 def as_0_1_0(engine: Engine) -> None:
     """The record becomes one as version 0.1.0 wrote it: a row of a table."""
     with engine.begin() as connection:
-        stored = json.dumps(list(state._rows(connection).values()))
+        stored = json.dumps(list(journal._rows(connection).values()))
     sql(engine, "DROP SCHEMA sa_partman CASCADE")
     for statement in OLD_RECORD.split(";\n"):
         sql(engine, statement, **({"stored": stored} if ":stored" in statement else {}))

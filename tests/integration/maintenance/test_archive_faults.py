@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import Engine, create_engine, event
 
 from sa_partman import Archive, Maintainer
+from sa_partman.archive import archiving, dropping
+from sa_partman.archive.places import Directory
 from sa_partman.errors import Veto
 from sa_partman.ports import before
-from sa_partman.postgres.archive import archiving, dropping
-from sa_partman.postgres.archive.places import Directory
 from tests.support import faces
 from tests.support.archives import MARCH, OLD, comment, count, is_there, january, lines, manifests, monthly
 from tests.support.builders import at

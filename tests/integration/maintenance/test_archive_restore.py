@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, MetaData,
 from sqlalchemy.schema import CreateTable
 
 from sa_partman import Archive
+from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.errors import (
     ConfigurationError,
     DeclarationError,
@@ -21,7 +22,6 @@ from sa_partman.errors import (
     VerificationFailed,
 )
 from sa_partman.maintenance.restoring import Restored, restore
-from sa_partman.postgres.locks.exclusion import only_maintainer
 from tests.integration.maintenance.test_archive_faults import flip
 from tests.support.archives import MARCH, OLD, comment, is_there, january, kept, monthly
 from tests.support.builders import span

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Column, Engine, Text
 
 from sa_partman import Archive, PartitionByHash, Retention
+from sa_partman.archive import archiving
+from sa_partman.archive.object_store import Store
 from sa_partman.maintenance.restoring import restore
-from sa_partman.postgres.archive import archiving
-from sa_partman.postgres.archive.object_store import Store
 from tests.support import faces
 from tests.support.archives import JANUARY, MARCH, OLD, comment, count, is_there, january, kept, manifests, monthly
 from tests.support.database import codes, made, new_table, outcomes, relations, scalar, sql, upkeep
@@ -201,7 +201,7 @@ def test_an_object_store(engine: Engine, tmp_path: Path, monkeypatch: pytest.Mon
     fs = pytest.importorskip("pyarrow.fs")
     (tmp_path / "bucket").mkdir()
     store = Store(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "bucket", "s3://bucket")
-    for module in (archiving, __import__("sa_partman.postgres.archive.dropping", fromlist=["x"])):
+    for module in (archiving, __import__("sa_partman.archive.dropping", fromlist=["x"])):
         monkeypatch.setattr(module, "place_of", lambda to: store)
     table = monthly(Archive("s3://bucket"))
     january(engine, table)

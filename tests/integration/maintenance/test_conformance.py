@@ -24,6 +24,8 @@ from sa_partman import (
     UUIDv7,
     before,
 )
+from sa_partman.archive.places import Directory
+from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.errors import (
     DeclarationError,
     ExecutionError,
@@ -33,8 +35,6 @@ from sa_partman.errors import (
     VerificationFailed,
 )
 from sa_partman.marks import is_marked
-from sa_partman.postgres.archive.places import Directory
-from sa_partman.postgres.locks.exclusion import only_maintainer
 from tests.support.archives import MARCH, OLD, january, monthly
 from tests.support.builders import at
 from tests.support.database import (

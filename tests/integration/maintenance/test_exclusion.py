@@ -14,12 +14,12 @@ from sqlalchemy import Engine, MetaData, event, text
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from sa_partman import LockPolicy, PartitionByRange
+from sa_partman.engine.background import Looping
+from sa_partman.engine.exclusion import LOCK_KEY, Exclusion, only_maintainer
 from sa_partman.errors import ExclusionLost, MaintainerBusy
 from sa_partman.maintenance.results import Outcome, RunResult
 from sa_partman.ports import Sleeping, Waiting
 from sa_partman.postgres import connect
-from sa_partman.postgres.locks.exclusion import LOCK_KEY, Exclusion, only_maintainer
-from sa_partman.postgres.looping import Looping
 from tests.support.database import another, codes, made, new_table, outcomes, partitions, scalar, sql, upkeep
 from tests.support.faces import Face
 from tests.support.killing import until

@@ -9,12 +9,12 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, Table
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman import LockPolicy, PartitionByHash, PartitionByRange, Retention
+from sa_partman.engine.detach import require_ended
 from sa_partman.errors import LockNotAcquired
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import FinalizeDetach
 from sa_partman.postgres.session import pin
-from sa_partman.postgres.steps.detach import require_ended
 from tests.support.builders import at
 from tests.support.database import (
     as_role,

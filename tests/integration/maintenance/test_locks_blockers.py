@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Engine, MetaData, create_engine, event
 
 from sa_partman import LockPolicy, PartitionByRange, Retention
+from sa_partman.engine.waits import Watch
+from sa_partman.events import Holder
 from sa_partman.maintenance.results import Outcome, RunResult
-from sa_partman.postgres.locks.blockers import Holder, Watch
 from sa_partman.throwaway import Server
 from tests.support.database import (
     HASTY,

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sa_partman import PartitionByHash, PartitionByRange, Retention
-from sa_partman.postgres.steps import branches
+from sa_partman.engine import execute
 from tests.support.database import new_table, relations, sql, upkeep
 
 WIDE = PartitionByRange(
@@ -38,15 +38,15 @@ def test_it_was_changed_since_the_look(
     """Neither the name of a branch nor that of a leaf is enough to drop a table."""
     sql(engine, "CREATE TABLE events (id bigint, created_at timestamptz) PARTITION BY RANGE (created_at)")
     assert upkeep(engine, new_table(WIDE), "2030-01-15").run().ok
-    monkeypatch.setattr(branches, "room", lambda *_: 1)
-    drop = branches._drop
+    monkeypatch.setattr(execute, "room", lambda *_: 1)
+    drop = execute._drop
 
     def later(*arguments: object, **options: object) -> None:
-        monkeypatch.setattr(branches, "_drop", drop)
+        monkeypatch.setattr(execute, "_drop", drop)
         sql(engine, change)
         drop(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(branches, "_drop", later)
+    monkeypatch.setattr(execute, "_drop", later)
 
     upkeep(engine, new_table(WIDE), "2030-04-15").prune()
 
@@ -65,14 +65,14 @@ def test_a_referenced_table_loses_a_branch(engine: Engine, monkeypatch: pytest.M
         "CREATE TABLE notes (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES events (id, created_at))",
     )
     assert upkeep(engine, new_table(WIDE), "2030-01-15").run().ok
-    monkeypatch.setattr(branches, "room", lambda *_: 1)
-    drop = branches._drop
+    monkeypatch.setattr(execute, "room", lambda *_: 1)
+    drop = execute._drop
 
     def swapped(*arguments: object) -> None:
         drop(*arguments)  # type: ignore[arg-type]
         sql(engine, f"ALTER TABLE {OLD} RENAME TO aside; CREATE TABLE {OLD} (id bigint)")
 
-    monkeypatch.setattr(branches, "_drop", swapped)
+    monkeypatch.setattr(execute, "_drop", swapped)
     upkeep(engine, new_table(WIDE), "2030-04-15").prune()
 
     assert {f"public.{OLD}", "public.aside"} <= relations(engine)

@@ -11,13 +11,14 @@ from sqlalchemy import Engine
 from sqlalchemy.schema import CreateTable
 
 from sa_partman import LockPolicy, PartitionByRange, Retention, StepEvent, before
+from sa_partman.engine.exclusion import only_maintainer
+from sa_partman.engine.execute import execute_step
+from sa_partman.engine.running import Running
+from sa_partman.engine.unchanged import Overtaken
 from sa_partman.events import When
 from sa_partman.maintenance.results import RunResult
 from sa_partman.plan.steps import Step
 from sa_partman.ports import Sleeping
-from sa_partman.postgres.locks.exclusion import only_maintainer
-from sa_partman.postgres.steps.execute import Overtaken, execute_step
-from sa_partman.postgres.steps.running import Running
 from tests.support.archives import MARCH, january, monthly
 from tests.support.database import holding, new_table, outcomes, partitions, put, scalar, sql, upkeep
 

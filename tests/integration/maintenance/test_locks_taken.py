@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Engine, text
 
 from sa_partman import LockPolicy, PartitionByRange
 from sa_partman.compare.membership import ColumnSetting, IndexTarget, MemberStatistics, Policy, Publication
+from sa_partman.engine.execute import apply_actions
+from sa_partman.engine.locks import look_around
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import (
     Action,
@@ -50,9 +52,7 @@ from sa_partman.plan.member_actions import (
     SetStorage,
     Unpublish,
 )
-from sa_partman.postgres.locks.step_locks import look_around
 from sa_partman.postgres.session import pin
-from sa_partman.postgres.steps.execute import apply_actions
 from tests.support.builders import at, declare, span
 from tests.support.database import holding, sql
 

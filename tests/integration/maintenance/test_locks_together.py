@@ -7,8 +7,8 @@ from psycopg import Pipeline
 from sqlalchemy import Engine, MetaData, event
 
 from sa_partman import PartitionByRange
+from sa_partman.engine import transaction
 from sa_partman.maintenance.results import Outcome
-from sa_partman.postgres.steps import in_step
 from tests.support.database import HASTY, another, holding, made, new_table, partitions, role, sql, upkeep
 
 TABLES = 30
@@ -93,7 +93,7 @@ def test_the_owner_is_read_back(engine: Engine, many: MetaData, monkeypatch: pyt
     with role(engine, "GRANT CREATE, USAGE ON SCHEMA public TO {role}") as owner:
         for number in range(TABLES):
             sql(engine, f"ALTER TABLE t{number} OWNER TO {owner}")
-        monkeypatch.setattr(in_step, "act_as", lambda *_: None)
+        monkeypatch.setattr(transaction, "act_as", lambda *_: None)
 
         result = upkeep(engine, many, LATER).run()
 

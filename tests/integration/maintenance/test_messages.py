@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from sa_partman import PartitionByHash, PartitionByRange, Retention
+from sa_partman.engine.statements import send
 from sa_partman.postgres.sqlstate import sqlstate
-from sa_partman.postgres.steps.sending import send
 from sa_partman.throwaway import Server
 from tests.support.database import new_table, outcomes, sql
 from tests.support.faces import FACES, Face, opened

@@ -14,11 +14,11 @@ from sa_partman.bounds.read import parse_bound
 from sa_partman.checks import status, suite
 from sa_partman.codecs.ulid import ULID
 from sa_partman.codecs.uuid7 import UUIDv7
+from sa_partman.engine import execute
 from sa_partman.maintenance import checking
 from sa_partman.maintenance.fleet import Fleet
 from sa_partman.plan import provision, prune
 from sa_partman.postgres import reflect, view
-from sa_partman.postgres.steps import execute
 from tests.support.builders import at
 from tests.support.database import partitions, sql
 

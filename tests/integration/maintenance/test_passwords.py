@@ -14,8 +14,8 @@ from sqlalchemy import URL, Engine, MetaData, NullPool, create_engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from sa_partman import Archive, AsyncMaintainer, Converter, LockPolicy, Maintainer, PartitionByRange, Retention
+from sa_partman.engine.exclusion import LOCK_KEY
 from sa_partman.maintenance.fleet import Fleet
-from sa_partman.postgres.locks.exclusion import LOCK_KEY
 from sa_partman.throwaway import Server
 from tests.support.builders import at
 from tests.support.database import holding, new_table, sql

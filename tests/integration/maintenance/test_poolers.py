@@ -13,12 +13,11 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from sa_partman import LockPolicy, PartitionByRange, Retention
+from sa_partman.engine.background import Looping
+from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.errors import MaintainerBusy, OthersTurn
 from sa_partman.maintenance.results import RunResult
-from sa_partman.postgres.connect import connected
-from sa_partman.postgres.locks.exclusion import only_maintainer
-from sa_partman.postgres.locks.pooler import dependable
-from sa_partman.postgres.looping import Looping
+from sa_partman.postgres.connect import connected, dependable
 from tests.support.database import codes, made, new_table, outcomes, partitions, relations, sql, upkeep
 from tests.support.faces import Face, opened
 from tests.support.pgbouncer import pgbouncer

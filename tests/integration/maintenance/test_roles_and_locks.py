@@ -11,11 +11,11 @@ from sqlalchemy import Engine, MetaData, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from sa_partman import LockPolicy, PartitionByHash, PartitionByRange, Retention
+from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.errors import MaintainerBusy, PartmanError, ReadOnlyServer, ServerUnavailable
 from sa_partman.maintenance import acting
 from sa_partman.maintenance.looking import looked
 from sa_partman.maintenance.results import Outcome
-from sa_partman.postgres.locks.exclusion import only_maintainer
 from sa_partman.postgres.view import View
 from tests.support.database import (
     HASTY,

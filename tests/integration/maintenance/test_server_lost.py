@@ -7,9 +7,9 @@ from sqlalchemy import Connection, MetaData, NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 
 from sa_partman import PartitionByRange, Retention
+from sa_partman.engine.locks import crowd_of
 from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.locks.step_locks import crowd_of
 from sa_partman.throwaway import Server
 from tests.support.database import codes, made, new_table, outcomes, sql, upkeep
 

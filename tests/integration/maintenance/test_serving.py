@@ -18,9 +18,9 @@ from sqlalchemy import Engine, MetaData, Table, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sa_partman import AsyncMaintainer, LockPolicy, Maintainer, PartitionByList, PartitionByRange, Retention
+from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.errors import ConfigurationError, DeclarationError
 from sa_partman.observe.health import Health
-from sa_partman.postgres.locks.exclusion import only_maintainer
 from tests.support.builders import at
 from tests.support.database import holding, new_table, partitions, put, scalar, sql, upkeep
 from tests.support.faces import ASYNC_FACES, Face, opened

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import Engine, MetaData, Table
 
 from sa_partman import LockPolicy, PartitionByRange, Retention
+from sa_partman.engine.conversion import only_converter
+from sa_partman.engine.exclusion import LOCK_KEY, only_maintainer
 from sa_partman.errors import MaintainerBusy
 from sa_partman.events import StepEvent
 from sa_partman.names import QualifiedName
 from sa_partman.ports import before
-from sa_partman.postgres.conversion.run import only_converter
-from sa_partman.postgres.locks.exclusion import LOCK_KEY, only_maintainer
 from tests.support.builders import at
 from tests.support.database import codes, holding, new_table, partitions, scalar, sql, upkeep
 from tests.support.faces import FACES, opened

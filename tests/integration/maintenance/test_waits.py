@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Engine, ForeignKeyConstraint, MetaData, Table
 
 from sa_partman import LockPolicy, PartitionByRange, Retention, WaitEvent
+from sa_partman.engine.exclusion import LOCK_KEY
 from sa_partman.errors import MaintainerBusy
-from sa_partman.postgres.locks.exclusion import LOCK_KEY
 from tests.support.database import another, new_table, partitions, put, scalar, sql, upkeep
 from tests.support.faces import Face
 from tests.support.killing import until

@@ -8,8 +8,8 @@ from unittest.mock import patch
 import pytest
 
 from sa_partman import StepEvent
+from sa_partman.archive.places import Directory
 from sa_partman.ports import before
-from sa_partman.postgres.archive.places import Directory
 from tests.remedies.row import Box, Failed, Meant, Models, Row, Step, ran, run_once
 from tests.remedies.rows.archives import APRIL, ARCHIVED, data, expired
 from tests.remedies.rows.command_line import unimportable

@@ -11,9 +11,9 @@ from psycopg.pq import ExecStatus
 from sqlalchemy import make_url
 
 from sa_partman import StepEvent
+from sa_partman.engine.inline import unpartition_inline
 from sa_partman.errors import ExecutionError
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.conversion.inline import unpartition_inline
 from tests.remedies.row import Box, Meant, Models, Row, Step
 from tests.remedies.rows.held import let_go, other
 from tests.remedies.rows.models import EVENTS, PLAIN

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from sa_partman.postgres.conversion import state
+from sa_partman.postgres import journal
 from tests.remedies.row import Box, Meant, Row
 from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.support.killing import at_point
@@ -51,8 +51,10 @@ def overtaken(box: Box) -> None:
 def older(box: Box) -> None:
     """What version 0.1.0 stored of the table."""
     with box.engine.begin() as connection:
-        rows = {key: {**row, "fingerprint": "oids", "version": "0.1.0"} for key, row in state._rows(connection).items()}
-        state._write(connection, rows)
+        rows = {
+            key: {**row, "fingerprint": "oids", "version": "0.1.0"} for key, row in journal._rows(connection).items()
+        }
+        journal._write(connection, rows)
 
 
 def renamed_meanwhile(box: Box) -> None:

@@ -10,10 +10,10 @@ from unittest.mock import patch
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from sa_partman.engine import conversion
+from sa_partman.engine.conversion import only_converter
+from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.conversion import run
-from sa_partman.postgres.conversion.run import only_converter
-from sa_partman.postgres.locks.exclusion import only_maintainer
 from tests.remedies.row import Box, Meant, Row, Step
 from tests.remedies.rows.members import connected, granted, owned, roles
 from tests.remedies.rows.models import EVENTS, PLAIN
@@ -95,7 +95,7 @@ HELD = (
         "sa-partman convert public.events --resume",
         ((let_go, Meant("sa-partman convert public.events --resume --yes")),),
         EVENTS,
-        (PLAIN, other(lambda _: patch.object(run, "loose_mark", side_effect=count()))),
+        (PLAIN, other(lambda _: patch.object(conversion, "loose_mark", side_effect=count()))),
         CONVERT,
         None,
     ),

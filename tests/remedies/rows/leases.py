@@ -3,7 +3,7 @@
 import time
 
 from sa_partman import LockPolicy
-from sa_partman.postgres.locks.exclusion import LOCK_KEY
+from sa_partman.engine.exclusion import LOCK_KEY
 from tests.remedies.row import Box, Meant, Row, shown
 from tests.remedies.rows.models import EVENTS
 from tests.support.database import holding, sql

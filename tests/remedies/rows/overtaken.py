@@ -7,9 +7,9 @@ from typing import Any
 from unittest.mock import patch
 
 from sa_partman import StepEvent
+from sa_partman.engine import execute
 from sa_partman.events import When
 from sa_partman.postgres import view
-from sa_partman.postgres.steps import branches
 from tests.remedies.row import Box, Failed, Meant, Models, Row, Step
 from tests.remedies.rows.held import let_go
 from tests.remedies.rows.members import owned
@@ -87,7 +87,7 @@ def right_before(point: str, *steps: Step) -> Callable[[Box], str]:
 
 def narrow(box: Box) -> None:
     """The server has room for few locks."""
-    box.stack.enter_context(patch.object(branches, "room", lambda *_: 1))
+    box.stack.enter_context(patch.object(execute, "room", lambda *_: 1))
 
 
 def event_trigger(when: str, statement: str) -> tuple[Step, ...]:

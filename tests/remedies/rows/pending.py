@@ -5,10 +5,10 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy.exc import DBAPIError
 
+from sa_partman.engine.detach import require_ended
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import FinalizeDetach
 from sa_partman.postgres.session import pin
-from sa_partman.postgres.steps.detach import require_ended
 from tests.remedies.row import Box, Row
 from tests.remedies.rows.held import let_go, other
 from tests.remedies.rows.models import EVENTS

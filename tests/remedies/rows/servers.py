@@ -8,10 +8,9 @@ from unittest.mock import patch
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman import StepEvent
-from sa_partman.postgres import zombies
+from sa_partman.engine import exclusion, running
+from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.locks import exclusion
-from sa_partman.postgres.locks.exclusion import only_maintainer
 from tests.remedies.row import Box, Meant, Models, Row, check, run_once, shown
 from tests.remedies.rows.archives import with_audit
 from tests.remedies.rows.held import NUMBERED, let_go
@@ -117,7 +116,7 @@ def left_at_work(box: Box) -> None:
 
 
 def run_at_once(box: Box) -> str:
-    with patch.object(zombies, "GRACE", 0.1):
+    with patch.object(running, "GRACE", 0.1):
         return run_once(box)
 
 

@@ -10,8 +10,8 @@ from unittest.mock import patch
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman import LockPolicy
+from sa_partman.engine import index
 from sa_partman.ports import Sleeping
-from sa_partman.postgres import partitioned_index
 from tests.remedies.row import Box, Failed, Meant, Row
 from tests.remedies.rows.held import let_go, other
 from tests.remedies.rows.models import EVENTS
@@ -51,7 +51,7 @@ def ended(box: Box) -> None:
 
 
 def index_in_a_hurry(box: Box) -> str:
-    with patch.object(partitioned_index, "LockPolicy", lambda: HASTY):
+    with patch.object(index, "LockPolicy", lambda: HASTY):
         return box.do(INDEX)
 
 

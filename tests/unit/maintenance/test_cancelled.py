@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import pytest
 
+from sa_partman.engine.background import awaited
 from sa_partman.errors import ExecutionError
 from sa_partman.maintenance.maintainer_async import _spawned
-from sa_partman.postgres.looping import awaited
 
 
 def sleeping() -> NoReturn:

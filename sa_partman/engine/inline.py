@@ -1,0 +1,126 @@
+"""
+Conversions of small tables inside somebody else's transaction, such as a migration's: all or nothing, with the table
+locked to its end; no state is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import Connection, text
+
+from sa_partman.anatomy import Anatomy
+from sa_partman.compare.situation import Situation
+from sa_partman.ddl.stored import statements_of
+from sa_partman.errors import ConversionRefused
+from sa_partman.names import QualifiedName
+from sa_partman.plan.conversion.plain import PlainRequest, make_plain, plain_names, plain_refusals, plain_statistics
+from sa_partman.plan.conversion.request import Choices
+from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.postgres.conversion.anatomy import read_anatomy
+from sa_partman.postgres.conversion.names import name_refusals
+from sa_partman.postgres.conversion.partitions import own_things, storage
+from sa_partman.postgres.conversion.plan import draw
+from sa_partman.postgres.session import pinned
+from sa_partman.spec.declared import DeclaredTable
+
+LOCK_TIMEOUT = 5.0
+"""Seconds that a migration waits for the table."""
+
+_EXISTS = text("SELECT to_regclass(:name) IS NOT NULL")
+
+
+def convert_inline(
+    connection: Connection,
+    declared: DeclaredTable,
+    primary_key: Sequence[str],
+    situation: Situation,
+    choices: Choices | None = None,
+) -> None:
+    """
+    Makes a plain table partitioned, in the caller's transaction: its rows become the first partition.
+
+    Args:
+        declared: Its name carries the schema.
+        primary_key: Column names that the partitioned table's primary key is to have.
+
+    Raises:
+        ConversionRefused: With every reason; nothing was changed.
+    """
+    with pinned(connection, LOCK_TIMEOUT):
+        _lock(connection, declared.name)
+        drawn = draw(
+            connection,
+            declared,
+            lambda _: tuple(primary_key),
+            situation,
+            choices or Choices(),
+            lead=timedelta(0),
+            concurrently=False,
+        )
+        if not drawn.plan.refusals:
+            for step in drawn.plan.steps:
+                _execute(connection, statements_of(step.actions))
+    if drawn.plan.refusals:
+        raise ConversionRefused(str(declared.name), map(str, drawn.plan.refusals))
+
+
+def unpartition_inline(
+    connection: Connection,
+    name: QualifiedName,
+    primary_key: Sequence[str],
+    *,
+    nullable: Sequence[str] = (),
+) -> None:
+    """
+    Makes a partitioned table plain, in the caller's transaction: its rows are copied, and its partitions dropped.
+
+    Args:
+        name: With its schema; of any strategy, converted in place or not.
+        primary_key: Column names that the plain table's primary key is to have.
+        nullable: Columns that lose their NOT NULL, which they got for the partitioned table's primary key.
+
+    Raises:
+        ConversionRefused: With every reason; nothing was changed.
+    """
+    with pinned(connection, LOCK_TIMEOUT):
+        _lock(connection, name)
+        anatomy = read_anatomy(connection, name)
+        if anatomy is None or anatomy.kind != "p":
+            refusals: tuple[Refusal, ...] = (Refusal(f"{name} is no partitioned table", "see sa-partman status"),)
+        else:
+            request = _request(connection, anatomy, tuple(primary_key), tuple(nullable))
+            refusals = _refusals(connection, request)
+            if not refusals:
+                _execute(connection, tuple(make_plain(request)))
+    if refusals:
+        raise ConversionRefused(str(name), map(str, refusals), what="can't be made plain again")
+
+
+def _request(
+    connection: Connection, anatomy: Anatomy, primary_key: tuple[str, ...], nullable: tuple[str, ...]
+) -> PlainRequest:
+    options, persistence = storage(connection, anatomy.oid)
+    table = replace(anatomy, options=options, persistence=persistence)
+    if anatomy.missing_rights:
+        return PlainRequest(table, primary_key, nullable)
+    return PlainRequest(table, primary_key, nullable, own_things(connection, anatomy.oid))
+
+
+def _refusals(connection: Connection, request: PlainRequest) -> tuple[Refusal, ...]:
+    return tuple(plain_refusals(request)) or tuple(
+        name_refusals(connection, plain_names(request), plain_statistics(request), request.anatomy.oid)
+    )
+
+
+def _lock(connection: Connection, name: QualifiedName) -> None:
+    if connection.execute(_EXISTS, {"name": name.quoted}).scalar():
+        _execute(connection, (f"LOCK TABLE {name.quoted} IN ACCESS EXCLUSIVE MODE",))
+
+
+def _execute(connection: Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
+        # psycopg and SQLAlchemy read % as the start of a parameter.
+        connection.exec_driver_sql(statement.replace("%", "%%"))

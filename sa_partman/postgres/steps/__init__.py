@@ -1,1 +1,0 @@
-"""Executes the steps of a plan, each under its locks, and each as the plan saw the tables."""
