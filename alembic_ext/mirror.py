@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
 from sa_partman.catalog import Partition
-from sa_partman.compare.descend import divides
+from sa_partman.compare.shape import divides
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import CreatePartition
 from sa_partman.plan.naming import partition_name

@@ -9,7 +9,7 @@ from benchmarks.ground import Ground
 from benchmarks.maintaining import fresh
 from benchmarks.measure import Row, interleaved
 from sa_partman import Maintainer
-from sa_partman.maintenance.looking import looked
+from sa_partman.maintenance.planning import looked
 
 
 def rows(ground: Ground, limit: float, rounds: int) -> Iterator[Row]:

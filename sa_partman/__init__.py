@@ -41,19 +41,17 @@ if TYPE_CHECKING:
     )
     from sa_partman.events import Holder, StepEvent, WaitEvent, When
     from sa_partman.finding import Finding, Severity
-    from sa_partman.maintenance.archives import Archived
     from sa_partman.maintenance.converter import Conversion, Converter, Estimate, Interrupted, Progress
     from sa_partman.maintenance.fleet import Answer, Fleet
     from sa_partman.maintenance.maintainer import Maintainer
     from sa_partman.maintenance.maintainer_async import AsyncMaintainer
-    from sa_partman.maintenance.reporting import Report
-    from sa_partman.maintenance.restoring import Restored
+    from sa_partman.maintenance.restoring import Archived, Restored
     from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
     from sa_partman.maintenance.serving import Service
     from sa_partman.maintenance.serving_async import AsyncService
+    from sa_partman.maintenance.settings import Report
     from sa_partman.names import QualifiedName
-    from sa_partman.observe.health import Health
-    from sa_partman.observe.log import JsonFormatter
+    from sa_partman.observe.health import Health, JsonFormatter
     from sa_partman.orm.inserts import UnbatchedInserts
     from sa_partman.plan.conversion.steps import ConversionPlan
     from sa_partman.plan.steps import Step
@@ -65,6 +63,7 @@ _HOMES = {
         "State",
         "TableStatus",
     ),
+    "sa_partman.engine.waits": ("OnWait",),
     "sa_partman.errors": (
         "CatalogError",
         "ConfigurationError",
@@ -96,7 +95,6 @@ _HOMES = {
         "Finding",
         "Severity",
     ),
-    "sa_partman.maintenance.archives": ("Archived",),
     "sa_partman.maintenance.converter": (
         "Conversion",
         "Converter",
@@ -110,8 +108,10 @@ _HOMES = {
     ),
     "sa_partman.maintenance.maintainer": ("Maintainer",),
     "sa_partman.maintenance.maintainer_async": ("AsyncMaintainer",),
-    "sa_partman.maintenance.reporting": ("Report",),
-    "sa_partman.maintenance.restoring": ("Restored",),
+    "sa_partman.maintenance.restoring": (
+        "Archived",
+        "Restored",
+    ),
     "sa_partman.maintenance.results": (
         "MaintenancePlan",
         "Outcome",
@@ -120,9 +120,12 @@ _HOMES = {
     ),
     "sa_partman.maintenance.serving": ("Service",),
     "sa_partman.maintenance.serving_async": ("AsyncService",),
+    "sa_partman.maintenance.settings": ("Report",),
     "sa_partman.names": ("QualifiedName",),
-    "sa_partman.observe.health": ("Health",),
-    "sa_partman.observe.log": ("JsonFormatter",),
+    "sa_partman.observe.health": (
+        "Health",
+        "JsonFormatter",
+    ),
     "sa_partman.orm.inserts": ("UnbatchedInserts",),
     "sa_partman.plan.conversion.steps": ("ConversionPlan",),
     "sa_partman.plan.steps": ("Step",),
@@ -131,7 +134,6 @@ _HOMES = {
         "after",
         "before",
     ),
-    "sa_partman.engine.waits": ("OnWait",),
 }
 _SERVICES = {name: home for home, names in _HOMES.items() for name in names}
 """Imported when they are asked for: models need none of them, and whoever starts a process waits for its imports."""

@@ -14,8 +14,8 @@ from alembic_ext.literals import in_file, plain, schema_argument, value_as
 from sa_partman.bounds.bound import DEFAULT, Bound, ListBound
 from sa_partman.bounds.text import in_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
-from sa_partman.compare.descend import divides
-from sa_partman.compare.hashes import hash_bounds
+from sa_partman.compare.lists import hash_bounds
+from sa_partman.compare.shape import divides
 from sa_partman.names import QualifiedName
 from sa_partman.plan.naming import partition_name
 from sa_partman.spec.base import PartitionSpec

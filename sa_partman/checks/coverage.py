@@ -1,20 +1,106 @@
-"""Coverage: what is missing now, soon or in the past, and whether the runway is long enough."""
+"""Coverage: what is missing now, soon or in the past, and how far the partitions go without a gap."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
 
-from sa_partman.bounds.bound import Bound, RangeBound
-from sa_partman.bounds.text import describe
-from sa_partman.catalog import FoundTable, default_of
-from sa_partman.checks.asked import Asked
-from sa_partman.checks.places import Place
-from sa_partman.checks.runway import Runway, shortest
-from sa_partman.compare.reached import current_cell
+from sa_partman.bounds.bound import MINVALUE, Bound, OrderKey, RangeBound, row_order
+from sa_partman.bounds.interval import Duration, Position, UtcGrid, WallGrid
+from sa_partman.bounds.text import describe, shown, to_json
+from sa_partman.catalog import FoundTable, Parent, Partition, default_of
+from sa_partman.compare.shape import descend, divides
+from sa_partman.compare.situation import Situation
+from sa_partman.compare.window import Line, current_cell, lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
-from sa_partman.spec.declared import RangeLevel
+from sa_partman.spec.axis import Axis, IntegerAxis, TimeAxis
+from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
+
+
+class Place(NamedTuple):
+    """
+    Args:
+        level: What the declaration says of the partitions here.
+        parent: Whose partitions they are.
+        situation: As seen from here.
+    """
+
+    level: Level
+    parent: Parent
+    situation: Situation
+
+
+def places_of(
+    declared: DeclaredTable, found: FoundTable, situation: Situation, *, gone: bool = False
+) -> Iterator[Place]:
+    """
+    The table, then what is below it; branches of another form are left out.
+
+    Args:
+        gone: Give the branches of tenants that left, too: things expire there, and nothing is made.
+    """
+    yield from _below(Place(declared.level, found, situation), gone)
+
+
+def _below(place: Place, gone: bool) -> Iterator[Place]:
+    yield place
+    level, parent, situation = place
+    if level.below is None:
+        return
+    for partition in parent.partitions:
+        if divides(level.below, partition):
+            inside = descend(level, partition.bound, situation)
+            if gone or not inside.gone:
+                yield from _below(Place(level.below, partition, inside), gone)
+
+
+MONTH = timedelta(days=30)
+"""A month where an age is measured; runways are measured by the calendar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    Args:
+        min_horizon: A runway that is shorter is an error; None: what premake= asks for is enough.
+        max_age: A last good run that is older is stale; None: two of the shortest declared interval.
+        as_role: Say what this role lacks too; None: the connected role only.
+    """
+
+    min_horizon: Duration | None = None
+    max_age: timedelta | None = None
+    as_role: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        min_horizon: str | timedelta | Duration | None = None,
+        max_age: str | timedelta | Duration | None = None,
+        as_role: str | None = None,
+    ) -> Asked:
+        """
+        From words: ``"7d"``, ``"2 weeks"``, a ``timedelta``.
+
+        Raises:
+            ValueError: That is no length of time.
+        """
+        age = None if max_age is None else _duration(max_age)
+        return cls(
+            None if min_horizon is None else _duration(min_horizon),
+            None if age is None else age.months * MONTH + timedelta(days=age.days, seconds=age.seconds),
+            as_role,
+        )
+
+
+def _duration(value: str | timedelta | Duration) -> Duration:
+    if not isinstance(value, str | timedelta | Duration):
+        raise ValueError(f"{value!r} is not a length of time; write a text such as '7d', or a timedelta")
+    return value if isinstance(value, Duration) else Duration.parse(value)
+
 
 RUN = "run: sa-partman run"
 _SHOWN = 5
@@ -115,3 +201,181 @@ def some(texts: Sequence[str]) -> str:
     """The first few of *texts*, and how many more there are."""
     more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
     return ", ".join(texts[:_SHOWN]) + more
+
+
+FAR = 10_000
+"""Whole intervals that are counted at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runway:
+    """
+    Args:
+        parent: Whose partitions they are.
+        tenant: Of which tenant, as text; empty where there are none.
+        here: Where it is written to now; the current interval's beginning for integers.
+        reached: Where the partitions end; *here* when there is none for now.
+        ahead: Whole intervals from the current one's end to there; -1 when there is no partition for now.
+        last: The partition that ends there; None when there is none.
+    """
+
+    level: RangeLevel
+    parent: QualifiedName
+    tenant: str
+    here: Position
+    reached: Position
+    ahead: int
+    last: Partition | None
+
+    @property
+    def horizon(self) -> str | None:
+        """The upper bound up to which inserts are safe, as text; None when they fail already."""
+        return None if self.last is None else str(to_json(self.level.axis.encode(self.reached)))
+
+    @property
+    def until(self) -> str | None:
+        """The horizon for people: the instant, also where a codec hides it in the key."""
+        return None if self.last is None else shown(self.reached)
+
+    @property
+    def left(self) -> timedelta | int:
+        """Time until the horizon is reached; for integers keys, from the current interval's beginning on."""
+        left: timedelta | int = self.reached - self.here
+        return left
+
+    @property
+    def seconds(self) -> float | None:
+        """Until the horizon is reached; None for integers."""
+        return self.left.total_seconds() if isinstance(self.left, timedelta) else None
+
+    def shorter_than(self, wanted: Duration) -> bool:
+        """By the calendar; False for integers, of which nobody knows how fast they grow."""
+        axis = self.level.axis
+        return isinstance(axis, TimeAxis) and axis.back(self.reached, wanted) < self.here
+
+    def premake_for(self, wanted: Duration) -> int:
+        """The least premake= whose runway is never shorter than *wanted*."""
+        axis = self.level.axis
+        assert isinstance(axis, TimeAxis)
+        # At the end of the current interval the runway is at its shortest: just the intervals after it.
+        end = axis.grid.cell(self.here).upper
+        upper, needed = end, 0
+        while axis.back(upper, wanted) < end and needed < FAR:
+            upper, needed = axis.grid.cell(upper).upper, needed + 1
+        return needed
+
+    def __str__(self) -> str:
+        intervals = f"{self.ahead} whole {'interval' if self.ahead == 1 else 'intervals'}"
+        if self.last is None:
+            return "0 intervals: there is no partition for now"
+        if isinstance(self.left, timedelta):
+            return f"{intervals} and {days(self.left)} from now, up to {self.until}"
+        return f"{intervals}, {self.left:,} keys from the current interval's beginning, up to {self.until}"
+
+
+def days(length: timedelta) -> str:
+    """``17.5 days``."""
+    return f"{length / timedelta(days=1):.1f} days"
+
+
+def runways_of(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Runway]:
+    """One for each line of each range level; none where the partitions never end."""
+    if any(isinstance(level, RangeLevel) for level in declared.levels()):
+        for place in places_of(declared, found, situation):
+            yield from runways_at(place)
+
+
+def runways_at(place: Place) -> Iterator[Runway]:
+    """Those of one parent; none where the range above bounds them."""
+    level, parent, situation = place
+    if not isinstance(level, RangeLevel):
+        return
+    if situation.within is not None and situation.within[0] == level.spec.ranged:
+        return
+    blocks = _blocks(parent)
+    lowers = [block.lower for block in blocks]
+    for line in lines_of(level, parent, situation):
+        runway = _runway(Place(level, parent, situation), line, blocks, lowers)
+        if runway is not None:
+            yield runway
+
+
+def shortest(runways: Iterable[Runway]) -> Runway | None:
+    """The one that ends first; by time where there is any."""
+    return min(runways, key=lambda each: (each.seconds is None, each.seconds or 0, each.ahead), default=None)
+
+
+class _Block(NamedTuple):
+    lower: tuple[OrderKey, ...]
+    upper: tuple[OrderKey, ...]
+    bound: RangeBound
+    partition: Partition
+
+
+def _blocks(parent: Parent) -> list[_Block]:
+    ranges = [
+        _Block(row_order(each.bound.lower), row_order(each.bound.upper), each.bound, each)
+        for each in parent.partitions
+        if isinstance(each.bound, RangeBound) and not each.detach_pending
+    ]
+    return sorted(ranges, key=lambda block: block.lower)
+
+
+def _runway(place: Place, line: Line, blocks: list[_Block], lowers: list[tuple[OrderKey, ...]]) -> Runway | None:
+    level, parent, situation = place
+    assert isinstance(level, RangeLevel)
+    axis, current = level.axis, current_cell(level, parent, situation)
+    here = axis.position(situation.now) if isinstance(axis, TimeAxis) else current.lower
+    start = row_order((*line.prefix, axis.encode(here), *(MINVALUE,) * (line.width - line.place - 1)))
+    last = _end(start, blocks, lowers, place)
+    tenant = "" if not line.prefix else str(line.prefix[0])
+    if last is None:
+        return Runway(level, parent.name, tenant, here, here, -1, None)
+    reached = None if last.bound.upper[: line.place] != line.prefix else axis.decode(last.bound.upper[line.place])
+    if reached is None:
+        return None
+    return Runway(level, parent.name, tenant, here, reached, _cells(axis, current.upper, reached), last.partition)
+
+
+def _cells(axis: Axis, upper: Position, reached: Position) -> int:
+    """How many cells lie from *upper* on to *reached*; one that is cut counts."""
+    step = _step(axis)
+    if step is not None:
+        whole: int = -((upper - reached) // step)
+        return max(0, min(whole, FAR))
+    number = 0
+    while upper < reached and number < FAR:
+        upper, number = axis.grid.cell(upper).upper, number + 1
+    return number
+
+
+def _step(axis: Axis) -> timedelta | int | None:
+    """The width of every cell; None where they differ: months, and days in a zone that turns its clocks."""
+    if isinstance(axis, IntegerAxis):
+        return axis.width
+    if not isinstance(axis, TimeAxis) or axis.interval.months or not isinstance(axis.grid, UtcGrid | WallGrid):
+        return None
+    return timedelta(days=axis.interval.days, seconds=axis.interval.seconds)
+
+
+def _end(
+    start: tuple[OrderKey, ...], blocks: list[_Block], lowers: list[tuple[OrderKey, ...]], place: Place
+) -> _Block | None:
+    """The last of the blocks that follow each other without a gap, from the one that holds *start* on."""
+    index = bisect_right(lowers, start) - 1
+    if index < 0 or blocks[index].upper <= start:
+        return None
+    while index + 1 < len(blocks) and _follows(blocks[index + 1], blocks[index], place.level):
+        index += 1
+    return blocks[index]
+
+
+def _follows(block: _Block, before: _Block, level: Level) -> bool:
+    """Also when both ends are one instant that was written in two ways, as other tools do with UUIDs."""
+    if block.lower <= before.upper:
+        return True
+    if not isinstance(level, RangeLevel) or block.bound.lower[: level.place] != before.bound.upper[: level.place]:
+        return False
+    place = level.place
+    position = level.axis.decode(block.bound.lower[place])
+    return position is not None and position == level.axis.decode(before.bound.upper[place])

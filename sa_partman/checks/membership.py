@@ -1,4 +1,7 @@
-"""Partitions that are no full members of their table: one finding for all that differ alike."""
+"""
+Partitions that are no full members of their table, and what a role lacks to maintain it, with the GRANT that gives
+it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sa_partman.catalog import FoundTable, Privileges
 from sa_partman.compare.membership import Difference, Member, Membership, differences
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName, quote
@@ -93,3 +97,58 @@ def _moving(one: Differing) -> Iterator[str]:
         yield f"ALTER TABLE {one.name.quoted} SET TABLESPACE {place}"
     if one.want.access_method is not None and one.have.access_method != one.want.access_method:
         yield f"ALTER TABLE {one.name.quoted} SET ACCESS METHOD {quote(one.want.access_method)}"
+
+
+def privilege_finding(found: FoundTable) -> Finding | None:
+    """Why the connected role can't maintain *found*, if so: the first thing that is missing."""
+    return next(lacking_of(found.name, found.privileges), None)
+
+
+def privilege_note(found: FoundTable) -> Finding | None:
+    """The same for whoever only looks, such as the application's role: worth knowing, and nothing is wrong."""
+    lacking = privilege_finding(found)
+    if lacking is None:
+        return None
+    message = lacking.message.removesuffix("; nothing was changed")
+    return Finding(lacking.code, Severity.INFO, lacking.table, message, f"to maintain it, {lacking.remedy}")
+
+
+def lacking_of(name: QualifiedName, may: Privileges) -> Iterator[Finding]:
+    """Everything that *may* lacks for maintaining the table *name*."""
+    who = f"the role {may.role}" if may.role else "the connected role"
+    role = quote(may.role) if may.role else "<the maintainer's role>"
+    owner = quote(may.owner) if may.owner else "<the owner>"
+    if not may.may_set_role and may.is_owner:
+        yield _lacking_finding(
+            name,
+            f"{who} has the rights of {may.owner}, which owns {name}, and may not SET ROLE to it, so that new "
+            f"partitions would belong to the wrong role",
+            f"GRANT {owner} TO {role} WITH SET TRUE",
+        )
+    elif not may.may_set_role and may.owner_is_superuser:
+        yield _lacking_finding(
+            name,
+            f"{who} does not own {name}, which belongs to the superuser {may.owner}",
+            f"give the table and its partitions to a role that is no superuser (ALTER TABLE {name.quoted} OWNER TO "
+            f"...), and connect as that one or as a member of it",
+        )
+    elif not may.may_set_role:
+        yield _lacking_finding(
+            name,
+            f"{who} does not own {name}, which belongs to {may.owner}",
+            f"connect as {may.owner}, or: GRANT {owner} TO {role}",
+        )
+    if not may.may_create:
+        yield _lacking_finding(
+            name,
+            f"{may.owner or 'its owner'}, which owns {name}, may not create tables in schema {name.schema}",
+            f"GRANT CREATE ON SCHEMA {_schema(name)} TO {owner}",
+        )
+
+
+def _lacking_finding(name: QualifiedName, message: str, remedy: str) -> Finding:
+    return Finding("missing-privilege", Severity.ERROR, str(name), f"{message}; nothing was changed", remedy)
+
+
+def _schema(name: QualifiedName) -> str:
+    return "public" if name.schema in (None, "public") else quote(name.schema)

@@ -12,15 +12,13 @@ from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, R
 from sa_partman.bounds.interval import Position
 from sa_partman.bounds.text import describe, shown, to_json
 from sa_partman.catalog import FoundTable, LostConversion, Parent, Partition, UnfinishedConversion, default_of
-from sa_partman.checks.outlived import together
-from sa_partman.checks.runway import Runway, runways_of, shortest
-from sa_partman.compare.descend import descend, divides
+from sa_partman.checks.coverage import Runway, runways_of, shortest
+from sa_partman.checks.rows import together
+from sa_partman.compare.expired_rows import FEW, Outlived, outlived_in
 from sa_partman.compare.expiry import Judge, expiry_of
-from sa_partman.compare.lines import line_of
-from sa_partman.compare.outlived import FEW, Outlived, outlived_in
-from sa_partman.compare.reached import current_cell
-from sa_partman.compare.shape import shape_finding
+from sa_partman.compare.shape import descend, divides, shape_finding
 from sa_partman.compare.situation import Situation
+from sa_partman.compare.window import current_cell, line_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.base import readable

@@ -1,19 +1,25 @@
-"""Structure: pending detaches, partitions divided otherwise than declared, tenants that are gone, sheer numbers."""
+"""
+Structure: pending detaches, invalid indexes, partitions divided otherwise than declared, what expired and is there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import timedelta
 from shlex import quote as in_shell
+from typing import NamedTuple
 
 from sa_partman.bounds.bound import Bound, DefaultBound, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, Parent, default_of
-from sa_partman.compare.descend import descend, divides
-from sa_partman.compare.enum_labels import unknown_values
-from sa_partman.compare.lines import line_of, lines_of
-from sa_partman.compare.lists import is_active
-from sa_partman.compare.pending import pending_detaches, pending_finding
+from sa_partman.checks.coverage import RUN, Place, days, some
+from sa_partman.compare.expiry import expiry_of, pending_detaches, pending_finding
+from sa_partman.compare.lists import is_active, unknown_values
+from sa_partman.compare.residues import Change, InvalidIndex, Residues, explained
+from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
+from sa_partman.compare.window import cutoff_of, line_of, lines_of
 from sa_partman.finding import Finding, Severity
+from sa_partman.names import QualifiedName, quote
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
 
 MANY = 1_000
@@ -102,3 +108,128 @@ def _inside(table: str, level: Level, parent: Parent, situation: Situation) -> I
                 table,
                 f"{partition.name} is not PARTITION BY {wanted}, as new ones are; it is left as it is",
             )
+
+
+Changed = Mapping[tuple[QualifiedName, QualifiedName], tuple[Change, ...]]
+"""Parents with a partition whose detach is pending: what was changed on the parent since."""
+
+
+def residue_findings(found: FoundTable, residues: Residues, changed: Changed) -> Iterator[Finding]:
+    """Those of *found* and of its partitions; a table that is not partitioned has none."""
+    if found.strategy is None:
+        return
+    table, names = str(found.name), {found.name, *(each.name for each in found.walk())}
+    oids = {found.oid, *(each.oid for each in found.walk())}
+    for index in residues.indexes:
+        if index.relation in oids:
+            yield _invalid(table, index)
+    for constraint in residues.constraints:
+        if constraint.relation in oids:
+            yield Finding(
+                "not-valid",
+                Severity.INFO,
+                table,
+                f"the constraint {constraint.name} of {constraint.table} is NOT VALID: older rows may break it",
+                f"ALTER TABLE {constraint.table.quoted} VALIDATE CONSTRAINT {quote(constraint.name)}",
+            )
+    for (parent, partition), changes in changed.items():
+        if parent in names:
+            why = explained(parent, partition, changes)
+            yield Finding("detach-blocked", Severity.ERROR, table, why, "run the statements of the message, in order")
+
+
+def _invalid(table: str, index: InvalidIndex) -> Finding:
+    if index.built:
+        message = f"{index.name} on {index.table} is being built"
+        return Finding("invalid-index", Severity.INFO, table, message)
+    if index.partitioned:
+        why, remedy = _incomplete(index)
+        message = f"{index.name} on {index.table} is invalid, and no query uses it: {why}"
+        return Finding("invalid-index", Severity.WARNING, table, message, remedy)
+    message = f"{index.name} on {index.table} is invalid, its build was cut off: writes keep it up, no query uses it"
+    drop = f"DROP INDEX CONCURRENTLY {index.name.quoted}"
+    remedy = f"run: sa-partman run, or {drop}" if index.ours else drop
+    return Finding("invalid-index", Severity.WARNING, table, message, remedy)
+
+
+def _incomplete(index: InvalidIndex) -> tuple[str, str]:
+    """Why an index of a partitioned table is invalid, and what makes it valid."""
+    name = index.name.quoted
+    if index.foreign is not None:
+        return (
+            f"PostgreSQL waits for a part of {index.foreign}, which is a foreign table and can have none",
+            f"DROP INDEX {name}, and run op.create_partitioned_index again, which builds it in another way then",
+        )
+    if index.lacking is not None:
+        return (
+            f"the partition {index.lacking} lacks its part",
+            f"run op.create_partitioned_index again, which goes on with what is there; or build the missing ones "
+            f"CONCURRENTLY and ALTER INDEX {name} ATTACH PARTITION each; or DROP INDEX {name}",
+        )
+    if index.below is not None:
+        return (
+            f"its part {index.below} is invalid itself",
+            f"follow the advice for {index.below}; this one becomes valid with it",
+        )
+    if index.attached is not None:
+        return (
+            "every partition has its part, but the one that lacked it is gone and PostgreSQL has not counted again",
+            f"ALTER INDEX {name} ATTACH PARTITION {index.attached}",
+        )
+    return (
+        "it was begun for partitions that are all gone",
+        f"run op.create_partitioned_index again, or DROP INDEX {name} and create it anew",
+    )
+
+
+class _Expired(NamedTuple):
+    name: QualifiedName
+    since: timedelta | int
+    overdue: bool
+
+
+def overdue_findings(
+    found: FoundTable, places: Iterable[Place], expired: Collection[QualifiedName]
+) -> Iterator[Finding]:
+    """
+    Something expires at the end of every interval, and stays until the next run: that alone is no problem.
+
+    Args:
+        expired: What a run would remove now.
+    """
+    if not expired:
+        return
+    table, wanted = str(found.name), frozenset(expired)
+    seen = [each for place in places for each in _expired(place, wanted)]
+    late = [each for each in seen if each.overdue]
+    if late:
+        since = max(late, key=lambda each: each.since if isinstance(each.since, int) else each.since.total_seconds())
+        names = some([str(each.name) for each in late])
+        message = f"{len(late)} expired more than an interval ago, {since.name} {_words(since.since)} ago: {names}"
+        yield Finding("overdue", Severity.WARNING, table, message, RUN)
+    fresh = [str(each.name) for each in seen if not each.overdue]
+    if fresh:
+        message = f"{len(fresh)} expired within the last interval: {some(fresh)}"
+        yield Finding("expired", Severity.INFO, table, message, RUN)
+    kept = [str(each.name) for each in found.detached if each.name in wanted]
+    if kept:
+        message = f"{len(kept)} detached tables were kept as long as grace= asks: {some(kept)}"
+        yield Finding("grace-over", Severity.INFO, table, message, RUN)
+
+
+def _expired(place: Place, wanted: frozenset[QualifiedName]) -> Iterator[_Expired]:
+    level, parent, situation = place
+    if not isinstance(level, RangeLevel) or level.spec.retention is None:
+        return
+    judge = expiry_of(level, parent, situation)
+    for partition in parent.partitions:
+        if partition.name not in wanted or not isinstance(partition.bound, RangeBound):
+            continue
+        retention, upper = judge(partition), level.axis.decode(partition.bound.upper[level.place])
+        if retention is not None and upper is not None:
+            cutoff = cutoff_of(retention, level, parent, situation)
+            yield _Expired(partition.name, cutoff - upper, level.axis.grid.cell(upper).upper <= cutoff)
+
+
+def _words(since: timedelta | int) -> str:
+    return days(since) if isinstance(since, timedelta) else f"{since:,} keys"

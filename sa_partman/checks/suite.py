@@ -6,18 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sa_partman.catalog import FoundTable
-from sa_partman.checks.asked import Asked
-from sa_partman.checks.coverage import Due, coverage_findings
-from sa_partman.checks.data import DataFacts, LockTable, TableFacts
-from sa_partman.checks.locks import lock_findings
-from sa_partman.checks.overdue import overdue_findings
-from sa_partman.checks.places import places_of
-from sa_partman.checks.privileges import privilege_note
-from sa_partman.checks.restored import restored_findings
-from sa_partman.checks.risks import risk_findings
-from sa_partman.checks.rows import row_findings
-from sa_partman.checks.runway import Runway, runways_of
-from sa_partman.checks.structure import structure_findings
+from sa_partman.checks.coverage import Asked, Due, Runway, coverage_findings, places_of, runways_of
+from sa_partman.checks.membership import privilege_note
+from sa_partman.checks.risks import lock_findings, risk_findings
+from sa_partman.checks.rows import DataFacts, LockTable, TableFacts, restored_findings, row_findings
+from sa_partman.checks.structure import overdue_findings, structure_findings
 from sa_partman.compare.shape import conversion_finding, shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding

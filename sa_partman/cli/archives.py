@@ -14,8 +14,7 @@ from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_json
 from sa_partman.cli.request import Request
 from sa_partman.errors import ConfigurationError, VerificationFailed
-from sa_partman.maintenance.archives import Archived, looked_through
-from sa_partman.maintenance.restoring import restore
+from sa_partman.maintenance.restoring import Archived, looked_through, restore
 from sa_partman.spec.archive import shown
 
 

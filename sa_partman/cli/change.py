@@ -1,21 +1,39 @@
-"""What run, provision and prune have in common: plan, ask if data goes, act, print."""
+"""
+What run, provision and prune have in common: plan, ask if data goes, act, print; options that would do nothing are
+refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import click
+from click.core import ParameterSource
 
-from sa_partman.cli.consent import agreed, removes
 from sa_partman.cli.failures import FAILED, PENDING
-from sa_partman.cli.idle import UNRECORDED, refuse_idle
-from sa_partman.cli.locking import idle_locks
 from sa_partman.cli.opening import opened
-from sa_partman.cli.output import print_plan, print_result
-from sa_partman.cli.request import Request, refuse_both
+from sa_partman.cli.output import agreed, print_plan, print_result, removes
+from sa_partman.cli.request import Request, idle_locks, refuse_both
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
+
+UNRECORDED = "it keeps a record of what runs change"
+
+
+def refuse_idle(idle: Mapping[str, str]) -> None:
+    """
+    Args:
+        idle: Where each option, by its parameter's name, does nothing: ``with --dry-run``.
+
+    Raises:
+        UsageError: One of them was typed. What the environment says is meant for other commands, too.
+    """
+    ctx = click.get_current_context()
+    for parameter in ctx.command.params:
+        where = idle.get(parameter.name or "")
+        if where is not None and ctx.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{max(parameter.opts, key=len)} does nothing {where}")
 
 
 @dataclass(frozen=True, slots=True)

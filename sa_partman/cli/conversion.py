@@ -14,10 +14,9 @@ import click
 from sa_partman.cli.conversion_words import StepProgress, plan_lines, script_lines, state_lines
 from sa_partman.cli.failures import FAILED, PENDING
 from sa_partman.cli.opening import opened
-from sa_partman.cli.output import print_json, print_lines
+from sa_partman.cli.output import finding_lines, print_json, print_lines
 from sa_partman.cli.progress import say_wait
 from sa_partman.cli.request import Request
-from sa_partman.cli.words import finding_lines
 from sa_partman.ddl.stored import to_dict
 from sa_partman.errors import ConfigurationError
 from sa_partman.maintenance.converter import Conversion, Converter

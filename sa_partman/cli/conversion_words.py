@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from sa_partman.cli.logs import is_on
-from sa_partman.cli.progress import CLEAR
+from sa_partman.cli.progress import CLEAR, is_on
 from sa_partman.ddl.stored import script
 from sa_partman.engine.budget import LockPolicy
 from sa_partman.engine.conversion import PATIENCE

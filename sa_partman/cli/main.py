@@ -9,8 +9,7 @@ from io import StringIO, TextIOWrapper
 
 import click
 
-from sa_partman.cli.failures import FAULT, INTERRUPTED, REPORTED, report, traced
-from sa_partman.cli.signals import TERMINATED, Terminated, heed
+from sa_partman.cli.failures import FAULT, INTERRUPTED, REPORTED, TERMINATED, Terminated, heed, report, traced
 from sa_partman.passwords import without_passwords
 from sa_partman.version import __version__
 

@@ -10,8 +10,7 @@ from sqlalchemy import URL, Engine, MetaData, create_engine
 
 from sa_partman.cli.discovery.find import Discovery
 from sa_partman.cli.discovery.objects import Found
-from sa_partman.cli.logs import listen
-from sa_partman.cli.progress import Progress, say_wait
+from sa_partman.cli.progress import Progress, listen, say_wait
 from sa_partman.cli.request import Request
 from sa_partman.errors import ConfigurationError, MissingDependency
 from sa_partman.maintenance.maintainer import Maintainer

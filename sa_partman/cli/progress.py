@@ -1,19 +1,55 @@
-"""
-How far a run is, and what it waits for: on stderr, where the log does not say it. On a terminal the first is one line
-that rewrites itself.
-"""
+"""On stderr while a command works: its log, how far a run is, and what it waits for."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from sa_partman.cli.logs import is_on
 from sa_partman.maintenance.results import StepResult
+from sa_partman.observe.health import LOGGER, JsonFormatter
+from sa_partman.passwords import without_passwords
 
 if TYPE_CHECKING:
     from sa_partman.events import WaitEvent
+
+
+FORMATS = ("text", "json")
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return without_passwords(super().format(record))
+
+
+_TEXT = _TextFormatter("%(asctime)s %(levelname)-7s %(message)s")
+
+
+def listen(form: str | None, level: str | None) -> None:
+    """
+    One line a record, once; to be called when the user's ``env.py``, which may configure logging, has been run.
+
+    Args:
+        form: "text" or "json"; None: text, if there is a level.
+        level: The least that is shown; None: "info", if there is a format. Without both nothing is shown.
+    """
+    LOGGER.propagate = False
+    for name in [each for each in logging.root.manager.loggerDict if each.split(".")[0] == LOGGER.name]:
+        logging.getLogger(name).disabled = False  # env.py's fileConfig() silences whatever it does not name
+    if is_on() or (form is None and level is None):
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else _TEXT)
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel((level or "info").upper())
+
+
+def is_on() -> bool:
+    """Whether log lines go to stderr, where nothing else should rewrite its line then."""
+    return any(isinstance(each, logging.StreamHandler) for each in LOGGER.handlers)
+
 
 CLEAR = "\r\x1b[K"
 """Takes the line away that rewrites itself."""

@@ -9,14 +9,14 @@ import click
 
 from sa_partman.cli.change import Change
 from sa_partman.cli.failures import PENDING
-from sa_partman.cli.logs import is_on
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_result
+from sa_partman.cli.progress import is_on
 from sa_partman.cli.request import Request
 from sa_partman.errors import ConfigurationError, PartmanError
 from sa_partman.maintenance.results import RunResult
 from sa_partman.maintenance.schedule import Schedule
-from sa_partman.observe.log import LOGGER
+from sa_partman.observe.health import LOGGER
 from sa_partman.postgres.sqlstate import first_line
 
 

@@ -1,27 +1,29 @@
-"""
-Rows of a default partition that are expired: those whose partition would be, if they had one. They are known by a
-condition on the key, with an end that is computed once, so that a row that expires meanwhile is left to the next run.
-
-Never expired: a row with a NULL in its key, an infinite key, and one that the codec can't place.
-"""
+"""Rows that are older than their retention: those of a default partition, and those that stay with younger ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sa_partman.bounds.bound import MINVALUE, Extreme, KeyValue, RangeBound
+from sa_partman.bounds.bound import MINVALUE, DefaultBound, Extreme, KeyValue, RangeBound
 from sa_partman.bounds.interval import Position
-from sa_partman.bounds.text import literal
-from sa_partman.catalog import Parent, Partition, default_of
-from sa_partman.compare.expiry import retention_for
-from sa_partman.compare.lines import Line, lines_of
-from sa_partman.compare.reached import cutoff_of
+from sa_partman.bounds.text import literal, shown, to_json
+from sa_partman.catalog import FoundTable, Parent, Partition, default_of
+from sa_partman.compare.expiry import ended, retention_for
+from sa_partman.compare.shape import descend, divides, shape_finding
 from sa_partman.compare.situation import Situation
+from sa_partman.compare.window import Line, cutoff_of, line_of, lines_of, retention_in
+from sa_partman.errors import DeclarationError
 from sa_partman.key import TIME_FAMILIES, Family, PartitionKey
-from sa_partman.spec.axis import TimeAxis
-from sa_partman.spec.declared import Level, RangeLevel
+from sa_partman.marks import is_restored
+from sa_partman.spec.axis import Axis, TimeAxis
+from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
 from sa_partman.spec.range_spec import Retention
+
+MOVED_AT_MOST = 100_000
+"""Unless somebody says otherwise: meanwhile nobody reads or writes them."""
+
 
 _End = tuple[tuple[KeyValue, ...], Retention]
 """A tenant, or nothing, and the retention of its rows."""
@@ -121,3 +123,154 @@ def _encoded(level: RangeLevel, position: Position) -> KeyValue:
         return level.axis.encode(position)
     except ValueError:
         return None  # before what the codec can hold
+
+
+FEW = 1
+"""The planner never estimates fewer rows than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlived:
+    """
+    Args:
+        keep: The retention's, as text: "14 months", "12 intervals".
+        until: From when on the partition is expired: an instant, a wall-clock time, or the key that has to be reached;
+            None: never.
+        condition: Of the rows that are older than the retention now; empty when that is no question of one key.
+        why: Why it never expires; empty when it does.
+    """
+
+    keep: str
+    until: Position | None
+    condition: str = ""
+    why: str = ""
+
+    def told(self, where: str, rows: int | None) -> str:
+        """
+        In words.
+
+        Args:
+            where: The partition.
+            rows: How many there are now, as the planner estimates it; None when it was not asked.
+        """
+        said = f"rows older than {self.keep} stay in {where} for good: {self.why}"
+        if self.until is not None:
+            ends = f"keys reach {self.until:,}" if isinstance(self.until, int) else shown(self.until)
+            said = f"rows older than {self.keep} stay in {where} until {ends}, when all of it expires at once"
+        if rows is None:
+            return said
+        return f"{said}; the planner estimates {f'{rows:,}' if rows > FEW else 'hardly any'} of them now"
+
+    def to_dict(self, rows: int | None) -> dict[str, Any]:
+        until = to_json(self.until) if self.until is not None else None
+        return {"older_than": self.keep, "until": until, "rows": rows}
+
+
+def outlived_of(
+    declared: DeclaredTable, found: FoundTable | None, situation: Situation
+) -> tuple[tuple[Partition, Outlived], ...]:
+    """
+    The partitions of any level that hold rows past their retention beside younger ones; none of a table that can't be
+    judged, which other findings say.
+    """
+    if found is None or shape_finding(declared, found) is not None:
+        return ()
+    try:
+        return tuple(_below(declared.level, found, situation))
+    except Exception:  # in a codec or a callable of the user's
+        return ()
+
+
+def _below(level: Level, parent: Parent, situation: Situation) -> Iterator[tuple[Partition, Outlived]]:
+    for partition in parent.partitions:
+        found = outlived_in(level, parent, partition, situation)
+        if found is not None:
+            yield partition, found
+        if level.below is not None and divides(level.below, partition):
+            yield from _below(level.below, partition, descend(level, partition.bound, situation))
+
+
+def outlived_in(level: Level, parent: Parent, partition: Partition, situation: Situation) -> Outlived | None:
+    """
+    What of *partition* may be older than the retention, and stays; None where partitions go one interval at a time.
+    """
+    bound = partition.bound
+    if partition.detach_pending or is_restored(partition.comment) or isinstance(bound, DefaultBound):
+        return None
+    if isinstance(level, RangeLevel) and isinstance(bound, RangeBound) and level.spec.retention is not None:
+        return _beside(level, parent, bound, situation)
+    below = level.below
+    if not isinstance(below, RangeLevel) or below.spec.tenants is not None or divides(below, partition):
+        return None
+    return _undivided(below, partition, descend(level, bound, situation))
+
+
+def _beside(level: RangeLevel, parent: Parent, bound: RangeBound, situation: Situation) -> Outlived | None:
+    """Of a range that is wider than an interval, or has no end."""
+    axis, line = level.axis, line_of(level, bound)
+    if line is None:
+        return None
+    lower, upper = (axis.decode(end[line.place]) for end in (bound.lower, bound.upper))
+    if upper is None and not bound.open_above:
+        return None
+    if lower is not None and upper is not None and axis.grid.cell(lower).upper >= upper:
+        return None
+    retention = _retention(line, level, situation)
+    if retention is None:
+        return None
+    cutoff = cutoff_of(retention, level, parent, situation)
+    if lower is not None and lower >= cutoff:
+        return None
+    if upper is None:
+        return Outlived(kept(retention), None, _older(level, cutoff), "it has no upper bound")
+    end = ended(level, bound, line.place, upper)
+    if end <= cutoff:
+        return None
+    until = expires(retention, axis, end)
+    return Outlived(kept(retention), until, _older(level, cutoff), "" if until is not None else "it ends too far ahead")
+
+
+def _undivided(below: RangeLevel, partition: Partition, inside: Situation) -> Outlived | None:
+    """Of a partition that is not divided by the level that has the retention."""
+    retention = _retention(Line((), below.place, len(below.key.parts)), below, inside)
+    if retention is None:
+        return None
+    known = isinstance(below.axis, TimeAxis)
+    condition = _older(below, cutoff_of(retention, below, partition, inside)) if known else ""
+    return Outlived(kept(retention), None, condition, f"it is not PARTITION BY {below.partition_by}")
+
+
+def _retention(line: Line, level: RangeLevel, situation: Situation) -> Retention | None:
+    try:
+        return retention_in(line, level, situation)
+    except DeclarationError:  # for whom it is not to fail, judging what expires fails too, and says so
+        return None
+
+
+def expires(retention: Retention, axis: Axis, end: Position) -> Position | None:
+    """
+    The first moment at which a partition whose rows lie before *end* is expired, as a position; for integers the
+    beginning of the interval that the keys have to reach. None where Python's calendar ends before.
+    """
+    if isinstance(retention.keep, int):
+        cell = axis.grid.cell(end)
+        begins = axis.grid.ahead(cell.lower if cell.lower == end else cell.upper, retention.keep)
+        return begins if axis.grid.cell(begins).upper > begins else None
+    assert isinstance(axis, TimeAxis)
+    return axis.ahead(end, retention.keep)
+
+
+def kept(retention: Retention) -> str:
+    """How long, in words."""
+    if not isinstance(retention.keep, int):
+        return str(retention.keep)
+    return f"{retention.keep} interval{'s' * (retention.keep != 1)}"
+
+
+def _older(level: RangeLevel, cutoff: Position) -> str:
+    part = level.key.parts[level.place]
+    try:
+        value = level.axis.encode(cutoff)
+    except ValueError:  # before the first instant of the codec
+        return ""
+    return "" if isinstance(value, Extreme) else f"{part.sql} < {literal(value, part.type)}"

@@ -1,17 +1,17 @@
-"""Which list partitions are missing: a label whose values stand in no partition."""
+"""Which list and hash partitions are missing, and values that the enum of their column lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import lcm
 
-from sa_partman.bounds.bound import Bound, KeyValue, ListBound
+from sa_partman.bounds.bound import Bound, HashBound, KeyValue, ListBound
 from sa_partman.catalog import Parent, default_of
-from sa_partman.compare.enum_labels import is_label
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
-from sa_partman.names import QualifiedName
-from sa_partman.spec.declared import Level, ListLevel
-from sa_partman.spec.list_spec import Labelled, label_each
+from sa_partman.names import QualifiedName, text_literal
+from sa_partman.spec.declared import HashLevel, Level, ListLevel, RangeLevel
+from sa_partman.spec.list_spec import Labelled, TenantSource, label_each
 
 
 def wanted_labels(level: ListLevel, situation: Situation) -> Labelled:
@@ -65,3 +65,93 @@ def half_held(table: str, level: ListLevel, parent: Parent, situation: Situation
                 f"{parent.name}: label {label!r} has no partition for {', '.join(map(repr, lacking))}",
                 "write a migration with: alembic revision --autogenerate",
             )
+
+
+def hash_bounds(parent: Parent) -> tuple[HashBound, ...]:
+    return tuple(each.bound for each in parent.partitions if isinstance(each.bound, HashBound))
+
+
+def missing_remainders(level: HashLevel, parent: Parent) -> Iterator[HashBound]:
+    """The wanted bounds that overlap none that is there, by remainder."""
+    spec = level.spec
+    found = hash_bounds(parent)
+    for remainder in range(spec.modulus):
+        bound = HashBound(spec.modulus, remainder)
+        if not any(bound.overlaps(other) for other in found):
+            yield bound
+
+
+def uncovered_remainders(found: tuple[HashBound, ...]) -> tuple[HashBound, ...]:
+    """What no partition of *found* takes, as remainders of their least common modulus; empty when all is covered."""
+    if not found:
+        return ()
+    whole = lcm(*(bound.modulus for bound in found))
+    taken = {value for bound in found for value in range(bound.remainder, whole, bound.modulus)}
+    return tuple(HashBound(whole, value) for value in range(whole) if value not in taken)
+
+
+def modulus_findings(table: str, level: HashLevel, parent: Parent) -> Iterator[Finding]:
+    """Another modulus than the declared one."""
+    spec = level.spec
+    moduli = sorted({bound.modulus for bound in hash_bounds(parent)})
+    if moduli and moduli != [spec.modulus]:
+        yield Finding(
+            "modulus",
+            Severity.WARNING,
+            table,
+            f"{parent.name} has hash partitions of modulus {', '.join(map(str, moduli))}, declared is {spec.modulus}",
+            f"rows have to move: op.repartition_table({parent.name.name!r}, ...); "
+            f"until then declare modulus={moduli[-1]}",
+        )
+
+
+def is_label(level: Level, value: KeyValue, situation: Situation) -> bool:
+    """Whether the database can hold *value*: False for a label that its enum does not have."""
+    labels = situation.labels.get(level.depth)
+    return labels is None or value is None or value in labels
+
+
+def source_of(level: Level) -> TenantSource | None:
+    """Where the values of a list, or the tenants of a range, come from."""
+    if isinstance(level, ListLevel):
+        return level.spec.values
+    return level.spec.tenants if isinstance(level, RangeLevel) else None
+
+
+def unknown_values(level: Level, situation: Situation) -> tuple[str, ...]:
+    """The values that *level* wants and its enum lacks."""
+    return tuple(str(value) for value in _wanted(level, situation) if not is_label(level, value, situation))
+
+
+def label_findings(table: str, level: Level, situation: Situation) -> Iterator[Finding]:
+    """One for each level: no partition is made for these values, and none of the others is taken for one that left."""
+    lacking = unknown_values(level, situation)
+    if not lacking:
+        return
+    wanted, kind = frozenset(_wanted(level, situation)), level.key.types[0].sql
+    others = [label for label in situation.labels[level.depth] if label not in wanted]
+    one = len(lacking) == 1
+    new = "alembic revision --autogenerate writes ALTER TYPE ... ADD VALUE"
+    message = f"the enum {kind} lacks {_listed(lacking)}, so no partition is made for {'it' if one else 'them'}"
+    if not others:
+        yield Finding("enum-label", Severity.ERROR, table, message, new)
+        return
+    back = f"ALTER TYPE {kind} RENAME VALUE {text_literal(others[0])} TO {text_literal(lacking[0])}"
+    yield Finding(
+        "enum-label",
+        Severity.ERROR,
+        table,
+        f"{message}; it has {_listed(others)}, which the declaration does not name: perhaps the same, renamed",
+        f"if so, give the models the new label, or rename it back: {back}; else {new}",
+    )
+
+
+def _wanted(level: Level, situation: Situation) -> Iterator[KeyValue]:
+    source = source_of(level)
+    if source is not None:
+        labelled = source.labelled if source.literal else situation.tenants.get(level.depth, ())
+        yield from dict.fromkeys(value for _, values in labelled for value in values)
+
+
+def _listed(labels: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(map(repr, labels))

@@ -10,10 +10,8 @@ from sa_partman.bounds.bound import MAXVALUE, KeyValue, RangeBound, row_order
 from sa_partman.bounds.interval import Cell, Grid, Position, cells_from
 from sa_partman.catalog import Parent
 from sa_partman.compare.covered import covered_by, gaps_in, uncovered
-from sa_partman.compare.lines import Line, There, retention_in
-from sa_partman.compare.reached import cutoff_of
 from sa_partman.compare.situation import Situation
-from sa_partman.compare.window import window_of
+from sa_partman.compare.window import Line, There, cutoff_of, retention_in, window_of
 from sa_partman.spec.axis import Axis
 from sa_partman.spec.declared import RangeLevel
 

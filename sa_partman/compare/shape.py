@@ -1,12 +1,16 @@
-"""Whether a found table can be maintained as declared at all."""
+"""Whether a found table can be maintained as declared at all, level by level, and which lookups a new key costs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from shlex import quote as in_shell
 
-from sa_partman.catalog import FoundTable, LostConversion, Parent, UnfinishedConversion
-from sa_partman.compare.descend import divides
+from sa_partman.bounds.bound import Bound, ListBound, RangeBound
+from sa_partman.catalog import FoundTable, LostConversion, Parent, Partition, UnfinishedConversion
+from sa_partman.compare.lists import is_active
+from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.key import Family, KeyPart
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, RangeLevel
@@ -106,3 +110,71 @@ def _same_key(declared: DeclaredTable, found: FoundTable) -> bool:
 
 def _shape(code: str, table: str, message: str, remedy: str) -> Finding:
     return Finding(code, Severity.ERROR, table, message, remedy)
+
+
+def divides(below: Level, partition: Partition) -> bool:
+    """Whether *partition* is divided as *below* says; one of another form is respected as it is."""
+    if partition.detach_pending or partition.key is None or partition.strategy != below.spec.strategy:
+        return False
+    return partition.key.columns == below.key.columns
+
+
+def descend(level: Level, bound: Bound, situation: Situation) -> Situation:
+    """The situation inside the partition of *bound*; `Situation.gone` where nobody wants that any more."""
+    if isinstance(bound, ListBound):
+        inside = situation.below(tuple(bound.values))
+        return inside if situation.gone or is_active(level, bound, situation) else replace(inside, gone=True)
+    if isinstance(bound, RangeBound) and isinstance(level, RangeLevel):
+        lower, upper = (level.axis.decode(end[level.place]) for end in (bound.lower, bound.upper))
+        branch = situation if level.spec.tenants is None else situation.below((bound.lower[0],))
+        known = lower is not None and upper is not None
+        return replace(branch, within=(level.spec.ranged, lower, upper) if known else None)
+    return situation
+
+
+Columns = tuple[str | None, ...]
+"""The key columns of an index, in order; an expression is None."""
+
+
+def key_in_order(wanted: tuple[str, ...], present: tuple[str, ...]) -> tuple[str, ...]:
+    """*wanted*, beginning with what *present*, the key before, begins with: whoever looks rows up by it still can."""
+    kept = tuple(takewhile(lambda name: name in wanted, present))
+    return (*kept, *(name for name in wanted if name not in kept))
+
+
+@dataclass(frozen=True, slots=True)
+class LostIndex:
+    """
+    A unique index that goes, and whose columns no other index begins with.
+
+    Args:
+        name: Of the index, which is that of its constraint.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        listed = ", ".join(self.columns)
+        return f"{self.name} goes, and no other index begins with ({listed}): a lookup by {listed} reads all partitions"
+
+    @property
+    def remedy(self) -> str:
+        listed = ", ".join(self.columns)
+        quoted = ", ".join(map(repr, self.columns))
+        return f"let the new primary key begin with ({listed}), or declare an Index over {quoted} as well"
+
+
+def lost_indexes(before: Iterable[tuple[str, Columns]], after: Iterable[Columns]) -> tuple[LostIndex, ...]:
+    """
+    Args:
+        before: The unique indexes that go, by name.
+        after: The key columns of those that the table has then, and that can be searched for one value.
+
+    Returns:
+        Those of *before* whose columns begin no index afterwards; one over expressions is not judged.
+    """
+    left = tuple(after)
+    gone = ((name, tuple(str(each) for each in columns)) for name, columns in before if None not in columns)
+    return tuple(LostIndex(name, each) for name, each in gone if not any(one[: len(each)] == each for one in left))

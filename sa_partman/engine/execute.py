@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import describe
-from sa_partman.compare.moved import MOVED_AT_MOST
+from sa_partman.compare.expired_rows import MOVED_AT_MOST
 from sa_partman.ddl.render import render
 from sa_partman.engine.detach import detach_concurrently, plain_instead, require_ended
 from sa_partman.engine.locks import Surroundings, crowd_of

@@ -17,18 +17,15 @@ from sa_partman.engine.running import Running, Worker, end_zombies, new_name
 from sa_partman.engine.waits import Waits
 from sa_partman.errors import DeclarationError, ExclusionLost, ServerUnavailable
 from sa_partman.finding import Finding, Severity
-from sa_partman.maintenance.entries import of_result
+from sa_partman.maintenance.audit import Record, of_result
+from sa_partman.maintenance.counting import regridded, with_steps
 from sa_partman.maintenance.executing import Executor, ended_by
 from sa_partman.maintenance.healing import healed, with_reason
-from sa_partman.maintenance.leaving import leaving_all
-from sa_partman.maintenance.looking import Tables, looked
 from sa_partman.maintenance.membership import completed, whole
-from sa_partman.maintenance.recording import Record
-from sa_partman.maintenance.regridding import regridded, with_steps
+from sa_partman.maintenance.planning import Tables, leaving_all, looked, planned_all, settled
 from sa_partman.maintenance.results import RunResult, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.tenants import typed
-from sa_partman.maintenance.together import planned_all, settled
 from sa_partman.plan.actions import ArchiveTable, DeleteExpired, DeleteReferring, DropDetached, DropInvalidIndex
 from sa_partman.plan.branches import branch_steps, still_declared
 from sa_partman.plan.raising import raised

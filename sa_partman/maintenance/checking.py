@@ -9,30 +9,23 @@ from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.catalog import FoundTable, Partition
-from sa_partman.checks.asked import Asked
-from sa_partman.checks.coverage import Due, Missing
-from sa_partman.checks.data import DataFacts, LastRuns, TableFacts
-from sa_partman.checks.dumps import dump_finding
-from sa_partman.checks.outlived import outlived_findings
-from sa_partman.checks.rows import unread_rows
-from sa_partman.checks.runway import Runway, runways_of
-from sa_partman.checks.staleness import stale_finding
+from sa_partman.checks.coverage import Asked, Due, Missing, Runway, runways_of
+from sa_partman.checks.risks import dump_finding, stale_finding
+from sa_partman.checks.rows import DataFacts, LastRuns, TableFacts, outlived_findings, unread_rows
 from sa_partman.checks.status import TableStatus
 from sa_partman.checks.suite import Known, findings_of
-from sa_partman.compare.outlived import outlived_of
+from sa_partman.compare.expired_rows import outlived_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.engine.exclusion import silent_holder
 from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding, Severity
-from sa_partman.maintenance.expired_rows import unread
+from sa_partman.maintenance.counting import unread, waiting_findings
 from sa_partman.maintenance.healing import left_behind
-from sa_partman.maintenance.looking import Tables, looked, status, undecided
-from sa_partman.maintenance.lost_indexes import lost_findings
 from sa_partman.maintenance.membership import differing_findings, role_findings
-from sa_partman.maintenance.regridding import waiting_findings
+from sa_partman.maintenance.planning import Tables, apart_from, looked, skew_finding, status, undecided
 from sa_partman.maintenance.settings import Settings
-from sa_partman.maintenance.skew import skew_finding
-from sa_partman.maintenance.standing import apart_from
+from sa_partman.names import QualifiedName
+from sa_partman.orm.facts import lost_by
 from sa_partman.orm.inserts import is_mapped, unbatched
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.actions import AttachPartition, CreatePartition
@@ -46,7 +39,30 @@ from sa_partman.postgres.outlived import outlived_rows
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.postgres.surroundings import Surroundings, surroundings
+from sa_partman.postgres.unique_keys import primary_key, unique_keys
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View
+
+
+def lost_findings(connection: Connection, tables: Sequence[FoundTable], models: Sequence[Table]) -> Iterator[Finding]:
+    """
+    Args:
+        models: Of *tables* at least.
+    """
+    plain = [each for each in tables if each.strategy is None and each.conversion is None]
+    keys = unique_keys(connection, [each.oid for each in plain])
+    for table in plain:
+        name, unique = table.name, keys.get(table.oid, ())
+        for lost in lost_by(
+            _model_of(name, models), primary_key(unique), ((each.name, each.columns) for each in unique)
+        ):
+            yield Finding("lost-index", Severity.WARNING, str(name), f"{name}: {lost.message}", lost.remedy)
+
+
+def _model_of(name: QualifiedName, models: Sequence[Table]) -> Table:
+    """That of the same schema, unless the schema was said at run time, as in ``schema_translate_map``."""
+    named = [each for each in models if each.name == name.name]
+    return next((each for each in named if each.schema == name.schema), named[0])
+
 
 _TELLING = (INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE)
 """What keeps us from looking at one thing, and says nothing of the others."""

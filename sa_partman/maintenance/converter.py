@@ -21,12 +21,10 @@ from sa_partman.engine.progress import OnProgress, Progress
 from sa_partman.engine.running import new_name
 from sa_partman.engine.waits import OnWait, Waits
 from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
-from sa_partman.maintenance.audit import Audit
-from sa_partman.maintenance.clock import Clock, clock
+from sa_partman.maintenance.audit import Audit, Record
 from sa_partman.maintenance.converting import Recorded
 from sa_partman.maintenance.hooks import Hooks
-from sa_partman.maintenance.recording import Record
-from sa_partman.maintenance.settings import hooks_of
+from sa_partman.maintenance.settings import Clock, clock, hooks_of
 from sa_partman.names import QualifiedName
 from sa_partman.orm.facts import primary_key_of
 from sa_partman.orm.registry import declared_tables

@@ -12,9 +12,8 @@ from sa_partman.engine.conversion import Vetoed
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.events import StepEvent, When
 from sa_partman.finding import Finding
-from sa_partman.maintenance.entries import of_conversion, sent_of
+from sa_partman.maintenance.audit import Record, of_conversion, sent_of
 from sa_partman.maintenance.hooks import Hooks
-from sa_partman.maintenance.recording import Record
 from sa_partman.maintenance.results import Outcome
 from sa_partman.names import QualifiedName
 from sa_partman.plan.steps import Step

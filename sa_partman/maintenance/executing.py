@@ -16,7 +16,7 @@ from sa_partman.engine.running import Running
 from sa_partman.engine.unchanged import Overtaken
 from sa_partman.errors import ExclusionLost, ExecutionError, LockNotAcquired, NameTaken, ServerUnavailable
 from sa_partman.maintenance.hooks import Hooks
-from sa_partman.maintenance.looking import declared, looked, planned
+from sa_partman.maintenance.planning import declared, looked, planned
 from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName

@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from sa_partman.checks.status import TableStatus
 from sa_partman.finding import Finding
-from sa_partman.maintenance.looking import Tables
 from sa_partman.maintenance.maintainer import Maintainer
+from sa_partman.maintenance.planning import Tables
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
 from sa_partman.postgres.connect import shown
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, text
 
 from sa_partman.catalog import FoundTable, Parent
-from sa_partman.checks.residues import residue_findings
+from sa_partman.checks.structure import residue_findings
 from sa_partman.compare.residues import Residues, explained
 from sa_partman.ddl.render import sql_of
 from sa_partman.finding import Finding, Severity

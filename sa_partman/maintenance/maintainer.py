@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, MetaData
 
-from sa_partman.checks.asked import Asked
+from sa_partman.checks.coverage import Asked
 from sa_partman.checks.status import TableStatus
 from sa_partman.engine.budget import LockPolicy
 from sa_partman.finding import Finding
 from sa_partman.maintenance import acting, checking
-from sa_partman.maintenance.clock import clock
-from sa_partman.maintenance.looking import Tables, looked, status
-from sa_partman.maintenance.regridding import waiting_findings
-from sa_partman.maintenance.reporting import Report
+from sa_partman.maintenance.counting import waiting_findings
+from sa_partman.maintenance.planning import Tables, looked, status
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
 from sa_partman.maintenance.schedule import Schedule
-from sa_partman.maintenance.schemas import Schemas, SchemaSource, untranslated
-from sa_partman.maintenance.settings import Settings, hooks_of, metadata_of
+from sa_partman.maintenance.settings import (
+    Report,
+    Schemas,
+    SchemaSource,
+    Settings,
+    clock,
+    hooks_of,
+    metadata_of,
+    untranslated,
+)
 from sa_partman.maintenance.tenants import paths_of
 from sa_partman.passwords import without_passwords
 from sa_partman.plan.steps import Purpose
@@ -30,8 +36,7 @@ from sa_partman.ports import Hook, Sleeping
 
 if TYPE_CHECKING:
     from sa_partman.engine.waits import OnWait
-    from sa_partman.maintenance.archives import Archived
-    from sa_partman.maintenance.restoring import Restored
+    from sa_partman.maintenance.restoring import Archived, Restored
     from sa_partman.maintenance.serving import Service
     from sa_partman.observe.http import Listening
 
@@ -268,7 +273,7 @@ class Maintainer:
         Raises:
             ConfigurationError: There is no such place, or it does not answer.
         """
-        from sa_partman.maintenance.archives import archives
+        from sa_partman.maintenance.restoring import archives
 
         return archives(to)
 
@@ -283,7 +288,7 @@ class Maintainer:
             ConfigurationError: There is no such manifest.
             VerificationFailed: The archive is not what its manifest says.
         """
-        from sa_partman.maintenance.archives import verify
+        from sa_partman.maintenance.restoring import verify
 
         return verify(manifest)
 

@@ -19,19 +19,17 @@ from sa_partman.checks.status import TableStatus
 from sa_partman.engine.background import Looping, awaited, beside
 from sa_partman.engine.budget import LockPolicy
 from sa_partman.finding import Finding
-from sa_partman.maintenance.looking import Tables
 from sa_partman.maintenance.maintainer import Maintainer
-from sa_partman.maintenance.reporting import Report
+from sa_partman.maintenance.planning import Tables
 from sa_partman.maintenance.results import MaintenancePlan, RunResult, StepResult
 from sa_partman.maintenance.schedule import Schedule
-from sa_partman.maintenance.schemas import SchemaSource
+from sa_partman.maintenance.settings import Report, SchemaSource
 from sa_partman.passwords import without_passwords
 from sa_partman.ports import Hook
 
 if TYPE_CHECKING:
     from sa_partman.engine.waits import OnWait
-    from sa_partman.maintenance.archives import Archived
-    from sa_partman.maintenance.restoring import Restored
+    from sa_partman.maintenance.restoring import Archived, Restored
     from sa_partman.maintenance.serving_async import AsyncService
     from sa_partman.observe.http import Listening
 

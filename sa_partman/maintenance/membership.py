@@ -9,8 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.catalog import FoundTable, Partition
-from sa_partman.checks.membership import Differing, membership_findings, unmakeable
-from sa_partman.checks.privileges import lacking_of
+from sa_partman.checks.membership import Differing, lacking_of, membership_findings, unmakeable
 from sa_partman.compare.membership import Membership
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.settings import Settings

@@ -1,8 +1,10 @@
-"""Restoring: an archive becomes a partition of the declared table again."""
+"""
+What lies in an archive, for programs; and restoring: an archive becomes a partition of the declared table again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,24 +14,24 @@ from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.archive.loading import OWN_TABLE, Load, load
-from sa_partman.archive.manifest import Manifest, read_manifest
-from sa_partman.archive.places import Place
+from sa_partman.archive.manifest import SUFFIX, Manifest, manifest_in, read_manifest
+from sa_partman.archive.places import Place, place_of
 from sa_partman.archive.store import verify_archive
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import FoundTable, Parent
-from sa_partman.compare.descend import descend, divides
+from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
 from sa_partman.engine.background import aside
 from sa_partman.engine.budget import LockPolicy
 from sa_partman.engine.execute import name_taken
 from sa_partman.engine.transaction import in_step
-from sa_partman.errors import DeclarationError, ExecutionError, Refused
+from sa_partman.errors import ConfigurationError, DeclarationError, ExecutionError, Refused
 from sa_partman.maintenance.acting import running_by
-from sa_partman.maintenance.looking import looked
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.membership import whole
+from sa_partman.maintenance.planning import looked
 from sa_partman.maintenance.settings import Settings
 from sa_partman.marks import CREATED, restored
 from sa_partman.names import QualifiedName
@@ -48,6 +50,55 @@ from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.view import TableView
 from sa_partman.spec.archive import shown
 from sa_partman.spec.declared import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """
+    An archive that is complete.
+
+    Args:
+        location: The path or URL of its manifest, without credentials.
+        manifest: What is in it.
+    """
+
+    location: str
+    manifest: Manifest
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"manifest": self.location, **self.manifest.to_dict()}
+
+
+def archives(to: str) -> tuple[Archived, ...]:
+    """See `Maintainer.archives`."""
+    return tuple(each for each in looked_through(to) if isinstance(each, Archived))
+
+
+def looked_through(to: str) -> Iterator[Archived | ConfigurationError]:
+    """
+    Every archive at *to*, by name, and why another manifest is none.
+
+    Raises:
+        ConfigurationError: There is no such place, or it does not answer.
+    """
+    place = place_of(to)
+    try:
+        names = place.names()
+    except OSError as error:
+        raise ConfigurationError(f"{shown(to)} can't be read: {error}") from error
+    for name in names:
+        if name.endswith(SUFFIX):
+            try:
+                yield Archived(place.where(name), manifest_in(place, name))
+            except ConfigurationError as error:
+                yield error
+
+
+def verify(manifest: str) -> Archived:
+    """See `Maintainer.verify`."""
+    place, found = read_manifest(manifest)
+    verify_archive(place, found)
+    return Archived(shown(manifest), found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,180 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from sa_partman.checks.status import TableStatus
+from sa_partman.errors import MaintainerBusy, PartmanError
+from sa_partman.finding import Severity
 from sa_partman.maintenance.cancelling import Statement
-from sa_partman.maintenance.looking import Tables
 from sa_partman.maintenance.maintainer import Maintainer
+from sa_partman.maintenance.planning import Tables, declared
+from sa_partman.maintenance.results import RunResult, StepResult
 from sa_partman.maintenance.schedule import Schedule
-from sa_partman.maintenance.turns import Act, Loop, Told
-from sa_partman.observe.health import Health
+from sa_partman.observe.health import Ended, Health
 from sa_partman.observe.http import Listener, Listening, listening
+from sa_partman.ports import Waiting
+from sa_partman.postgres.sqlstate import first_line
 
 log = logging.getLogger("sa_partman.serving")
+
+Act = Callable[[Maintainer], RunResult]
+"""What one run is."""
+
+Told = Callable[[RunResult | Exception], None]
+"""Is told of every run: what it did, or why it could not."""
+
+
+class Stop(Protocol):
+    """A wish to end, and how to wait for it."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody wants the end."""
+        raise NotImplementedError
+
+    def wait(self, seconds: float) -> bool:
+        """Sleeps until then, or until the end is wanted; whether it is."""
+        raise NotImplementedError
+
+
+class Stopped(BaseException):
+    """The end is wanted, and the run is between two steps or between two tries of one; nobody should catch it."""
+
+
+class Interruptible:
+    """A `Waiting` whose pauses end when the end is wanted."""
+
+    def __init__(self, waiting: Waiting, stop: Stop) -> None:
+        self._waiting, self._stop = waiting, stop
+
+    def sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise Stopped("the service was stopped")
+
+    def call(self, function: Callable[..., Any], argument: Any, seconds: float) -> Any:
+        return self._waiting.call(function, argument, seconds)
+
+
+class Loop:
+    """
+    The turns of one service, and its health; what a thread and a task have in common.
+
+    Args:
+        look: After every run, look at the tables too: for the metrics.
+        act: Instead of a run of *tables*.
+    """
+
+    def __init__(
+        self,
+        maintainer: Maintainer,
+        schedule: Schedule,
+        stop: Stop,
+        tables: Tables,
+        *,
+        look: bool,
+        told: Told | None = None,
+        act: Act | None = None,
+    ) -> None:
+        self._tables = None if tables is None else tuple(tables)
+        declared(maintainer.settings, self._tables)  # what nobody declared is an error now, and not at every turn
+        self.schedule, self.health = schedule, Health(_now(), schedule.interval, due=_now())
+        self._maintainer, self._stop, self._look, self._told = maintainer, stop, look, told
+        self._act = act or (lambda each: each.run(self._tables))
+
+    def run(self) -> None:
+        """Until the end is wanted: at once, and then at every turn. No error ends it."""
+        first, turn = time.monotonic(), 0
+        maintainer = self._interruptible()
+        try:
+            while not self._stop.wanted:
+                self._turn(maintainer)
+                coming, pause = self.schedule.next(turn, time.monotonic() - first)
+                self.health = self.health.with_due(_now() + timedelta(seconds=pause), coming - turn - 1)
+                turn = coming
+                if self._stop.wait(pause):
+                    break
+        except Stopped:
+            pass
+        finally:
+            # Also when the task was cancelled.
+            self.health = self.health.with_due(None)
+
+    def _turn(self, maintainer: Maintainer) -> None:
+        self.health = self.health.with_begin(_now())
+        outcome: RunResult | Exception
+        try:
+            outcome = self._tried(maintainer)
+        except MaintainerBusy as error:
+            log.info("%s", error)
+            outcome = error
+        except (PartmanError, SQLAlchemyError, OSError) as error:
+            log.error("the run failed: %s", first_line(error))
+            outcome = error
+        except Exception as error:  # in a user's select() or callable, or a fault of ours: the next turn comes anyway
+            log.exception("the run failed")
+            outcome = error
+        self.health = self.health.with_end(self._ended(outcome))
+        if self._told is not None:
+            self._told(outcome)
+
+    def _tried(self, maintainer: Maintainer) -> RunResult:
+        try:
+            return self._act(maintainer)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            # The server was restarted since the last run: the pool knows that now, and gives a new connection.
+            log.info("the connection was gone, so the run begins again: %s", first_line(error))
+            return self._act(maintainer)
+
+    def _ended(self, outcome: RunResult | Exception) -> Ended:
+        tables: tuple[TableStatus, ...] = ()
+        if self._look:
+            with suppress(PartmanError, SQLAlchemyError, OSError):
+                tables = self._maintainer.status(self._tables)
+        if isinstance(outcome, MaintainerBusy):
+            return Ended(_now(), busy=True, tables=tables)
+        if isinstance(outcome, Exception):
+            return Ended(_now(), error=first_line(outcome), tables=tables)
+        steps = tuple((str(each.step.table), each.step.purpose.value, each.outcome.value) for each in outcome.steps)
+        return Ended(_now(), error=_trouble(outcome), steps=steps, findings=outcome.findings, tables=tables)
+
+    def _interruptible(self) -> Maintainer:
+        settings, given = self._maintainer.settings, self._maintainer.settings.report
+
+        def report(result: StepResult, done: int, total: int, /) -> None:
+            if given is not None:
+                given(result, done, total)
+            if self._stop.wanted:
+                raise Stopped("the service was stopped")
+
+        return self._maintainer.with_settings(
+            replace(settings, report=report, waiting=Interruptible(settings.waiting, self._stop))
+        )
+
+
+def _trouble(result: RunResult) -> str:
+    """Why *result* is not good, in one line; empty when it is."""
+    if result.ok:
+        return ""
+    steps = [f"{each.step.partition}: {each.error or each.outcome}" for each in result.steps if each.failed]
+    found = [f"{each.table}: {each.message}" for each in result.findings if each.severity is Severity.ERROR]
+    more = len(steps) + len(found) - 1
+    return " ".join((steps + found)[0].split()) + (f" (and {more} more)" if more else "")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
 
 GRACE = 10.0
 """Seconds in which a run that is under way may finish its step, before its statement is cancelled."""

@@ -10,11 +10,10 @@ from typing import Self
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from sa_partman.engine.background import awaited
-from sa_partman.maintenance.looking import Tables
 from sa_partman.maintenance.maintainer import Maintainer
+from sa_partman.maintenance.planning import Tables
 from sa_partman.maintenance.schedule import Schedule
-from sa_partman.maintenance.serving import GRACE, log
-from sa_partman.maintenance.turns import Loop, Told
+from sa_partman.maintenance.serving import GRACE, Loop, Told, log
 from sa_partman.observe.health import Health
 from sa_partman.observe.http import Listener, Listening, listening
 

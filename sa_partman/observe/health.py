@@ -1,15 +1,18 @@
-"""Health: what a maintainer that runs again and again knows of its own runs; ``/healthz`` and ``/metrics`` read it."""
+"""Health: what a maintainer that runs again and again knows of its runs; and the log, with fields on every record."""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sa_partman.checks.status import TableStatus
 from sa_partman.finding import Finding
+from sa_partman.passwords import without_passwords
 
 LATE = 2
 """Intervals after which the last run is too old."""
@@ -142,3 +145,30 @@ def _added(counts: tuple[StepCount, ...], steps: Iterable[tuple[str, str, str]])
     totals = Counter({each[:3]: each.times for each in counts})
     totals.update(steps)
     return tuple(StepCount(*key, times) for key, times in sorted(totals.items()))
+
+
+LOGGER = logging.getLogger("sa_partman")
+LOGGER.addHandler(logging.NullHandler())
+
+FIELDS = (
+    *("run", "table", "partition", "purpose", "step", "outcome", "seconds", "rows", "blockers", "waits_for"),
+    *("steps", "failed", "sql"),
+)
+"""What a record may carry beside its message, as attributes."""
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: ``time`` (UTC), ``level``, ``logger``, ``message``, and what `FIELDS` has of it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        document: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        values = {name: getattr(record, name, None) for name in FIELDS}
+        document.update((name, value) for name, value in values.items() if value not in (None, "", ()))
+        if record.exc_info:
+            document["exception"] = without_passwords(self.formatException(record.exc_info))
+        return json.dumps(document, ensure_ascii=False, default=str)

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sa_partman.checks.data import LastRuns
+from sa_partman.checks.rows import LastRuns
 from sa_partman.checks.status import State, TableStatus
 from sa_partman.finding import Finding
 from sa_partman.observe.health import Health
-from sa_partman.observe.totals import leaves
+from sa_partman.observe.map import leaves
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 Sample = tuple[dict[str, str], float]

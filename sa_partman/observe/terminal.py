@@ -9,11 +9,23 @@ from rich.console import Console
 from rich.text import Text
 
 from sa_partman.checks.status import TableStatus
-from sa_partman.observe.cells import GAP, Cell, Line, lines_of
-from sa_partman.observe.fold import ALL, Folded, shown
-from sa_partman.observe.layout import BETWEEN, BOUND, EVERY, NAME, ROWS, SIZE, STATE, Layout, flowed, layout_of
-from sa_partman.observe.plain import COLUMNS, footer, header, row
-from sa_partman.observe.totals import bytes_below
+from sa_partman.observe.map import ALL, GAP, Cell, Folded, Line, bytes_below, lines_of, shown
+from sa_partman.observe.text import (
+    BETWEEN,
+    BOUND,
+    COLUMNS,
+    EVERY,
+    NAME,
+    ROWS,
+    SIZE,
+    STATE,
+    Layout,
+    flowed,
+    footer,
+    header,
+    layout_of,
+    row,
+)
 
 LEAST_WIDTH, MOST_WIDTH = 3, 4
 MOST_CELLS = 40

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.types import NullType, TypeEngine
 
-from sa_partman.compare.lookups import Columns, LostIndex, key_in_order, lost_indexes
+from sa_partman.compare.shape import Columns, LostIndex, key_in_order, lost_indexes
 from sa_partman.key import KeyType
 from sa_partman.spec.validate import ColumnFacts, TableFacts
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from sa_partman.bounds.bound import Bound
-from sa_partman.compare.moved import MOVED_AT_MOST
+from sa_partman.compare.expired_rows import MOVED_AT_MOST
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.member_actions import MemberAction

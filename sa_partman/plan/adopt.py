@@ -12,7 +12,7 @@ from datetime import datetime
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import DetachedTable, FoundTable, Parent, Partition
-from sa_partman.compare.strangers import HAND_OVER
+from sa_partman.compare.expiry import HAND_OVER
 from sa_partman.errors import UnreadableBound
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import adopted, is_foreign

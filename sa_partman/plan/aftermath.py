@@ -14,11 +14,10 @@ from sa_partman.bounds.bound import MINVALUE, Bound, RangeBound
 from sa_partman.bounds.interval import LAST, Duration, months_before
 from sa_partman.bounds.read import parse_bound
 from sa_partman.catalog import DetachedTable, FoundTable, Parent, Partition
-from sa_partman.compare.branch import is_listed, retention_of_branch
-from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expiry import expiry_of
-from sa_partman.compare.reached import cutoff_of
+from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
+from sa_partman.compare.window import cutoff_of, is_listed, retention_of_branch
 from sa_partman.errors import UnreadableBound
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from sa_partman.bounds.bound import KeyValue, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, Parent, Partition
-from sa_partman.compare.branch import is_listed, retention_of_branch
-from sa_partman.compare.descend import descend
+from sa_partman.compare.expiry import has_foreign
+from sa_partman.compare.shape import descend
 from sa_partman.compare.situation import Path, Situation
-from sa_partman.compare.strangers import has_foreign
+from sa_partman.compare.window import is_listed, retention_of_branch
 from sa_partman.errors import DeclarationError, Refused
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName

@@ -11,11 +11,10 @@ from dataclasses import replace
 
 from sa_partman.bounds.bound import OrderKey, RangeBound, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
-from sa_partman.compare.descend import descend, divides
 from sa_partman.compare.expired_rows import expired_rows, leaves_of
-from sa_partman.compare.expiry import expiry_of
+from sa_partman.compare.expiry import expiry_of, has_foreign
+from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
-from sa_partman.compare.strangers import has_foreign
 from sa_partman.finding import Finding
 from sa_partman.marks import unmarked
 from sa_partman.plan.actions import Action, DeleteExpired, DetachPartition, DropPartition, DropTable, MarkDetached

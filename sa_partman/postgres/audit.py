@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, TextClause, text
 
-from sa_partman.checks.data import LastRuns
+from sa_partman.checks.rows import LastRuns
 from sa_partman.errors import ConfigurationError
 from sa_partman.names import quote
 from sa_partman.postgres.queries import is_before_15

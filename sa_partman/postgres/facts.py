@@ -18,14 +18,13 @@ from sa_partman.bounds.bound import Extreme, KeyValue, ListBound, RangeBound, ro
 from sa_partman.bounds.interval import Cell
 from sa_partman.bounds.text import check_predicate, describe, literal, value_of
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
-from sa_partman.checks.data import Blocked, DataFacts, DefaultRows, Fate, Misplaced
-from sa_partman.checks.fates import fates, told_of
-from sa_partman.checks.places import places_of
-from sa_partman.compare.descend import descend, divides
+from sa_partman.checks.coverage import places_of
+from sa_partman.checks.rows import Blocked, DataFacts, DefaultRows, Fate, Misplaced, fates, told_of
 from sa_partman.compare.expired_rows import expired_rows, leaves_of, placeable
-from sa_partman.compare.lines import Line
 from sa_partman.compare.lists import missing_labels
+from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
+from sa_partman.compare.window import Line
 from sa_partman.key import KeyType, PartitionKey
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.moving import held_by

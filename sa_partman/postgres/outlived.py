@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.catalog import Partition
-from sa_partman.compare.outlived import Outlived
+from sa_partman.compare.expired_rows import Outlived
 from sa_partman.names import QualifiedName
 
 MOST = 20

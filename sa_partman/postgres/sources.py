@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Executable, text
 
 from sa_partman.bounds.bound import RangeBound, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
-from sa_partman.compare.enum_labels import source_of
+from sa_partman.compare.lists import source_of
 from sa_partman.errors import DeclarationError
 from sa_partman.key import Family
 from sa_partman.names import quote

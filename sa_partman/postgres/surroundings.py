@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.catalog import FoundTable, Partition
-from sa_partman.checks.data import ByPartition, LockTable, TableFacts
+from sa_partman.checks.rows import ByPartition, LockTable, TableFacts
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
 
 _SERVER = text("""

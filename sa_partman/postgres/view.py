@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sa_partman.catalog import FoundTable, LostConversion
-from sa_partman.compare.outlived import outlived_of
+from sa_partman.compare.expired_rows import outlived_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Path, Situation
 from sa_partman.errors import CatalogError, PartmanError, UnreadableBound

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from sa_partman.cli import archives
-from sa_partman.cli.idle import UNRECORDED, refuse_idle
-from sa_partman.cli.meta import note_json
+from sa_partman.cli.change import UNRECORDED, refuse_idle
+from sa_partman.cli.failures import note_json
 from sa_partman.cli.request import Request, shared
 
 json_option = click.option(

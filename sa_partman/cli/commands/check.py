@@ -9,14 +9,12 @@ from dataclasses import replace
 import click
 
 from sa_partman.bounds.interval import Duration
-from sa_partman.checks.asked import Asked
+from sa_partman.checks.coverage import Asked
 from sa_partman.cli.discovery.find import Discovery
 from sa_partman.cli.failures import PENDING
-from sa_partman.cli.locking import lock_options
 from sa_partman.cli.opening import discovery_of, opened
-from sa_partman.cli.output import print_json, print_lines
-from sa_partman.cli.request import Request, shared
-from sa_partman.cli.words import finding_lines
+from sa_partman.cli.output import finding_lines, print_json, print_lines
+from sa_partman.cli.request import Request, lock_options, shared
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.checking import Checked, checked
 from sa_partman.observe.metrics import look_text

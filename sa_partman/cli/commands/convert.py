@@ -7,10 +7,9 @@ from datetime import timedelta
 import click
 
 from sa_partman.bounds.interval import Duration
+from sa_partman.cli.change import refuse_idle
 from sa_partman.cli.conversion import Decisions, Mode, perform
-from sa_partman.cli.idle import refuse_idle
-from sa_partman.cli.locking import idle_locks, lock_options
-from sa_partman.cli.request import Request, refuse_both, shared
+from sa_partman.cli.request import Request, idle_locks, lock_options, refuse_both, shared
 from sa_partman.errors import ConfigurationError
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
+from sa_partman.cli.change import UNRECORDED, refuse_idle
 from sa_partman.cli.failures import PENDING
-from sa_partman.cli.idle import UNRECORDED, refuse_idle
-from sa_partman.cli.locking import PRINTED, idle_locks, lock_options
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_plan
-from sa_partman.cli.request import Request, refuse_both, shared, sql_option
+from sa_partman.cli.request import PRINTED, Request, idle_locks, lock_options, refuse_both, shared, sql_option
 
 
 @click.command("plan")

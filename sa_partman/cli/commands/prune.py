@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from sa_partman.cli.change import Change, perform
-from sa_partman.cli.locking import lock_options
-from sa_partman.cli.request import Request, dry_run_option, limit_option, shared, sql_option, yes_option
+from sa_partman.cli.request import Request, dry_run_option, limit_option, lock_options, shared, sql_option, yes_option
 from sa_partman.plan.steps import Purpose
 
 PRUNING = tuple(purpose for purpose in Purpose if purpose is Purpose.HEAL or purpose.removes)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from sa_partman.cli.change import Change, perform
-from sa_partman.cli.locking import lock_options
 from sa_partman.cli.request import (
     Request,
     dry_run_option,
     limit_option,
+    lock_options,
     max_rows_option,
     shared,
     sql_option,

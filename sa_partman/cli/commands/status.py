@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from sa_partman.cli.idle import UNRECORDED, refuse_idle
+from sa_partman.cli.change import UNRECORDED, refuse_idle
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_json, print_lines
 from sa_partman.cli.request import Request, shared
-from sa_partman.observe.view import view_of
+from sa_partman.observe.text import view_of
 
 
 @click.command("status")

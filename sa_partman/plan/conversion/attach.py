@@ -13,7 +13,7 @@ from itertools import groupby
 from sa_partman.anatomy import Anatomy
 from sa_partman.bounds.bound import DefaultBound, RangeBound
 from sa_partman.bounds.text import describe
-from sa_partman.compare.lookups import LostIndex, lost_indexes
+from sa_partman.compare.shape import LostIndex, lost_indexes
 from sa_partman.marks import CREATED
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion import carry, estimates, settings

@@ -8,8 +8,8 @@ from datetime import timedelta
 from sa_partman.bounds.bound import MINVALUE, Bound, KeyValue, ListBound, RangeBound
 from sa_partman.bounds.interval import Position
 from sa_partman.catalog import Partition
+from sa_partman.compare.expired_rows import Outlived, outlived_in
 from sa_partman.compare.lists import wanted_labels
-from sa_partman.compare.outlived import Outlived, outlived_in
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.steps import Refusal

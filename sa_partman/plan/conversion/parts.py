@@ -9,7 +9,7 @@ from sa_partman.anatomy import Anatomy
 from sa_partman.bounds.bound import Bound, DefaultBound
 from sa_partman.bounds.text import check_predicate, for_values
 from sa_partman.catalog import Partition
-from sa_partman.compare.descend import descend
+from sa_partman.compare.shape import descend
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion.history import filled

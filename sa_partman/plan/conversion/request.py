@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sa_partman.bounds.bound import Bound, ListBound, RangeBound
-from sa_partman.compare.outlived import Outlived
+from sa_partman.compare.expired_rows import Outlived
 from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.conversion.history import outlived_history

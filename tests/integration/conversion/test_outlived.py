@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Date, DateTime, Engine, Text, Uuid, e
 
 from sa_partman import Converter, Epoch, Maintainer, PartitionByList, PartitionByRange, Retention
 from sa_partman.finding import Severity
-from sa_partman.observe.plain import plain
+from sa_partman.observe.text import plain
 from tests.support.builders import at
 from tests.support.carrying import declared, run
 from tests.support.database import sql

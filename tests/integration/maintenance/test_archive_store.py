@@ -22,8 +22,7 @@ from sa_partman import Archive, AsyncMaintainer, Maintainer, StepEvent, before
 from sa_partman.archive.object_store import Store
 from sa_partman.cli.archives import listed, verified
 from sa_partman.errors import ConfigurationError, VerificationFailed
-from sa_partman.maintenance.archives import Archived, archives, verify
-from sa_partman.maintenance.restoring import restore
+from sa_partman.maintenance.restoring import Archived, archives, restore, verify
 from tests.support.archives import MARCH, OLD, comment, count, is_there, january, monthly
 from tests.support.builders import at
 from tests.support.database import outcomes, scalar, sql, upkeep

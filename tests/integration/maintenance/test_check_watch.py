@@ -204,7 +204,7 @@ def test_the_lock_table_and_the_indexes(engine: Engine) -> None:
 
 
 def _views(maintainer: Any) -> Any:
-    from sa_partman.maintenance.looking import looked
+    from sa_partman.maintenance.planning import looked
 
     return looked(maintainer.settings, None).tables
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from sa_partman import PartitionByRange
-from sa_partman.compare.moved import MOVED_AT_MOST
+from sa_partman.compare.expired_rows import MOVED_AT_MOST
 from tests.support.archives import MARCH, january
 from tests.support.builders import at
 from tests.support.database import codes, new_table, scalar, sql, upkeep

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, MetaData, Table
 from sqlalchemy.schema import CreateTable
 
 from sa_partman import LockPolicy, Maintainer, PartitionByRange, Retention
-from sa_partman.cli.words import counted_result, result_lines
-from sa_partman.maintenance import skew
+from sa_partman.cli.output import counted_result, result_lines
+from sa_partman.maintenance import planning
 from sa_partman.marks import CREATED, created, marked
 from sa_partman.names import QualifiedName
 from tests.support.archives import JANUARY, MARCH, OLD, comment, count, is_there, january, kept, monthly
@@ -206,7 +206,7 @@ def ancient(engine: Engine) -> Table:
 def test_clocks_that_disagree(engine: Engine, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     """Nothing is removed, partitions are made by the server's clock, and the run fails with the reason."""
     table = ancient(engine)
-    monkeypatch.setattr(skew, "client_clock", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+    monkeypatch.setattr(planning, "client_clock", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
     maintainer = Maintainer(engine, table.metadata)
     plan, result = maintainer.plan(), maintainer.run()
 
@@ -223,7 +223,7 @@ def test_clocks_that_disagree(engine: Engine, monkeypatch: pytest.MonkeyPatch, s
 def test_clocks_that_agree(engine: Engine, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     """Nearly."""
     table = ancient(engine)
-    monkeypatch.setattr(skew, "client_clock", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+    monkeypatch.setattr(planning, "client_clock", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
     maintainer = Maintainer(engine, table.metadata)
 
     assert "clock-skew" not in codes(maintainer.check())
@@ -235,7 +235,7 @@ def test_a_slow_answer_is_no_skew(engine: Engine, monkeypatch: pytest.MonkeyPatc
     """The server's clock was read somewhere between the question and the answer."""
     table = ancient(engine)
     times = iter([datetime.now(UTC) - timedelta(seconds=60), datetime.now(UTC) + timedelta(seconds=60)] * 5)
-    monkeypatch.setattr(skew, "client_clock", lambda: next(times))
+    monkeypatch.setattr(planning, "client_clock", lambda: next(times))
 
     assert Maintainer(engine, table.metadata).run().ok
     assert not is_there(engine, "events_p20200101")
@@ -245,7 +245,7 @@ def test_a_given_instant_needs_no_clock(engine: Engine, monkeypatch: pytest.Monk
     """Nobody's counts."""
     table = monthly("drop")
     january(engine, table)
-    monkeypatch.setattr(skew, "client_clock", lambda: datetime(1999, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(planning, "client_clock", lambda: datetime(1999, 1, 1, tzinfo=UTC))
 
     assert upkeep(engine, table, MARCH).prune().ok
     assert not is_there(engine)

@@ -14,7 +14,7 @@ from sa_partman import LockPolicy, PartitionByHash, PartitionByRange, Retention
 from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.errors import MaintainerBusy, PartmanError, ReadOnlyServer, ServerUnavailable
 from sa_partman.maintenance import acting
-from sa_partman.maintenance.looking import looked
+from sa_partman.maintenance.planning import looked
 from sa_partman.maintenance.results import Outcome
 from sa_partman.postgres.view import View
 from tests.support.database import (

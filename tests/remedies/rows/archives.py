@@ -248,7 +248,7 @@ def with_audit(box: Box) -> str:
 def ahead(box: Box) -> str:
     """This machine's clock is years behind the server's."""
     box.now = None
-    with patch("sa_partman.maintenance.skew.client_clock", lambda: datetime(2020, 1, 1, tzinfo=UTC)):
+    with patch("sa_partman.maintenance.planning.client_clock", lambda: datetime(2020, 1, 1, tzinfo=UTC)):
         return check(box)
 
 

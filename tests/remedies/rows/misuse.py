@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from sa_partman import ULID, AsyncMaintainer, Epoch, LockPolicy, Maintainer, UUIDv7
-from sa_partman.checks.asked import Asked
+from sa_partman.checks.coverage import Asked
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.ports import before
 from tests.remedies.row import Box, Meant, Models, Row, declared

@@ -9,9 +9,9 @@ import pytest
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
 from sa_partman.bounds.bound import DEFAULT
 from sa_partman.catalog import DetachedTable, FoundTable, Privileges
-from sa_partman.checks.asked import Asked
-from sa_partman.checks.data import Blocked, DataFacts, DefaultRows, Misplaced
-from sa_partman.checks.privileges import privilege_finding
+from sa_partman.checks.coverage import Asked
+from sa_partman.checks.membership import privilege_finding
+from sa_partman.checks.rows import Blocked, DataFacts, DefaultRows, Misplaced
 from sa_partman.checks.structure import MANY
 from sa_partman.checks.suite import Known, findings_of
 from sa_partman.compare.situation import Situation

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "monitoring.md"
 FORWARDING = {
     ("checks/coverage.py", "_listed"): 0,
-    ("checks/privileges.py", "privilege_note"): 0,
+    ("checks/membership.py", "privilege_note"): 0,
     ("compare/shape.py", "_shape"): 0,
     ("postgres/view.py", "_unread"): 1,
 }

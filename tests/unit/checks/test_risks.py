@@ -8,11 +8,9 @@ import pytest
 
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.bounds.bound import DEFAULT
-from sa_partman.checks.asked import Asked
-from sa_partman.checks.coverage import Due
-from sa_partman.checks.data import ByPartition, LastRuns, LockTable, TableFacts
-from sa_partman.checks.locks import PREMAKE
-from sa_partman.checks.staleness import stale_finding
+from sa_partman.checks.coverage import Asked, Due
+from sa_partman.checks.risks import PREMAKE, stale_finding
+from sa_partman.checks.rows import ByPartition, LastRuns, LockTable, TableFacts
 from sa_partman.checks.suite import Known, findings_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName

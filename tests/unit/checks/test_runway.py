@@ -9,8 +9,7 @@ import pytest
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention, UUIDv7
 from sa_partman.bounds.bound import DEFAULT, INFINITY, MAXVALUE, RangeBound
 from sa_partman.bounds.interval import Duration
-from sa_partman.checks.asked import Asked
-from sa_partman.checks.runway import Runway, runways_of, shortest
+from sa_partman.checks.coverage import Asked, Runway, runways_of, shortest
 from sa_partman.finding import Finding, Severity
 from sa_partman.key import Family
 from tests.support.builders import Catalog, at, declare, numbers, situation, span

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from sa_partman.cli.signals import Interrupted, Terminated, hush
+from sa_partman.cli.failures import Interrupted, Terminated, hush
 
 POOL = logging.getLogger("sqlalchemy.pool.impl.QueuePool")
 

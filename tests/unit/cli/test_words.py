@@ -8,7 +8,7 @@ from click import unstyle
 
 from sa_partman import PartitionByRange
 from sa_partman.bounds.bound import RangeBound
-from sa_partman.cli.words import counted, counted_result, failure_lines, finding_lines, lines_of, result_lines
+from sa_partman.cli.output import counted, counted_result, failure_lines, finding_lines, lines_of, result_lines
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
 from sa_partman.names import QualifiedName

@@ -6,7 +6,7 @@ import pytest
 
 from sa_partman import PartitionByHash
 from sa_partman.bounds.bound import HashBound
-from sa_partman.compare.hashes import uncovered_remainders
+from sa_partman.compare.lists import uncovered_remainders
 from tests.support.builders import Catalog, bounds, declare, situation
 
 NOW = situation("2026-01-15")

@@ -10,7 +10,7 @@ import pytest
 from sa_partman import ULID, Epoch, PartitionByList, PartitionByRange, Retention, UUIDv7
 from sa_partman.bounds.bound import DEFAULT, MAXVALUE, MINVALUE, Bound, KeyValue, ListBound, RangeBound
 from sa_partman.bounds.interval import Position
-from sa_partman.compare.outlived import Outlived, outlived_of
+from sa_partman.compare.expired_rows import Outlived, outlived_of
 from sa_partman.marks import restored
 from sa_partman.plan.conversion.history import outlived_history
 from sa_partman.spec.base import PartitionSpec

@@ -9,7 +9,7 @@ from sqlalchemy import MetaData, create_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from sa_partman import Maintainer
-from sa_partman.checks.asked import Asked
+from sa_partman.checks.coverage import Asked
 from sa_partman.errors import ConfigurationError, DeclarationError
 from sa_partman.orm.registry import declared_tables
 

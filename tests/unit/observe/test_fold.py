@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from sa_partman.checks.status import PartitionStatus, State
-from sa_partman.observe.fold import ALL, HEAD, MOST_ROWS, NOTABLE, TAIL, Folded, shown
-from sa_partman.observe.plain import plain
+from sa_partman.observe.map import ALL, HEAD, MOST_ROWS, NOTABLE, TAIL, Folded, shown
+from sa_partman.observe.text import plain
 from tests.unit.observe.test_status_views import days, divided, table
 
 

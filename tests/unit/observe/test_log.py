@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from sa_partman import PartitionByRange
-from sa_partman.maintenance.entries import of_result
-from sa_partman.maintenance.recording import log_step
+from sa_partman.maintenance.audit import log_step, of_result
 from sa_partman.maintenance.results import Outcome, StepResult
-from sa_partman.observe.log import LOGGER, JsonFormatter
+from sa_partman.observe.health import LOGGER, JsonFormatter
 from tests.support.builders import Catalog, declare, situation
 
 

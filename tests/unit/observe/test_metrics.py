@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sa_partman import PartitionByHash, PartitionByRange, Retention
-from sa_partman.checks.data import LastRuns
+from sa_partman.checks.rows import LastRuns
 from sa_partman.checks.status import PartitionStatus, State, TableStatus, status_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.observe.health import Ended, Health

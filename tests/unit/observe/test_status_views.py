@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from sa_partman.checks.status import PartitionStatus, State, TableStatus
-from sa_partman.observe.cells import GAP, lines_of
-from sa_partman.observe.plain import plain
-from sa_partman.observe.totals import about, bytes_below, leaves, rows_below, size, size_of, total_rows
+from sa_partman.observe.map import GAP, about, bytes_below, leaves, lines_of, rows_below, size, size_of, total_rows
+from sa_partman.observe.text import plain
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 

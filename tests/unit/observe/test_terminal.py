@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from sa_partman.checks.status import PartitionStatus, State, TableStatus
-from sa_partman.observe.fold import ALL
-from sa_partman.observe.layout import flowed
+from sa_partman.observe.map import ALL
 from sa_partman.observe.terminal import show
+from sa_partman.observe.text import flowed
 from tests.unit.observe.test_status_views import days, divided, table
 
 NAMES = {
