@@ -12,7 +12,7 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations
 from alembic.util import CommandError
 
-from alembic_ext.session import Place
+from alembic_ext.session import OperationSession
 from sa_partman.bounds.bound import Bound, ListBound
 from sa_partman.key import Family, PartitionKey
 from sa_partman.names import QualifiedName, quote, text_literal
@@ -84,7 +84,7 @@ def escaped(statement: str) -> str:
     return statement.replace(":", r"\:")
 
 
-def refuse_unknown_labels(here: Place, bound: Bound, key: PartitionKey, what: str) -> None:
+def refuse_unknown_labels(session: OperationSession, bound: Bound, key: PartitionKey, what: str) -> None:
     """
     Raises:
         CommandError: *bound* has a value that the enum of the key has not.
@@ -92,7 +92,7 @@ def refuse_unknown_labels(here: Place, bound: Bound, key: PartitionKey, what: st
     kind = key.types[0]
     if not isinstance(bound, ListBound) or kind.family is not Family.ENUM:
         return
-    known = {label for _, _, labels in enums_of(here.connection, [kind.sql]) for label in labels}
+    known = {label for _, _, labels in enums_of(session.connection, [kind.sql]) for label in labels}
     unknown = sorted(str(value) for value in bound.values if value is not None and value not in known)
     if unknown:
         add = f"ALTER TYPE {kind.sql} ADD VALUE {text_literal(unknown[0])}"

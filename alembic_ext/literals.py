@@ -13,9 +13,12 @@ from sqlalchemy import Table
 
 from sa_partman.bounds.bound import DEFAULT, Bound, Extreme, FarTime, HashBound, KeyValue, ListBound, RangeBound
 from sa_partman.bounds.text import in_order, literal, value_of
+from sa_partman.catalog import Parent
 from sa_partman.key import TIME_FAMILIES, Family, KeyType, PartitionKey
 from sa_partman.names import QualifiedName, quote
+from sa_partman.plan.repartition import WantedLabel
 from sa_partman.spec.base import KeyExpression, PartitionSpec
+from sa_partman.spec.declared import ColumnType, Level, ListLevel, bind
 from sa_partman.spec.list_spec import ListSpec, plain_value
 from sa_partman.spec.range_spec import RangeSpec
 
@@ -259,3 +262,29 @@ def schema_argument(relation: QualifiedName, table: QualifiedName, written: str 
         written: Its schema in the model.
     """
     return written if relation.schema == table.schema else relation.schema
+
+
+def bound_level(name: QualifiedName, spec: PartitionSpec, columns: Mapping[str, ColumnType]) -> Level:
+    """
+    Raises:
+        CommandError: The table lacks a column that *spec* names.
+    """
+    for each in spec.levels():
+        for column in each.columns:
+            if column not in columns:
+                raise CommandError(
+                    f"{name}: {spec!r} names the column {column!r}, which the table lacks; it has {', '.join(columns)}"
+                )
+    return bind(name, spec, columns).level
+
+
+def wanted_lists(level: ListLevel, parent: Parent) -> tuple[WantedLabel, ...]:
+    """
+    Raises:
+        CommandError: A value is none of the key's type.
+    """
+    kind = (parent.key or level.key).types[0]
+    return tuple(
+        WantedLabel(label, ListBound(frozenset(value_as(value, kind) for value in values)))
+        for label, values in level.spec.values.labelled
+    )

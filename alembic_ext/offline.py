@@ -16,8 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import Table, event
 
 from alembic_ext import ops, table_ops
-from alembic_ext.literals import guessed_types, typed
-from alembic_ext.partitions import bound_level
+from alembic_ext.literals import bound_level, guessed_types, typed
 from sa_partman.bounds.bound import Bound, ListBound
 from sa_partman.compare.situation import Situation
 from sa_partman.ddl.blocks import drop_keys_to_partitioned

@@ -11,8 +11,8 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations
 from alembic.util import CommandError
 
-from alembic_ext import enums, guards, indexes, offline, ops, partitions, render, repartition, table_ops, tables
-from alembic_ext.session import is_offline, needs_connection, on_postgresql
+from alembic_ext import enums, guards, indexes, offline, ops, partitions, render, table_ops, tables
+from alembic_ext.session import is_offline, on_postgresql
 
 Implementation = Callable[[Operations, Any], None]
 
@@ -28,10 +28,10 @@ def register() -> None:
     _register(ops.DropPartitionOp, partitions.drop, offline.drop)
     _register(ops.AttachPartitionOp, partitions.attach, offline.attach)
     _register(ops.DetachPartitionOp, partitions.detach, offline.detach)
-    _register(table_ops.ProvisionPartitionsOp, tables.provision, offline.provision)
-    _register(table_ops.RepartitionTableOp, repartition.repartition, _not_offline)
-    _register(table_ops.PartitionTableOp, tables.partition, tables.not_offline)
-    _register(table_ops.UnpartitionTableOp, tables.unpartition, tables.not_offline)
+    _register(table_ops.ProvisionPartitionsOp, tables.provision_partitions, offline.provision)
+    _register(table_ops.RepartitionTableOp, tables.repartition_table, tables.refuse_offline)
+    _register(table_ops.PartitionTableOp, tables.partition_table, tables.refuse_offline)
+    _register(table_ops.UnpartitionTableOp, tables.unpartition_table, tables.refuse_offline)
     Operations.implementation_for(indexes.CreatePartitionedIndexOp)(indexes.create)
     Operations.implementation_for(indexes.DropPartitionedIndexOp)(indexes.drop)
     Operations.implementation_for(enums.AddEnumLabelsOp)(enums.add)
@@ -60,11 +60,6 @@ def _register(kind: type[MigrateOperation], online: Implementation, offline_: Im
 
 def _nothing(operations: Operations, operation: MigrateOperation) -> None:
     pass
-
-
-def _not_offline(operations: Operations, operation: table_ops.RepartitionTableOp) -> None:
-    what = f"op.{operation.verb}({operation.table!r}, ...)"
-    needs_connection(operations, what, "it counts the rows that it moves. Run this migration on a connection.")
 
 
 register()

@@ -53,6 +53,11 @@ class PartitionOp(MigrateOperation):
     def names(self) -> dict[str, Any]:
         return {"schema": self.schema, "partition_schema": self.partition_schema}
 
+    @property
+    def call(self) -> str:
+        """What messages call it."""
+        return f"op.{self.verb}({self.name!r}, ...)"
+
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return (self.verb, self.schema, self.parent, self.name, self.bound)
 
@@ -62,7 +67,7 @@ class PartitionOp(MigrateOperation):
             NotImplementedError: The bound was not given, so there is no way back.
         """
         if self.bound is None:
-            raise NotImplementedError(f"op.{self.verb}({self.name!r}, ...) can only be reversed when it says its bound")
+            raise NotImplementedError(f"{self.call} can only be reversed when it says its bound")
         return self.bound
 
 

@@ -102,12 +102,12 @@ LOCK_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OperationSession:
     """
-    Where an operation works: a pinned session.
+    A pinned session, in which an operation works.
 
     Args:
-        table: The partitioned table that it is about.
+        table: What it is about.
         now: The server's clock, unless ``SA_PARTMAN_AT`` names an instant.
     """
 
@@ -152,12 +152,12 @@ def needs_connection(operations: Operations, what: str, instead: str) -> None:
 
 
 @contextmanager
-def place(operations: Operations, table: str, schema: str | None, what: str) -> Iterator[Place]:
+def on_table(operations: Operations, table: str, schema: str | None, what: str) -> Iterator[OperationSession]:
     """
-    The pinned session around *table*.
+    The pinned session around *table*, plain or partitioned.
 
     Raises:
-        CommandError: The table does not exist or is no partitioned table, or the server or a rule of ours refuses.
+        CommandError: The table does not exist, or the server or a rule of ours refuses.
     """
     connection = operations.get_bind()
     with translated(what):
@@ -165,14 +165,25 @@ def place(operations: Operations, table: str, schema: str | None, what: str) -> 
         if oid is None:
             raise CommandError(f"{what}: the table {QualifiedName(schema, table)} does not exist; nothing was changed")
         with in_transaction(connection), pinned(connection, lock_timeout(connection)) as session:
-            found = relation_of(connection, oid)
-            if found.key is None:
-                raise CommandError(
-                    f"{what}: {found.name} is not partitioned; nothing was changed. Make it partitioned before: "
-                    f"op.partition_table({table!r}, ...)"
-                )
-            refuse_pending(connection, oid, what)
-            yield Place(connection, found, appointed() or session.now)
+            yield OperationSession(connection, relation_of(connection, oid), appointed() or session.now)
+
+
+@contextmanager
+def on_partitioned_table(
+    operations: Operations, table: str, schema: str | None, what: str
+) -> Iterator[OperationSession]:
+    """
+    Raises:
+        CommandError: As for `on_table`; the table is not partitioned, or a detach of its partitions is pending.
+    """
+    with on_table(operations, table, schema, what) as session:
+        if session.table.key is None:
+            raise CommandError(
+                f"{what}: {session.table.name} is not partitioned; nothing was changed. Make it partitioned before: "
+                f"op.partition_table({table!r}, ...)"
+            )
+        refuse_pending(session.connection, session.table.oid, what)
+        yield session
 
 
 def refuse_pending(connection: Connection, oid: int, what: str) -> None:
@@ -217,9 +228,3 @@ def _words(error: DBAPIError) -> str:
     if sqlstate(error) != LOCK_NOT_AVAILABLE:
         return said
     return f"{said}; another transaction holds the table (see pg_locks). Try later, or set lock_timeout in env.py"
-
-
-def relation_named(connection: Connection, name: QualifiedName) -> Relation | None:
-    """A relation by its schema and name, in a pinned session."""
-    oid = oid_of(connection, name)
-    return None if oid is None else relation_of(connection, oid)

@@ -23,6 +23,11 @@ class DeclarationOp(MigrateOperation):
     def __init__(self, table: str, declaration: PartitionSpec, *, schema: str | None = None) -> None:
         self.table, self.declaration, self.schema = str(table), declaration, schema
 
+    @property
+    def call(self) -> str:
+        """What messages call it."""
+        return f"op.{self.verb}({self.table!r}, ...)"
+
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return (self.verb, self.schema, self.table, self.declaration)
 

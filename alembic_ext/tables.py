@@ -1,134 +1,161 @@
-"""The partitions that a declaration asks for, when the migration runs."""
+"""
+The operations on whole tables, on a server: provisioning, repartitioning, and the gate of conversions, which are done
+already, are done here, or have to be done before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from alembic.operations import Operations
 from alembic.util import CommandError
 
-from alembic_ext import table_ops
-from alembic_ext.partitions import apply_as_members, bound_level
-from alembic_ext.session import (
-    Place,
-    in_transaction,
-    lock_timeout,
-    needs_connection,
-    place,
-    translated,
-    translated_name,
+from alembic_ext.literals import bound_level, wanted_lists
+from alembic_ext.partitions import apply_as_members
+from alembic_ext.session import OperationSession, needs_connection, on_partitioned_table, on_table
+from alembic_ext.table_ops import (
+    ConversionOp,
+    DeclarationOp,
+    PartitionTableOp,
+    ProvisionPartitionsOp,
+    RepartitionTableOp,
+    UnpartitionTableOp,
 )
-from alembic_ext.table_ops import ConversionOp, PartitionTableOp, UnpartitionTableOp
+from sa_partman.catalog import FoundTable
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.engine.inline import convert_inline, unpartition_inline
+from sa_partman.engine.migration import lock_exclusively, repartition
 from sa_partman.errors import ConversionPending
 from sa_partman.finding import Finding, Severity
-from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.provision import AT_ONCE, first_partitions, provision_steps
+from sa_partman.plan.repartition import RepartitionFailed, Repartitioning, hash_change, list_change
 from sa_partman.plan.steps import Step
-from sa_partman.ports import appointed
-from sa_partman.postgres.columns import columns_of, oid_of, relation_of
+from sa_partman.postgres.columns import columns_of
 from sa_partman.postgres.conversion.lost import lost
 from sa_partman.postgres.journal import running
 from sa_partman.postgres.reflect import reflect
-from sa_partman.postgres.session import pinned
 from sa_partman.postgres.sizes import total_size
 from sa_partman.postgres.sources import highest_of
-from sa_partman.spec.declared import DeclaredTable
-
-
-def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp) -> None:
-    what = f"op.{operation.verb}({operation.table!r}, ...)"
-    with place(operations, operation.table, operation.schema, what) as here:
-        columns = columns_of(here.connection, here.table.oid)
-        declared = DeclaredTable(here.table.name, bound_level(here.table.name, operation.declaration, columns))
-        found = reflect(here.connection, [declared])[declared.name]
-        misfit = shape_finding(declared, found)
-        if misfit is not None:
-            raise CommandError(f"{what}: {misfit.message}; nothing was changed")
-        situation = Situation(here.now, highest=highest_of(here.connection, declared, found))
-        steps = tuple(provision_steps(declared, found, situation))
-        wrong = next((each for each in steps if isinstance(each, Finding) and each.severity is Severity.ERROR), None)
-        if wrong is not None:
-            raise CommandError(f"{what}: {wrong.message}; nothing was changed: {wrong.remedy}")
-        if not found.partitions and not found.detached:
-            apply_as_members(here, first_partitions(declared.level, declared.name, situation))
-            return
-        made = [each for each in steps if isinstance(each, Step)]
-        past = [each for each in made if each.past][:AT_ONCE]
-        wanted = [*(each for each in made if not each.past), *past]
-        apply_as_members(here, [action for each in wanted for action in each.actions])
-
+from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel
 
 INLINE_MAX_BYTES = 64 * 1024 * 1024
 
 
-def partition(operations: Operations, operation: PartitionTableOp) -> None:
-    with _place(operations, operation) as here:
-        _refuse_unfinished(here, operation)
-        columns = columns_of(here.connection, here.table.oid)
-        declared = DeclaredTable(here.table.name, bound_level(here.table.name, operation.declaration, columns))
-        if here.table.key is not None:
-            _require_same(here, operation, declared)
+def provision_partitions(operations: Operations, operation: ProvisionPartitionsOp) -> None:
+    with on_partitioned_table(operations, operation.table, operation.schema, operation.call) as session:
+        declared = _declared(session, operation)
+        found = _found(session, operation, declared)
+        situation = Situation(session.now, highest=highest_of(session.connection, declared, found))
+        steps = tuple(provision_steps(declared, found, situation))
+        wrong = next((each for each in steps if isinstance(each, Finding) and each.severity is Severity.ERROR), None)
+        if wrong is not None:
+            raise CommandError(f"{operation.call}: {wrong.message}; nothing was changed: {wrong.remedy}")
+        if not found.partitions and not found.detached:
+            apply_as_members(session, first_partitions(declared.level, declared.name, situation))
             return
-        _require_small(operations, here, operation, f"sa-partman convert {_shown(operation)}")
+        made = [each for each in steps if isinstance(each, Step)]
+        past = [each for each in made if each.past][:AT_ONCE]
+        wanted = [*(each for each in made if not each.past), *past]
+        apply_as_members(session, [action for each in wanted for action in each.actions])
+
+
+def repartition_table(operations: Operations, operation: RepartitionTableOp) -> None:
+    """
+    Raises:
+        CommandError: Too many rows, rows without a place, triggers or foreign keys that moving would fire; nothing
+            was changed.
+    """
+    with on_partitioned_table(operations, operation.table, operation.schema, operation.call) as session:
+        lock_exclusively(session.connection, session.table.name)
+        declared = _declared(session, operation)
+        found = _found(session, operation, declared)
+        change = _change(declared.level, found, operation.call)
+        try:
+            repartition(session.connection, found, declared.level, change, operation.limit, session.now)
+        except RepartitionFailed as error:
+            raise CommandError(str(error)) from error
+
+
+def _change(level: Level, found: FoundTable, what: str) -> Repartitioning:
+    if isinstance(level, ListLevel):
+        if not level.spec.values.labelled:
+            raise CommandError(
+                f"{what}: the declaration names no values, so every partition would be detached; nothing was changed. "
+                f"Write them: values={{'label': ['value', ...]}}"
+            )
+        return list_change(level, found, wanted_lists(level, found))
+    if isinstance(level, HashLevel):
+        return hash_change(level, found)
+    raise CommandError(
+        f"{what} is for LIST and HASH; nothing was changed. Change the interval of a RANGE in the model: the next run "
+        f"makes new partitions of that width"
+    )
+
+
+def partition_table(operations: Operations, operation: PartitionTableOp) -> None:
+    with on_table(operations, operation.table, operation.schema, operation.call) as session:
+        _refuse_unfinished(session, operation)
+        declared = _declared(session, operation)
+        if session.table.key is not None:
+            _found(session, operation, declared)
+            return
+        _require_small(operations, session, operation, f"sa-partman convert {_shown(operation)}")
         choices = Choices(operation.inbound, operation.unique)  # type: ignore[arg-type]
-        convert_inline(here.connection, declared, operation.primary_key, Situation(here.now), choices)
+        convert_inline(session.connection, declared, operation.primary_key, Situation(session.now), choices)
 
 
-def unpartition(operations: Operations, operation: UnpartitionTableOp) -> None:
-    with _place(operations, operation) as here:
-        _refuse_unfinished(here, operation)
-        if here.table.key is None:
+def unpartition_table(operations: Operations, operation: UnpartitionTableOp) -> None:
+    with on_table(operations, operation.table, operation.schema, operation.call) as session:
+        _refuse_unfinished(session, operation)
+        if session.table.key is None:
             return
-        _require_small(operations, here, operation, f"sa-partman convert {_shown(operation)} --undo")
-        unpartition_inline(here.connection, here.table.name, operation.primary_key)
+        _require_small(operations, session, operation, f"sa-partman convert {_shown(operation)} --undo")
+        unpartition_inline(session.connection, session.table.name, operation.primary_key)
 
 
-def not_offline(operations: Operations, operation: ConversionOp) -> None:
-    what = f"op.{operation.verb}({operation.table!r}, ...)"
-    needs_connection(operations, what, "it has to look at the table. Run this migration on a connection.")
+def refuse_offline(operations: Operations, operation: ConversionOp | RepartitionTableOp) -> None:
+    """
+    Raises:
+        CommandError: Always: the operation has to look at the table.
+    """
+    counts = isinstance(operation, RepartitionTableOp)
+    why = "it counts the rows that it moves" if counts else "it has to look at the table"
+    needs_connection(operations, operation.call, f"{why}. Run this migration on a connection.")
 
 
-@contextmanager
-def _place(operations: Operations, operation: ConversionOp) -> Iterator[Place]:
-    """A pinned session around the table, plain or partitioned."""
-    what = f"op.{operation.verb}({operation.table!r}, ...)"
-    connection = operations.get_bind()
-    with translated(what):
-        name = QualifiedName(operation.schema, operation.table)
-        oid = oid_of(connection, translated_name(connection, name))
-        if oid is None:
-            raise CommandError(f"{what}: the table {name} does not exist; nothing was changed")
-        with in_transaction(connection), pinned(connection, lock_timeout(connection)) as session:
-            yield Place(connection, relation_of(connection, oid), appointed() or session.now)
+def _declared(session: OperationSession, operation: DeclarationOp) -> DeclaredTable:
+    columns, name = columns_of(session.connection, session.table.oid), session.table.name
+    return DeclaredTable(name, bound_level(name, operation.declaration, columns))
 
 
-def _refuse_unfinished(here: Place, operation: ConversionOp) -> None:
+def _found(session: OperationSession, operation: DeclarationOp, declared: DeclaredTable) -> FoundTable:
+    """
+    Raises:
+        CommandError: The table is partitioned otherwise than declared.
+    """
+    found = reflect(session.connection, [declared])[declared.name]
+    misfit = shape_finding(declared, found)
+    if misfit is not None:
+        raise CommandError(f"{operation.call}: {misfit.message}; nothing was changed")
+    return found
+
+
+def _refuse_unfinished(session: OperationSession, operation: ConversionOp) -> None:
     """
     Raises:
         CommandError: A conversion, or the undo of one, is in progress, or was and is forgotten.
     """
-    unfinished = [each.unfinished for each in running(here.connection)]
-    found = next((each for each in unfinished if here.table.name == each.table or here.table.oid == each.oid), None)
-    known = found or lost(here.connection, here.table.name)
+    unfinished = [each.unfinished for each in running(session.connection)]
+    table = session.table
+    found = next((each for each in unfinished if table.name == each.table or table.oid == each.oid), None)
+    known = found or lost(session.connection, table.name)
     if known is not None:
-        what = f"op.{operation.verb}({operation.table!r}, ...)"
-        raise CommandError(f"{what}: {known.message}; nothing was changed: {known.remedy}")
+        raise CommandError(f"{operation.call}: {known.message}; nothing was changed: {known.remedy}")
 
 
-def _require_same(here: Place, operation: ConversionOp, declared: DeclaredTable) -> None:
-    found = reflect(here.connection, [declared])[declared.name]
-    misfit = shape_finding(declared, found)
-    if misfit is not None:
-        raise CommandError(f"op.{operation.verb}({operation.table!r}, ...): {misfit.message}; nothing was changed")
-
-
-def _require_small(operations: Operations, here: Place, operation: ConversionOp, command: str) -> None:
+def _require_small(operations: Operations, session: OperationSession, operation: ConversionOp, command: str) -> None:
     """
     Raises:
         ConversionPending: The table is too large to be converted while everybody waits; nothing was changed.
@@ -137,9 +164,9 @@ def _require_small(operations: Operations, here: Place, operation: ConversionOp,
     limit = operation.inline_max_bytes
     if limit is None:
         limit = int(configured.get("inline_max_bytes", INLINE_MAX_BYTES))
-    size = total_size(here.connection, here.table.oid)
+    size = total_size(session.connection, session.table.oid)
     if size > limit:
-        raise ConversionPending(str(here.table.name), bytes=size, limit=limit, command=command)
+        raise ConversionPending(str(session.table.name), bytes=size, limit=limit, command=command)
 
 
 def _shown(operation: ConversionOp) -> str:

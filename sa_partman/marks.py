@@ -119,6 +119,12 @@ def parent_of(comment: str) -> QualifiedName | None:
     return None if mark is None else mark.parent
 
 
+def is_detached_from(comment: str | None, parent: QualifiedName) -> bool:
+    """Whether we detached the table from *parent*; a mark that names no schema means the same one."""
+    marked = parent_of(comment or "")
+    return marked is not None and QualifiedName(marked.schema or parent.schema, marked.name) == parent
+
+
 def _unquoted(name: str) -> str:
     return name.replace('""', '"')
 

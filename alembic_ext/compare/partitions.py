@@ -10,7 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import Table
 
 from alembic_ext import ops, table_ops
-from alembic_ext.literals import in_file, plain, schema_argument, value_as
+from alembic_ext.literals import in_file, plain, schema_argument, wanted_lists
 from sa_partman.bounds.bound import DEFAULT, Bound, ListBound
 from sa_partman.bounds.text import in_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
@@ -18,6 +18,7 @@ from sa_partman.compare.lists import hash_bounds
 from sa_partman.compare.shape import divides
 from sa_partman.names import QualifiedName
 from sa_partman.plan.naming import partition_name
+from sa_partman.plan.repartition import WantedLabel, exchange_values, found_lists
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel
 
@@ -59,7 +60,7 @@ def _level(compared: _Compared, level: Level, parent: Parent) -> Iterator[Migrat
 
 def _lists(compared: _Compared, level: ListLevel, parent: Parent) -> Iterator[MigrateOperation]:
     wanted, found = wanted_lists(level, parent), found_lists(parent)
-    if changed(wanted, found):
+    if exchange_values(wanted, found):
         spec = compared.spec[level.depth]
         existing = spec.with_(values=found_values(level, parent, wanted))
         yield table_ops.RepartitionTableOp(parent.name.name, spec, existing=existing, schema=compared.schema_of(parent))
@@ -109,7 +110,7 @@ def _inside(compared: _Compared, level: Level, partition: Partition) -> Iterator
 
 
 def _created(
-    compared: _Compared, level: Level, parent: Parent, bound: Bound, label: Wanted | None
+    compared: _Compared, level: Level, parent: Parent, bound: Bound, label: WantedLabel | None
 ) -> ops.CreatePartitionOp:
     name = partition_name(level, parent.name, bound, None if label is None else label.name)
     below = compared.spec[level.depth].subpartition if bound != DEFAULT else None
@@ -134,43 +135,7 @@ def _detached(compared: _Compared, parent: Parent, partition: Partition) -> ops.
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A declared label, with values as the catalog shows them."""
-
-    name: str
-    bound: ListBound
-
-
-def wanted_lists(level: ListLevel, parent: Parent) -> tuple[Wanted, ...]:
-    """
-    Raises:
-        CommandError: A value is none of the key's type.
-    """
-    kind = (parent.key or level.key).types[0]
-    return tuple(
-        Wanted(label, ListBound(frozenset(value_as(value, kind) for value in values)))
-        for label, values in level.spec.values.labelled
-    )
-
-
-def found_lists(parent: Parent) -> tuple[Partition, ...]:
-    """Without what is on its way out."""
-    return tuple(each for each in parent.partitions if isinstance(each.bound, ListBound) and not each.detach_pending)
-
-
-def changed(wanted: Iterable[Wanted], found: Iterable[Partition]) -> bool:
-    """Whether a label has gained, lost or exchanged values: more than labels that come or go as a whole."""
-    bounds = tuple(partition.bound for partition in found)
-    return any(
-        label.bound != bound and label.bound.overlaps(bound)
-        for label in wanted
-        for bound in bounds
-        if isinstance(bound, ListBound)
-    )
-
-
-def found_values(level: ListLevel, parent: Parent, wanted: Iterable[Wanted]) -> dict[str, list[object]]:
+def found_values(level: ListLevel, parent: Parent, wanted: Iterable[WantedLabel]) -> dict[str, list[object]]:
     """What ``values=`` would have to say for the partitions that are there, each called as it is."""
     labels = [label.name for label in wanted]
     found: dict[str, list[object]] = {}

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
-from sa_partman.bounds.bound import Extreme, KeyValue, ListBound, RangeBound, row_order
+from sa_partman.bounds.bound import Bound, Extreme, KeyValue, ListBound, RangeBound, row_order
 from sa_partman.bounds.interval import Cell
 from sa_partman.bounds.text import check_predicate, describe, literal, value_of
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
@@ -28,6 +28,7 @@ from sa_partman.compare.window import Line
 from sa_partman.key import KeyType, PartitionKey
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.moving import held_by
+from sa_partman.plan.repartition import starting_at
 from sa_partman.postgres.expired_rows import count_rows
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
@@ -186,6 +187,21 @@ def lowest_value(connection: Connection, column: str, kind: KeyType, table: Qual
     sql = f"SELECT CAST({column} AS text) FROM {table.quoted} WHERE {where} ORDER BY {column} LIMIT 1"
     shown = connection.execute(_sql(sql)).scalar()
     return None if shown is None else value_of(shown, kind)
+
+
+def from_lowest(connection: Connection, level: Level, default: QualifiedName, bound: Bound, key: PartitionKey) -> Level:
+    """
+    *level*, which begins with the lowest row that *bound* takes out of *default*, when that is early: rows that wait in
+    a default partition may be older than what a new partition's own partitions begin with.
+
+    Args:
+        key: What *default* and *bound* are by.
+    """
+    predicate = check_predicate(bound, tuple(part.sql for part in key.parts), key.types)
+    if not isinstance(level, RangeLevel) or level.spec.tenants is not None or predicate is None:
+        return level
+    part = level.key.parts[level.place]
+    return starting_at(level, lowest_value(connection, part.sql, part.type, default, predicate))
 
 
 def _bound(level: RangeLevel, cell: Cell) -> RangeBound:

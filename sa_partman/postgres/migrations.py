@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from sa_partman.names import QualifiedName
+from sa_partman.postgres.columns import Relation, oid_of, relation_of
 
 # No index of pg_class tells partitions apart, so it is read from end to end, once. What has a row type is kept first:
 # an early column says so, and most rows are indexes. OFFSET 0 and MATERIALIZED are fences; without them the planner
@@ -289,6 +290,29 @@ WHERE f.contype = 'f' AND f.confrelid = CAST(:oid AS oid) ORDER BY 2, 1
 def keys_to(connection: Connection, oid: int) -> list[tuple[str, str]]:
     """The foreign keys that refer to the table, its own among them: each with the table that has it."""
     return [(name, table) for name, table in connection.execute(_REFERENCES, {"oid": oid})]
+
+
+def relation_named(connection: Connection, name: QualifiedName) -> Relation | None:
+    """A relation by its schema and name, in a pinned session."""
+    oid = oid_of(connection, name)
+    return None if oid is None else relation_of(connection, oid)
+
+
+_IDENTITY = text("""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = CAST(:oid AS oid) AND attidentity <> '')
+    AND CAST(pg_catalog.current_setting('server_version_num') AS integer) >= 170000
+""")
+
+
+def passes_identity_on(connection: Connection, oid: int) -> bool:
+    """Whether partitions of the table have its identity columns: from PostgreSQL 17 on."""
+    return bool(connection.execute(_IDENTITY, {"oid": oid}).scalar_one())
+
+
+def row_count(connection: Connection, table: QualifiedName, where: str = "true") -> int:
+    sql = f"SELECT count(*) FROM {table.quoted} WHERE {where}"
+    found: int = connection.execute(text(sql.replace(":", r"\:"))).scalar_one()
+    return found
 
 
 # SQLAlchemy's queries of keys and indexes unnest an array for each index, and the planner takes each to have a thousand

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from unittest.mock import patch
 
-from alembic_ext import rows
+from sa_partman.engine import migration
 from tests.remedies.row import Box, Meant, Row, Step, Way
 from tests.remedies.rows.conversions import stopped
 from tests.remedies.rows.models import EVENTS, PLAIN
@@ -206,7 +206,7 @@ OPERATIONS = (
         WIDER.format("'de', 'fr', 'it'", ""),
         given=(
             Box.create,
-            lambda box: box.stack.enter_context(patch.object(rows, "count", side_effect=count())),
+            lambda box: box.stack.enter_context(patch.object(migration, "row_count", side_effect=count())),
         ),
         models=LISTED,
     ),

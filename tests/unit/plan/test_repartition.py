@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alembic_ext.moves import Change, hash_change, list_change
 from sa_partman import PartitionByHash, PartitionByList
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, KeyValue, ListBound
 from sa_partman.catalog import Partition
 from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
+from sa_partman.plan.repartition import Repartitioning, WantedLabel, hash_change, list_change
 from sa_partman.spec.declared import ColumnType, HashLevel, ListLevel, bind
 
 KEY = PartitionKey((KeyPart("k", None, KeyType.of("text")),))
@@ -31,10 +31,13 @@ def lists(labels: dict[str, list[str | None]]) -> dict[str, Bound]:
     return {label: ListBound(frozenset(values)) for label, values in labels.items()}
 
 
-def change_of(before: dict[str, list[str | None]], after: dict[str, list[str | None]], default: bool = False) -> Change:
+def change_of(
+    before: dict[str, list[str | None]], after: dict[str, list[str | None]], default: bool = False
+) -> Repartitioning:
     level = bind(NAME, PartitionByList("k", values=after), COLUMNS).level
     assert isinstance(level, ListLevel)
-    return list_change(level, parent(lists(before), default))
+    wanted = tuple(WantedLabel(label, ListBound(frozenset(values))) for label, values in after.items())
+    return list_change(level, parent(lists(before), default), wanted)
 
 
 @st.composite
@@ -89,7 +92,7 @@ def test_what_no_label_wants_leaves_whole(
 
 @given(labelled().filter(bool))
 def test_the_same_values_need_nothing(labels: dict[str, list[str | None]]) -> None:
-    assert Change((), (), (), ()) == change_of(labels, labels)
+    assert Repartitioning((), (), (), ()) == change_of(labels, labels)
 
 
 def test_a_label_that_gains_a_value_goes_on_with_its_table() -> None:
