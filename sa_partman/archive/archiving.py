@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.archive.manifest import Manifest
-from sa_partman.archive.places import Place, place_of
+from sa_partman.archive.places import ArchivePlace, place_of
 from sa_partman.archive.store import archives_of, verify_archive, write_archive
 from sa_partman.archive.tables import DetachedNow, read_rows, table_now
 from sa_partman.bounds.bound import Bound
@@ -52,7 +52,7 @@ def archive_table(running: Running, step: Step, action: ArchiveTable) -> int:
     return held.value.rows
 
 
-def _archived(connection: Connection, place: Place, action: ArchiveTable, waiting: Waiting) -> Manifest:
+def _archived(connection: Connection, place: ArchivePlace, action: ArchiveTable, waiting: Waiting) -> Manifest:
     table = ours(connection, action.table, action.parent, action.bound, action.key)
     there = aside(waiting, lambda: _archives(place, action))
     if there:
@@ -73,11 +73,11 @@ def _archived(connection: Connection, place: Place, action: ArchiveTable, waitin
     )
 
 
-def _archives(place: Place, action: ArchiveTable) -> list[Manifest]:
+def _archives(place: ArchivePlace, action: ArchiveTable) -> list[Manifest]:
     return [each for _, each in archives_of(place, action.table) if each.format == action.archive.format]
 
 
-def _sound(place: Place, manifest: Manifest) -> bool:
+def _sound(place: ArchivePlace, manifest: Manifest) -> bool:
     try:
         verify_archive(place, manifest)
     except VerificationFailed:

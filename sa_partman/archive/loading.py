@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sa_partman.archive.copying import copy_in
 from sa_partman.archive.late import late
 from sa_partman.archive.manifest import Manifest
-from sa_partman.archive.places import Place
+from sa_partman.archive.places import ArchivePlace
 from sa_partman.archive.store import read_archive
 from sa_partman.archive.tables import read_rows, steady, table_now
 from sa_partman.bounds.text import check_predicate
@@ -36,7 +36,7 @@ class Load:
         attach: What follows when it is filled.
     """
 
-    place: Place
+    place: ArchivePlace
     manifest: Manifest
     table: QualifiedName
     make: tuple[Action, ...]

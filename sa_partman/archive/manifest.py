@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sa_partman.archive.places import Place, apart, place_of
+from sa_partman.archive.places import ArchivePlace, apart, place_of
 from sa_partman.errors import ConfigurationError
 from sa_partman.names import QualifiedName
 
@@ -86,7 +86,7 @@ class Manifest:
             raise ConfigurationError(f"{where} is no manifest of an archive: {error}") from error
 
 
-def read_manifest(location: str) -> tuple[Place, Manifest]:
+def read_manifest(location: str) -> tuple[ArchivePlace, Manifest]:
     """
     The manifest at *location*, a path or URL, and the place where its archive lies, too.
 
@@ -98,7 +98,7 @@ def read_manifest(location: str) -> tuple[Place, Manifest]:
     return place, manifest_in(place, name)
 
 
-def manifest_in(place: Place, name: str) -> Manifest:
+def manifest_in(place: ArchivePlace, name: str) -> Manifest:
     """
     Raises:
         ConfigurationError: There is none of that name.

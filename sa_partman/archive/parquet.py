@@ -33,7 +33,7 @@ _TEXT = re.compile(r"text|character varying.*|character.*")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ColumnKind:
     """
     How the values of a column are kept.
 
@@ -48,29 +48,29 @@ class Kind:
     print: Callable[[Any], str]
 
 
-def kind_of(sql: str) -> Kind:
+def kind_of(sql: str) -> ColumnKind:
     """For a column of the type *sql*, as ``format_type`` prints it."""
     import pyarrow as pa
 
-    plain: dict[str, Kind] = {
-        "smallint": Kind(pa.int16(), int, str),
-        "integer": Kind(pa.int32(), int, str),
-        "bigint": Kind(pa.int64(), int, str),
-        "boolean": Kind(pa.bool_(), "t".__eq__, lambda value: "t" if value else "f"),
-        "double precision": Kind(pa.float64(), float, print_double),
-        "bytea": Kind(pa.large_binary(), lambda text: bytes.fromhex(text[2:]), lambda value: "\\x" + value.hex()),
-        "date": Kind(pa.date32(), date.fromisoformat, date.isoformat),
+    plain: dict[str, ColumnKind] = {
+        "smallint": ColumnKind(pa.int16(), int, str),
+        "integer": ColumnKind(pa.int32(), int, str),
+        "bigint": ColumnKind(pa.int64(), int, str),
+        "boolean": ColumnKind(pa.bool_(), "t".__eq__, lambda value: "t" if value else "f"),
+        "double precision": ColumnKind(pa.float64(), float, print_double),
+        "bytea": ColumnKind(pa.large_binary(), lambda text: bytes.fromhex(text[2:]), lambda value: "\\x" + value.hex()),
+        "date": ColumnKind(pa.date32(), date.fromisoformat, date.isoformat),
     }
     if sql in plain:
         return plain[sql]
     if number := _NUMERIC.fullmatch(sql):
         precision, scale = int(number[1]), int(number[2])
         if precision <= 38 and scale <= precision:
-            return Kind(pa.decimal128(precision, scale), _decimal, lambda value: format(value, "f"))
+            return ColumnKind(pa.decimal128(precision, scale), _decimal, lambda value: format(value, "f"))
     if stamp := _TIMESTAMP.fullmatch(sql):
         zone = "UTC" if stamp[1] == "with" else None
-        return Kind(pa.timestamp("us", tz=zone), datetime.fromisoformat, _print_time)
-    return Kind(pa.large_string(), str, str)
+        return ColumnKind(pa.timestamp("us", tz=zone), datetime.fromisoformat, _print_time)
+    return ColumnKind(pa.large_string(), str, str)
 
 
 def print_double(value: float) -> str:
@@ -173,7 +173,7 @@ def writing_parquet(file: Any, columns: Any) -> Iterator[Callable[[list[bytes]],
         flush()
 
 
-def _table(group: list[bytes], columns: Any, kinds: list[Kind], schema: Any) -> Any:
+def _table(group: list[bytes], columns: Any, kinds: list[ColumnKind], schema: Any) -> Any:
     import pyarrow as pa
 
     rows = [fields(each) for each in group]
@@ -184,7 +184,7 @@ def _table(group: list[bytes], columns: Any, kinds: list[Kind], schema: Any) -> 
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _read(texts: list[str | None], column: ArchivedColumn, kind: Kind) -> list[Any]:
+def _read(texts: list[str | None], column: ArchivedColumn, kind: ColumnKind) -> list[Any]:
     text: str | None = None
     try:
         found = []
@@ -222,7 +222,7 @@ def reading_parquet(file: Any, columns: Any) -> Iterator[list[bytes]]:
         raise VerificationFailed(f"the archive is damaged: {error}") from error
 
 
-def _rows(batch: Any, kinds: list[Kind]) -> Iterator[list[str | None]]:
+def _rows(batch: Any, kinds: list[ColumnKind]) -> Iterator[list[str | None]]:
     printed = [
         [None if value is None else kind.print(value) for value in column.to_pylist()]
         for column, kind in zip(batch.columns, kinds, strict=True)

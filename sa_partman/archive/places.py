@@ -18,7 +18,7 @@ from sa_partman.errors import ConfigurationError, MissingDependency
 _PLAIN = re.compile(r"[\w.-]+")
 
 
-class Place(Protocol):
+class ArchivePlace(Protocol):
     """A flat folder. What it has once it never replaces."""
 
     def create(self, name: str, token: str) -> Any:
@@ -70,7 +70,7 @@ class Directory:
 
     @contextmanager
     def create(self, name: str, token: str) -> Iterator[IO[bytes]]:
-        """See `Place.create`."""
+        """See `ArchivePlace.create`."""
         partial = self.path / f".sa_partman.{token}.partial"
         try:
             with partial.open("wb") as file:
@@ -93,12 +93,12 @@ class Directory:
 
     @contextmanager
     def read(self, name: str) -> Iterator[IO[bytes]]:
-        """See `Place.read`."""
+        """See `ArchivePlace.read`."""
         with (self.path / name).open("rb") as file:
             yield file
 
     def remove(self, name: str) -> None:
-        """See `Place.remove`."""
+        """See `ArchivePlace.remove`."""
         (self.path / name).unlink()
 
     def stems(self, wanted: str) -> Iterator[str]:
@@ -119,7 +119,7 @@ class Directory:
         return str(self.path.absolute() / name)
 
 
-def place_of(to: str) -> Place:
+def place_of(to: str) -> ArchivePlace:
     """
     The place that *to* names: a directory, or a URL.
 

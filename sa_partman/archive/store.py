@@ -11,7 +11,7 @@ from typing import Any
 
 from sa_partman.archive.formats import Write, reading, writing
 from sa_partman.archive.manifest import SUFFIX, Manifest
-from sa_partman.archive.places import Place, file_name
+from sa_partman.archive.places import ArchivePlace, file_name
 from sa_partman.archive.records import Tally
 from sa_partman.archive.tables import DetachedNow
 from sa_partman.engine.background import aside, entered_aside
@@ -25,7 +25,7 @@ _IN_FLIGHT = 32 << 20
 
 
 def write_archive(
-    place: Place,
+    place: ArchivePlace,
     table: DetachedNow,
     parent: QualifiedName,
     bound: str,
@@ -71,14 +71,16 @@ def write_archive(
 
 
 @contextmanager
-def _file(place: Place, name: str, token: str, format: str, table: DetachedNow) -> Iterator[tuple[Write, _Counted]]:
+def _file(
+    place: ArchivePlace, name: str, token: str, format: str, table: DetachedNow
+) -> Iterator[tuple[Write, _Counted]]:
     with place.create(name, token) as file:
         counted = _Counted(file)
         with writing(format, counted, table.columns) as write:
             yield write, counted
 
 
-def _complete(place: Place, table: DetachedNow, manifest: Manifest, name: str, token: str) -> None:
+def _complete(place: ArchivePlace, table: DetachedNow, manifest: Manifest, name: str, token: str) -> None:
     """Reads the file back to the end, and gives it its manifest of that *name*."""
     try:
         verify_archive(place, manifest, AGAIN)
@@ -91,7 +93,7 @@ def _complete(place: Place, table: DetachedNow, manifest: Manifest, name: str, t
     _remove_copies(place, table, manifest)
 
 
-def _remove_copies(place: Place, table: DetachedNow, manifest: Manifest) -> None:
+def _remove_copies(place: ArchivePlace, table: DetachedNow, manifest: Manifest) -> None:
     """A run that was cut off before it wrote its manifest has left a file; it goes if it holds the very same rows."""
     stem, ending = _stem(table.name), f".{manifest.format}"
     for name in place.names():
@@ -104,7 +106,7 @@ def _remove_copies(place: Place, table: DetachedNow, manifest: Manifest) -> None
             place.remove(name)
 
 
-def _holds(place: Place, manifest: Manifest) -> bool:
+def _holds(place: ArchivePlace, manifest: Manifest) -> bool:
     """Whether the file has the rows that *manifest* tells of, however it was compressed."""
     tally = Tally()
     try:
@@ -115,7 +117,7 @@ def _holds(place: Place, manifest: Manifest) -> bool:
     return (tally.rows, tally.sha256) == (manifest.rows, manifest.sha256)
 
 
-def archives_of(place: Place, table: QualifiedName) -> Iterator[tuple[str, Manifest]]:
+def archives_of(place: ArchivePlace, table: QualifiedName) -> Iterator[tuple[str, Manifest]]:
     """
     The archives of tables of that name here, each with the name of its manifest.
 
@@ -137,7 +139,7 @@ def archives_of(place: Place, table: QualifiedName) -> Iterator[tuple[str, Manif
             yield name, manifest
 
 
-def read_archive(place: Place, manifest: Manifest) -> Iterator[list[bytes]]:
+def read_archive(place: ArchivePlace, manifest: Manifest) -> Iterator[list[bytes]]:
     """
     Its rows, a few at a time.
 
@@ -153,7 +155,7 @@ _PUT_BACK = "Put back a copy of the file and of its manifest, if there is one."
 AGAIN = "The next run archives the table again."
 
 
-def verify_archive(place: Place, manifest: Manifest, remedy: str = _PUT_BACK) -> None:
+def verify_archive(place: ArchivePlace, manifest: Manifest, remedy: str = _PUT_BACK) -> None:
     """
     Reads the whole archive, and compares it with its manifest.
 
@@ -187,7 +189,7 @@ def _stem(table: QualifiedName) -> str:
     return file_name(table.schema or "", table.name)
 
 
-def _free_stem(place: Place, table: QualifiedName, format: str) -> str:
+def _free_stem(place: ArchivePlace, table: QualifiedName, format: str) -> str:
     stems = place.stems(_stem(table))
     return next(name for name in stems if not place.has(f"{name}.{format}") and not place.has(name + SUFFIX))
 

@@ -13,7 +13,7 @@ from sa_partman.errors import UnreadableBound
 from sa_partman.key import KeyType
 
 
-class Kind(StrEnum):
+class TokenKind(StrEnum):
     """What a token is; the values name the groups of the pattern below."""
 
     STRING = "string"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 class Token(NamedTuple):
     """*text* is what the token means: a string without its quotes, a word in upper case."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
 
 
@@ -42,7 +42,7 @@ _TOKEN = re.compile(
     )\s*""",
     re.VERBOSE | re.DOTALL,
 )
-_KINDS = {kind.value: kind for kind in Kind}
+_KINDS = {kind.value: kind for kind in TokenKind}
 _ESCAPE = re.compile(r"''|\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x[0-9a-fA-F]|[0-7]|(.))", re.DOTALL)
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
@@ -68,12 +68,12 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
-def _meaning(kind: Kind, source: str) -> str:
-    if kind is Kind.STRING:
+def _meaning(kind: TokenKind, source: str) -> str:
+    if kind is TokenKind.STRING:
         return source[1:-1].replace("''", "'")
-    if kind is Kind.ESCAPED:
+    if kind is TokenKind.ESCAPED:
         return _ESCAPE.sub(_unescaped, source[2:-1])
-    return source.upper() if kind is Kind.WORD else source
+    return source.upper() if kind is TokenKind.WORD else source
 
 
 def _unescaped(match: re.Match[str]) -> str:
@@ -88,8 +88,8 @@ def _unescaped(match: re.Match[str]) -> str:
     return _CONTROLS.get(match[3], match[3])
 
 
-_LAST = Token(Kind.SIGN, "")
-_KEYWORDS = frozenset({Kind.WORD, Kind.SIGN})
+_LAST = Token(TokenKind.SIGN, "")
+_KEYWORDS = frozenset({TokenKind.WORD, TokenKind.SIGN})
 _EXTREMES = {"MINVALUE": MINVALUE, "MAXVALUE": MAXVALUE}
 
 
@@ -143,7 +143,7 @@ class _Reader:
 
     def number(self) -> int:
         token = self.take()
-        if token.kind is not Kind.NUMBER:
+        if token.kind is not TokenKind.NUMBER:
             raise ValueError(f"{token.text!r} stands where a number is expected")
         return int(token.text)
 
@@ -213,9 +213,9 @@ def _value(reader: _Reader, type: KeyType) -> KeyValue:
 
 
 def _parsed(token: Token, type: KeyType) -> KeyValue:
-    if token.kind in (Kind.STRING, Kind.ESCAPED, Kind.NUMBER):
+    if token.kind in (TokenKind.STRING, TokenKind.ESCAPED, TokenKind.NUMBER):
         return value_of(token.text, type)
-    if token.kind is Kind.WORD:
+    if token.kind is TokenKind.WORD:
         if token.text == "NULL":
             return None
         if token.text in _EXTREMES:
@@ -234,8 +234,8 @@ def _pass_over_type(reader: _Reader) -> None:
             depth += _PARENTHESES[token]
 
 
-_ENDS = (Token(Kind.SIGN, ","), Token(Kind.SIGN, ")"))
-_PARENTHESES = {Token(Kind.SIGN, "("): 1, Token(Kind.SIGN, ")"): -1}
+_ENDS = (Token(TokenKind.SIGN, ","), Token(TokenKind.SIGN, ")"))
+_PARENTHESES = {Token(TokenKind.SIGN, "("): 1, Token(TokenKind.SIGN, ")"): -1}
 
 
 _CONSTANT = r"'[^']*(?:''[^']*)*'|[0-9]+(?:\.[0-9]+)?|true|false"

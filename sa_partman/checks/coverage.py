@@ -21,7 +21,7 @@ from sa_partman.spec.axis import Axis, IntegerAxis, TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
 
 
-class Place(NamedTuple):
+class Divided(NamedTuple):
     """
     Args:
         level: What the declaration says of the partitions here.
@@ -36,17 +36,17 @@ class Place(NamedTuple):
 
 def places_of(
     declared: DeclaredTable, found: FoundTable, situation: Situation, *, gone: bool = False
-) -> Iterator[Place]:
+) -> Iterator[Divided]:
     """
     The table, then what is below it; branches of another form are left out.
 
     Args:
         gone: Give the branches of tenants that left, too: things expire there, and nothing is made.
     """
-    yield from _below(Place(declared.level, found, situation), gone)
+    yield from _below(Divided(declared.level, found, situation), gone)
 
 
-def _below(place: Place, gone: bool) -> Iterator[Place]:
+def _below(place: Divided, gone: bool) -> Iterator[Divided]:
     yield place
     level, parent, situation = place
     if level.below is None:
@@ -55,7 +55,7 @@ def _below(place: Place, gone: bool) -> Iterator[Place]:
         if divides(level.below, partition):
             inside = descend(level, partition.bound, situation)
             if gone or not inside.gone:
-                yield from _below(Place(level.below, partition, inside), gone)
+                yield from _below(Divided(level.below, partition, inside), gone)
 
 
 MONTH = timedelta(days=30)
@@ -135,7 +135,7 @@ class Due:
 
 
 def coverage_findings(
-    found: FoundTable, places: Sequence[Place], runways: Sequence[Runway], due: Due, asked: Asked
+    found: FoundTable, places: Sequence[Divided], runways: Sequence[Runway], due: Due, asked: Asked
 ) -> Iterator[Finding]:
     """Gaps, a runway that is shorter than premake= asks for, or than whoever checks asks for."""
     table, nearest = str(found.name), shortest(runways)
@@ -175,7 +175,7 @@ def _too_short(table: str, runways: Sequence[Runway], due: Due, asked: Asked) ->
     )
 
 
-def _kind(place: Place | None, bound: Bound) -> str:
+def _kind(place: Divided | None, bound: Bound) -> str:
     if place is None or not isinstance(place.level, RangeLevel) or not isinstance(bound, RangeBound):
         return "missing"
     level, parent, situation = place.level, place.parent, place.situation
@@ -188,7 +188,7 @@ def _kind(place: Place | None, bound: Bound) -> str:
     return "horizon" if lower >= current.upper else "no-current"
 
 
-def _said(place: Place | None, bound: Bound) -> str:
+def _said(place: Divided | None, bound: Bound) -> str:
     return describe(bound if place is None else place.level.readable(bound))
 
 
@@ -285,7 +285,7 @@ def runways_of(declared: DeclaredTable, found: FoundTable, situation: Situation)
             yield from runways_at(place)
 
 
-def runways_at(place: Place) -> Iterator[Runway]:
+def runways_at(place: Divided) -> Iterator[Runway]:
     """Those of one parent; none where the range above bounds them."""
     level, parent, situation = place
     if not isinstance(level, RangeLevel):
@@ -295,7 +295,7 @@ def runways_at(place: Place) -> Iterator[Runway]:
     blocks = _blocks(parent)
     lowers = [block.lower for block in blocks]
     for line in lines_of(level, parent, situation):
-        runway = _runway(Place(level, parent, situation), line, blocks, lowers)
+        runway = _runway(Divided(level, parent, situation), line, blocks, lowers)
         if runway is not None:
             yield runway
 
@@ -321,7 +321,7 @@ def _blocks(parent: Parent) -> list[_Block]:
     return sorted(ranges, key=lambda block: block.lower)
 
 
-def _runway(place: Place, line: Line, blocks: list[_Block], lowers: list[tuple[OrderKey, ...]]) -> Runway | None:
+def _runway(place: Divided, line: Line, blocks: list[_Block], lowers: list[tuple[OrderKey, ...]]) -> Runway | None:
     level, parent, situation = place
     assert isinstance(level, RangeLevel)
     axis, current = level.axis, current_cell(level, parent, situation)
@@ -359,7 +359,7 @@ def _step(axis: Axis) -> timedelta | int | None:
 
 
 def _end(
-    start: tuple[OrderKey, ...], blocks: list[_Block], lowers: list[tuple[OrderKey, ...]], place: Place
+    start: tuple[OrderKey, ...], blocks: list[_Block], lowers: list[tuple[OrderKey, ...]], place: Divided
 ) -> _Block | None:
     """The last of the blocks that follow each other without a gap, from the one that holds *start* on."""
     index = bisect_right(lowers, start) - 1

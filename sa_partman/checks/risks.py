@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sa_partman.bounds.bound import ListBound
 from sa_partman.catalog import FoundTable, Parent, default_of
-from sa_partman.checks.coverage import Place, Runway, days
+from sa_partman.checks.coverage import Divided, Runway, days
 from sa_partman.checks.rows import ByPartition, LastRuns, LockTable, TableFacts
 from sa_partman.compare.window import lines_of
 from sa_partman.finding import Finding, Severity
@@ -20,7 +20,7 @@ from sa_partman.spec.declared import DeclaredTable, HashLevel, RangeLevel
 
 
 def risk_findings(
-    found: FoundTable, places: Sequence[Place], runways: Iterable[Runway], facts: TableFacts
+    found: FoundTable, places: Sequence[Divided], runways: Iterable[Runway], facts: TableFacts
 ) -> Iterator[Finding]:
     """What no row shows yet, and some row will."""
     if facts.nullable:
@@ -54,7 +54,7 @@ def _by_partition(found: FoundTable, sent: ByPartition) -> Finding:
     )
 
 
-def _nulls(found: FoundTable, places: Iterable[Place], facts: TableFacts) -> Iterator[Finding]:
+def _nulls(found: FoundTable, places: Iterable[Divided], facts: TableFacts) -> Iterator[Finding]:
     """Once for each column, however many branches there are."""
     said: set[str] = set()
     for level, parent, _ in places:
@@ -88,7 +88,7 @@ PREMAKE = 5_000
 
 
 def lock_findings(
-    found: FoundTable, places: Sequence[Place], facts: TableFacts, lock_table: LockTable | None
+    found: FoundTable, places: Sequence[Divided], facts: TableFacts, lock_table: LockTable | None
 ) -> Iterator[Finding]:
     """
     Args:
@@ -111,7 +111,7 @@ def lock_findings(
         )
 
 
-def _premake(found: FoundTable, places: Sequence[Place]) -> Iterator[Finding]:
+def _premake(found: FoundTable, places: Sequence[Divided]) -> Iterator[Finding]:
     ahead = sum(
         level.spec.premake * len(lines_of(level, parent, situation))
         for level, parent, situation in places

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sa_partman.bounds.bound import Bound, DefaultBound, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, Parent, default_of
-from sa_partman.checks.coverage import RUN, Place, days, some
+from sa_partman.checks.coverage import RUN, Divided, days, some
 from sa_partman.compare.expiry import expiry_of, pending_detaches, pending_finding
 from sa_partman.compare.lists import is_active, unknown_values
 from sa_partman.compare.residues import Change, InvalidIndex, Residues, explained
@@ -189,7 +189,7 @@ class _Expired(NamedTuple):
 
 
 def overdue_findings(
-    found: FoundTable, places: Iterable[Place], expired: Collection[QualifiedName]
+    found: FoundTable, places: Iterable[Divided], expired: Collection[QualifiedName]
 ) -> Iterator[Finding]:
     """
     Something expires at the end of every interval, and stays until the next run: that alone is no problem.
@@ -217,7 +217,7 @@ def overdue_findings(
         yield Finding("grace-over", Severity.INFO, table, message, RUN)
 
 
-def _expired(place: Place, wanted: frozenset[QualifiedName]) -> Iterator[_Expired]:
+def _expired(place: Divided, wanted: frozenset[QualifiedName]) -> Iterator[_Expired]:
     level, parent, situation = place
     if not isinstance(level, RangeLevel) or level.spec.retention is None:
         return

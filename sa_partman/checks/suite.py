@@ -18,7 +18,7 @@ from sa_partman.spec.declared import DeclaredTable
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class TableReading:
     """
     What was read beside the partitions.
 
@@ -40,7 +40,7 @@ def findings_of(
     found: FoundTable | None,
     situation: Situation,
     due: Due,
-    known: Known,
+    known: TableReading,
     asked: Asked | None = None,
 ) -> Iterator[Finding]:
     """

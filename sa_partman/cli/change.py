@@ -37,7 +37,7 @@ def refuse_idle(idle: Mapping[str, str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeCommand:
     """
     Args:
         plan: What `act` would do.
@@ -54,7 +54,7 @@ class Change:
     yes: bool
 
 
-def perform(request: Request, change: Change) -> int:
+def perform(request: Request, change: ChangeCommand) -> int:
     """The exit code of *change*."""
     refuse_both(as_json=request.as_json, as_sql=change.as_sql)
     if change.dry_run or change.as_sql:

@@ -86,7 +86,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came. A driver that sees a KeyboardInterrupt cancels its statement before it lets it through."""
 
 
-class Interrupted(KeyboardInterrupt):
+class Interruption(KeyboardInterrupt):
     """
     SIGINT came. When a KeyboardInterrupt itself passes through exec() of a string, as it does while a module with
     dataclasses is imported, ``python -m`` ends by the signal and not with our exit code, whoever caught it.
@@ -102,7 +102,7 @@ def heed() -> None:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         hush()
-        raise Interrupted
+        raise Interruption
 
     signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -117,4 +117,4 @@ def hush() -> None:
 
 
 def _is_no_signal(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], Interrupted | Terminated))
+    return not (record.exc_info and isinstance(record.exc_info[1], Interruption | Terminated))

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Engine, MetaData, create_engine
 
 from sa_partman.cli.discovery.find import Discovery
 from sa_partman.cli.discovery.objects import Found
-from sa_partman.cli.progress import Progress, listen, say_wait
+from sa_partman.cli.progress import RunProgress, listen, say_wait
 from sa_partman.cli.request import Request
 from sa_partman.errors import ConfigurationError, MissingDependency
 from sa_partman.maintenance.maintainer import Maintainer
@@ -39,7 +39,7 @@ def opened(request: Request, discovery: Discovery | None = None) -> Iterator[Mai
     engine = _engine(discovery.url())
     listen(request.log_format, request.log_level)
     try:
-        with Progress() as progress:
+        with RunProgress() as progress:
             yield Maintainer(
                 engine,
                 metadata,

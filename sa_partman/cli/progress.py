@@ -62,7 +62,7 @@ def say_wait(event: WaitEvent) -> None:
         sys.stderr.flush()
 
 
-class Progress:
+class RunProgress:
     """The report of a maintainer; it takes its line away in the end."""
 
     def __init__(self) -> None:

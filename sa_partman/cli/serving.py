@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from sa_partman.cli.change import Change
+from sa_partman.cli.change import ChangeCommand
 from sa_partman.cli.failures import PENDING
 from sa_partman.cli.opening import opened
 from sa_partman.cli.output import print_result
@@ -39,7 +39,7 @@ listen_option = click.option(
 )
 
 
-def serve(request: Request, change: Change, schedule: Schedule | None, listen: str | None) -> int:
+def serve(request: Request, change: ChangeCommand, schedule: Schedule | None, listen: str | None) -> int:
     """
     Runs *change* at every turn of *schedule*; comes back only when nobody agrees to that.
 

@@ -12,7 +12,7 @@ target_metadata = Base.metadata
 """
 
 
-class Project:
+class DemoProject:
     """
     Args:
         folder: Empty at first.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sa_partman.demo import models
 from sa_partman.demo.loading import load_flights, rows_of_partitions
-from sa_partman.demo.project import ENV_LINES, Project
+from sa_partman.demo.project import ENV_LINES, DemoProject
 from sa_partman.demo.stage import Stage
 from sa_partman.errors import MissingDependency, ServerUnavailable
 from sa_partman.throwaway import Binaries, Server, find
@@ -48,7 +48,7 @@ def tell(*, keep: bool = False) -> int:
     with tempfile.TemporaryDirectory(prefix="sa-partman-demo-") as name, Server.start(binaries) as server:
         stage = Stage(Path(name))
         stage.say(f"A throw-away {binaries}, an empty folder, and every flight that left New York City in 2013.")
-        _tell(stage, Project(Path(name)), server)
+        _tell(stage, DemoProject(Path(name)), server)
         stage.say("", NEXT)
         if keep:
             stage.say("", f"The project: {name}", f"The database: psql '{server.uri()}'")
@@ -57,7 +57,7 @@ def tell(*, keep: bool = False) -> int:
     return 0
 
 
-def _tell(stage: Stage, project: Project, server: Server) -> None:
+def _tell(stage: Stage, project: DemoProject, server: Server) -> None:
     _declare(stage, project)
     _migrate(stage, project, server)
     _load(stage, server)
@@ -65,7 +65,7 @@ def _tell(stage: Stage, project: Project, server: Server) -> None:
     _prune(stage, project)
 
 
-def _declare(stage: Stage, project: Project) -> None:
+def _declare(stage: Stage, project: DemoProject) -> None:
     with stage.act("The model, plain"):
         stage.code(models.PLAIN)
     with stage.act("The model, partitioned by month: one declaration"):
@@ -73,7 +73,7 @@ def _declare(stage: Stage, project: Project) -> None:
         project.write_model(models.PARTITIONED)
 
 
-def _migrate(stage: Stage, project: Project, server: Server) -> None:
+def _migrate(stage: Stage, project: DemoProject, server: Server) -> None:
     with stage.act("Alembic writes the migration"):
         stage.run("alembic", "init", "migrations", quiet=True)
         project.set_up(server.url())
@@ -103,7 +103,7 @@ def _maintain(stage: Stage) -> None:
         stage.run("sa-partman", "status", "--at", DECEMBER)
 
 
-def _prune(stage: Stage, project: Project) -> None:
+def _prune(stage: Stage, project: DemoProject) -> None:
     with stage.act("Keep nine months from now on: a policy, so it needs no migration"):
         stage.change(models.PARTITIONED, models.KEPT_FOR_NINE_MONTHS)
         project.write_model(models.KEPT_FOR_NINE_MONTHS)

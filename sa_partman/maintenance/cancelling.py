@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 
-class Statement:
+class RunningStatement:
     """The statement that our thread has under way, so that another thread can cancel it."""
 
     def __init__(self, engine: Engine) -> None:

@@ -13,7 +13,7 @@ from sa_partman.checks.coverage import Asked, Due, Missing, Runway, runways_of
 from sa_partman.checks.risks import dump_finding, stale_finding
 from sa_partman.checks.rows import DataFacts, LastRuns, TableFacts, outlived_findings, unread_rows
 from sa_partman.checks.status import TableStatus
-from sa_partman.checks.suite import Known, findings_of
+from sa_partman.checks.suite import TableReading, findings_of
 from sa_partman.compare.expired_rows import outlived_of
 from sa_partman.compare.shape import shape_finding
 from sa_partman.engine.exclusion import silent_holder
@@ -203,7 +203,7 @@ def _table(
         yield rows
         rows = DataFacts()
     facts = None if view.found is None else around.tables.get(view.found.oid)
-    known = Known(rows, facts or TableFacts(), around.lock_table, runways)
+    known = TableReading(rows, facts or TableFacts(), around.lock_table, runways)
     found: tuple[Finding, ...] = ()
     try:
         found = tuple(findings_of(view.declared, view.found, view.situation, due_of(plan), known, asked))

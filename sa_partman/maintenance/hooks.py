@@ -18,7 +18,7 @@ from sa_partman.ports import Hook, Only, Waiting
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class HookRefusal:
     """
     Why a step must not be done.
 
@@ -47,17 +47,17 @@ class Hooks:
     def of(cls, settings: Settings) -> Hooks:
         return cls(settings.hooks, settings.hook_timeout, settings.waiting)
 
-    def ask(self, event: StepEvent) -> Refusal | None:
+    def ask(self, event: StepEvent) -> HookRefusal | None:
         """None when every hook agrees; the first that does not is the last asked."""
         for hook in self._asked(event):
             try:
                 agreed = self._call(hook, event)
             except Veto as veto:
-                return Refusal(Outcome.VETOED, f"{_name(hook)}: {veto}" if str(veto) else _name(hook))
+                return HookRefusal(Outcome.VETOED, f"{_name(hook)}: {veto}" if str(veto) else _name(hook))
             except (Exception, SystemExit) as error:
-                return Refusal(Outcome.FAILED, f"{_trouble(hook, error)}; nothing was changed")
+                return HookRefusal(Outcome.FAILED, f"{_trouble(hook, error)}; nothing was changed")
             if agreed is False:
-                return Refusal(Outcome.VETOED, _name(hook))
+                return HookRefusal(Outcome.VETOED, _name(hook))
         return None
 
     def tell(self, event: StepEvent) -> list[str]:

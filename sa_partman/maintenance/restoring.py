@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.archive.loading import OWN_TABLE, Load, load
 from sa_partman.archive.manifest import SUFFIX, Manifest, manifest_in, read_manifest
-from sa_partman.archive.places import Place, place_of
+from sa_partman.archive.places import ArchivePlace, place_of
 from sa_partman.archive.store import verify_archive
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, RangeBound
 from sa_partman.bounds.read import parse_bound
@@ -164,7 +164,7 @@ def restored_by(settings: Settings, manifest: str, table: str | None) -> Restore
     return Restored(where.parent.name, where.name, where.bound, rows)
 
 
-def _sound(manifest: str) -> tuple[Place, Manifest]:
+def _sound(manifest: str) -> tuple[ArchivePlace, Manifest]:
     place, found = read_manifest(manifest)
     verify_archive(place, found)
     return place, found

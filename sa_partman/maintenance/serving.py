@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sa_partman.checks.status import TableStatus
 from sa_partman.errors import MaintainerBusy, PartmanError
 from sa_partman.finding import Severity
-from sa_partman.maintenance.cancelling import Statement
+from sa_partman.maintenance.cancelling import RunningStatement
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.planning import Tables, declared
 from sa_partman.maintenance.results import RunResult, StepResult
@@ -207,7 +207,7 @@ class Service:
         started: Callable[[], object] = lambda: None,
     ) -> None:
         self._started = started
-        self._stop, self._statement = _Event(), Statement(maintainer.engine)
+        self._stop, self._statement = _Event(), RunningStatement(maintainer.engine)
         self._loop = Loop(maintainer, schedule, self._stop, tables, look=listen is not None, told=told, act=act)
         self._thread: threading.Thread | None = None
         self._listener = None if listen is None else Listener(listening(listen), lambda: self.health)

@@ -38,7 +38,7 @@ class AsyncService:
         tables: Tables = None,
         told: Told | None = None,
     ) -> None:
-        self._stop = _Event()
+        self._stop = _TaskEvent()
         self._loop = Loop(maintainer, schedule, self._stop, tables, look=listen is not None, told=told)
         self._task: asyncio.Task[None] | None = None
         self._listener = None if listen is None else Listener(listening(listen), lambda: self.health)
@@ -108,7 +108,7 @@ class AsyncService:
         await self.stop()
 
 
-class _Event:
+class _TaskEvent:
     """The wish to end, within a loop."""
 
     def __init__(self) -> None:

@@ -25,14 +25,14 @@ Listening = str | int | tuple[str, int]
 """``9187``, ``"9187"``, ``"127.0.0.1:9187"``, ``"[::1]:9187"``, ``("127.0.0.1", 9187)``."""
 
 
-class Place(NamedTuple):
+class ListenAddress(NamedTuple):
     """Where to listen; port 0 means: any that is free."""
 
     host: str
     port: int
 
 
-def listening(where: Listening) -> Place:
+def listening(where: Listening) -> ListenAddress:
     """
     *where* as host and port. A port alone means this machine only; another address has to be written out.
 
@@ -47,7 +47,7 @@ def listening(where: Listening) -> Place:
         )
     if not port.isdigit() or int(port) > 65_535:
         raise ConfigurationError(f"--listen {where}: no port in it; write it as {LOOPBACK}:9187")
-    return Place(host, int(port))
+    return ListenAddress(host, int(port))
 
 
 def _split(where: str | tuple[str, int]) -> tuple[str, str]:
@@ -66,7 +66,7 @@ class Listener:
         health: Gives the snapshot of now.
     """
 
-    def __init__(self, place: Place, health: Callable[[], Health]) -> None:
+    def __init__(self, place: ListenAddress, health: Callable[[], Health]) -> None:
         self._place, self._health = place, health
         self._server: ThreadingHTTPServer | None = None
 
@@ -83,7 +83,7 @@ class Listener:
         Raises:
             ConfigurationError: The port is taken, or the address is not this machine's.
         """
-        kind = _V6Server if ":" in self._place.host else _Server
+        kind = _V6Server if ":" in self._place.host else _HttpServer
         try:
             self._server = kind((self._place.host, self._place.port), _handler(self._health))
         except OSError as error:
@@ -99,11 +99,11 @@ class Listener:
             server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
+class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
 
 
-class _V6Server(_Server):
+class _V6Server(_HttpServer):
     address_family = socket.AF_INET6
 
 

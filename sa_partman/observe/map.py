@@ -84,7 +84,7 @@ FIRST_SEEN = (GAP, State.CURRENT, State.PENDING, State.EXPIRED, State.AHEAD, Sta
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MapCell:
     """
     One column of the map.
 
@@ -102,7 +102,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MapLine:
     """
     Siblings.
 
@@ -113,7 +113,7 @@ class Line:
     """
 
     label: str
-    cells: tuple[Cell, ...]
+    cells: tuple[MapCell, ...]
     per_cell: int
 
 
@@ -124,7 +124,7 @@ class _Piece:
     bytes: int
 
 
-def lines_of(table: TableStatus, most: int) -> tuple[Line, ...]:
+def lines_of(table: TableStatus, most: int) -> tuple[MapLine, ...]:
     """
     A line for each group of siblings with ranges, and for each tenant, the table's own first.
 
@@ -148,19 +148,19 @@ def lines_of(table: TableStatus, most: int) -> tuple[Line, ...]:
     return tuple(_line(parent, pieces, most) for parent, pieces in groups.items())
 
 
-def _line(label: str, pieces: Sequence[_Piece], most: int) -> Line:
+def _line(label: str, pieces: Sequence[_Piece], most: int) -> MapLine:
     per_cell = ceil(len(pieces) / most)
     buckets = [pieces[start : start + per_cell] for start in range(0, len(pieces), per_cell)]
     starts = [_time(bucket[0].begins) for bucket in buckets]
     labels = _labels(starts)
     cells = (_cell(bucket, *label) for bucket, label in zip(buckets, labels, strict=True))
-    return Line(label, tuple(cells), per_cell)
+    return MapLine(label, tuple(cells), per_cell)
 
 
-def _cell(bucket: Sequence[_Piece], label: str, turn: bool) -> Cell:
+def _cell(bucket: Sequence[_Piece], label: str, turn: bool) -> MapCell:
     states = {piece.state for piece in bucket}
     state = next((str(each) for each in FIRST_SEEN if each in states), bucket[0].state)
-    return Cell(label, state, sum(piece.bytes for piece in bucket), turn)
+    return MapCell(label, state, sum(piece.bytes for piece in bucket), turn)
 
 
 def _labels(starts: Sequence[datetime | None]) -> list[tuple[str, bool]]:

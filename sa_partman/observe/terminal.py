@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sa_partman.checks.status import TableStatus
-from sa_partman.observe.map import ALL, GAP, Cell, Folded, Line, bytes_below, lines_of, shown
+from sa_partman.observe.map import ALL, GAP, Folded, MapCell, MapLine, bytes_below, lines_of, shown
 from sa_partman.observe.text import (
     BETWEEN,
     BOUND,
@@ -94,7 +94,7 @@ class _Drawing:
         for places in flowed([part.cell_len for part in parts], self.width + len(MARGIN) - len(margin)):
             yield Text.assemble(margin, Text(" " * BETWEEN).join(parts[place] for place in places))
 
-    def line(self, line: Line) -> Iterator[Text]:
+    def line(self, line: MapLine) -> Iterator[Text]:
         width = MOST_WIDTH if MOST_WIDTH * len(line.cells) <= self.width else LEAST_WIDTH
         if line.label:
             yield Text(f"  {line.label}", "dim")
@@ -107,15 +107,15 @@ class _Drawing:
             yield self.drawn(line, [self.bar(cell, biggest) for cell in line.cells], width)
         yield self.drawn(line, [self.marks[cell.state] for cell in line.cells], width)
 
-    def drawn(self, line: Line, characters: Sequence[str], width: int) -> Text:
+    def drawn(self, line: MapLine, characters: Sequence[str], width: int) -> Text:
         pairs = zip(line.cells, characters, strict=True)
         parts = ((character * (width - 1), STYLES[cell.state]) for cell, character in pairs)
         return Text.assemble("  ", *(piece for part in parts for piece in (part, " ")))
 
-    def bar(self, cell: Cell, biggest: int) -> str:
+    def bar(self, cell: MapCell, biggest: int) -> str:
         return " " if cell.state == GAP else self.sizes[(len(self.sizes) - 1) * cell.bytes // biggest]
 
-    def legend(self, lines: Sequence[Line]) -> Iterator[Text]:
+    def legend(self, lines: Sequence[MapLine]) -> Iterator[Text]:
         there = {cell.state for line in lines for cell in line.cells}
         for state in (each for each in self.marks if each in there):
             yield Text.assemble((f"{self.marks[state]} ", STYLES[state]), (state, "dim"))

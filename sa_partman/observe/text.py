@@ -154,7 +154,7 @@ HINT = "For a map of the partitions: pip install 'sa-partman[cli]'"
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class StatusView:
     """
     Args:
         text: To print; empty when it is printed already.
@@ -165,7 +165,7 @@ class View:
     hints: tuple[str, ...] = ()
 
 
-def view_of(tables: Sequence[TableStatus], *, no_color: bool = False, everything: bool = False) -> View:
+def view_of(tables: Sequence[TableStatus], *, no_color: bool = False, everything: bool = False) -> StatusView:
     """
     Draws on a terminal, when rich is installed; a plain table elsewhere. FORCE_COLOR makes anything a terminal.
 
@@ -174,16 +174,16 @@ def view_of(tables: Sequence[TableStatus], *, no_color: bool = False, everything
         everything: Every partition, however many there are.
     """
     if not tables:
-        return View("No table is declared as partitioned.")
+        return StatusView("No table is declared as partitioned.")
     if not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR")):
-        return View(plain(tables, everything=everything))
+        return StatusView(plain(tables, everything=everything))
     try:
         from rich.console import Console
 
         from sa_partman.observe.terminal import show
     except ModuleNotFoundError:
-        return View(plain(tables, everything=everything), (HINT,))
+        return StatusView(plain(tables, everything=everything), (HINT,))
     console = Console(no_color=no_color or None)
     with console.capture() as capture:
         show(tables, console, everything=everything)
-    return View(capture.get().rstrip("\n"))
+    return StatusView(capture.get().rstrip("\n"))

@@ -13,16 +13,16 @@ from sqlalchemy.types import NullType, TypeEngine
 
 from sa_partman.compare.shape import Columns, LostIndex, key_in_order, lost_indexes
 from sa_partman.key import KeyType
-from sa_partman.spec.validate import ColumnFacts, TableFacts
+from sa_partman.spec.validate import ColumnFacts, ModelFacts
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _NOT_YET = KeyType.of("unknown")
 _COLLATION = re.compile(r' COLLATE "(?:[^"]|"")+"')
 
 
-def facts_of(table: Table) -> TableFacts:
+def facts_of(table: Table) -> ModelFacts:
     """*table* as the rules see it; columns by ``Column.key``."""
-    return TableFacts(
+    return ModelFacts(
         name=table.fullname,
         columns={column.key: _column(column) for column in table.columns},
         primary_key=tuple(column.key for column in table.primary_key.columns),

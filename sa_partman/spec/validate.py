@@ -42,7 +42,7 @@ class ColumnFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class TableFacts:
+class ModelFacts:
     """
     Args:
         name: For messages.
@@ -57,7 +57,7 @@ class TableFacts:
     uniques: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-def validate(spec: PartitionSpec, table: TableFacts) -> None:
+def validate(spec: PartitionSpec, table: ModelFacts) -> None:
     """
     Raises:
         DeclarationError: The first rule that is broken, naming the columns and the remedy.
@@ -75,11 +75,11 @@ def validate(spec: PartitionSpec, table: TableFacts) -> None:
     _id_generation_survives(spec, table)
 
 
-def _fail(table: TableFacts, message: str) -> DeclarationError:
+def _fail(table: ModelFacts, message: str) -> DeclarationError:
     return DeclarationError(f"{table.name}: {message}")
 
 
-def _column_exists(item: str, table: TableFacts) -> None:
+def _column_exists(item: str, table: ModelFacts) -> None:
     if item not in table.columns:
         raise _fail(
             table,
@@ -92,7 +92,7 @@ def _column_exists(item: str, table: TableFacts) -> None:
 _UNCOMPARABLE = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
 
 
-def _column_can_be_a_key(item: str, table: TableFacts) -> None:
+def _column_can_be_a_key(item: str, table: ModelFacts) -> None:
     column = table.columns[item]
     if column.generated:
         raise _fail(
@@ -107,12 +107,12 @@ def _column_can_be_a_key(item: str, table: TableFacts) -> None:
         )
 
 
-def _no_repeated_level(level: PartitionSpec, seen: list[KeyItem], table: TableFacts) -> None:
+def _no_repeated_level(level: PartitionSpec, seen: list[KeyItem], table: ModelFacts) -> None:
     if isinstance(level, ListSpec) and level.key[0] in seen:
         raise _fail(table, f"two levels partition by {level.key[0]!r}; a LIST below adds nothing, remove one")
 
 
-def _range_rules(level: PartitionSpec, table: TableFacts) -> None:
+def _range_rules(level: PartitionSpec, table: ModelFacts) -> None:
     assert isinstance(level, RangeSpec)
     for item in level.columns:
         if table.columns[item].nullable:
@@ -131,7 +131,7 @@ def _range_rules(level: PartitionSpec, table: TableFacts) -> None:
         _values_fit(first, level.tenants, table, null=False)
 
 
-def _interval_fits(level: RangeSpec, label: str, kind: KeyType, table: TableFacts) -> None:
+def _interval_fits(level: RangeSpec, label: str, kind: KeyType, table: ModelFacts) -> None:
     codec = with_default_codec(level, kind.family).codec
     where = f"{label!r} ({kind.sql})"
     if isinstance(level.interval, int):
@@ -174,7 +174,7 @@ def _needs_codec(where: str, family: Family, interval: Interval) -> str:
     return f"{where} can't be cut by interval='{interval}'; RANGE needs a date, timestamp, integer, or a codec"
 
 
-def _resolution_fits(interval: Interval, resolution: timedelta, where: str, table: TableFacts) -> None:
+def _resolution_fits(interval: Interval, resolution: timedelta, where: str, table: ModelFacts) -> None:
     if interval.shortest < resolution or (interval.seconds and resolution >= timedelta(days=1)):
         raise _fail(table, f"interval='{interval}' is below what {where} can hold; use at least {_words(resolution)}")
 
@@ -189,12 +189,12 @@ def _words(resolution: timedelta) -> str:
     return "1 day" if resolution >= timedelta(days=1) else f"{resolution.total_seconds():g} seconds"
 
 
-def _start_fits(level: RangeSpec, table: TableFacts) -> None:
+def _start_fits(level: RangeSpec, table: ModelFacts) -> None:
     if isinstance(level.start, int):
         raise _fail(table, f"start={level.start} is a number and the key holds time; write start='2024-01-01'")
 
 
-def _retention_fits(level: RangeSpec, table: TableFacts) -> None:
+def _retention_fits(level: RangeSpec, table: ModelFacts) -> None:
     rules = level.retention.values() if isinstance(level.retention, Mapping) else (level.retention,)
     for rule in rules:
         if isinstance(rule, Retention) and isinstance(level.interval, int) and not isinstance(rule.keep, int):
@@ -205,7 +205,7 @@ def _retention_fits(level: RangeSpec, table: TableFacts) -> None:
             )
 
 
-def _values_fit(item: str, source: TenantSource, table: TableFacts, *, null: bool) -> None:
+def _values_fit(item: str, source: TenantSource, table: ModelFacts, *, null: bool) -> None:
     """Written values are values of their column's type."""
     column = table.columns[item]
     for label, values in source.labelled:
@@ -223,7 +223,7 @@ def _values_fit(item: str, source: TenantSource, table: TableFacts, *, null: boo
                 )
 
 
-def _list_rules(level: PartitionSpec, table: TableFacts) -> None:
+def _list_rules(level: PartitionSpec, table: ModelFacts) -> None:
     assert isinstance(level, ListSpec)
     item = level.key[0]
     if not isinstance(item, str) or not level.values.literal or not level.values.labelled:
@@ -238,18 +238,18 @@ def _list_rules(level: PartitionSpec, table: TableFacts) -> None:
         )
 
 
-def _hash_rules(level: PartitionSpec, table: TableFacts) -> None:
+def _hash_rules(level: PartitionSpec, table: ModelFacts) -> None:
     """Hash takes every value, NULL too."""
 
 
-_RULES: dict[str, Callable[[PartitionSpec, TableFacts], None]] = {
+_RULES: dict[str, Callable[[PartitionSpec, ModelFacts], None]] = {
     "RANGE": _range_rules,
     "LIST": _list_rules,
     "HASH": _hash_rules,
 }
 
 
-def _unique_constraints_hold_the_key(spec: PartitionSpec, table: TableFacts) -> None:
+def _unique_constraints_hold_the_key(spec: PartitionSpec, table: ModelFacts) -> None:
     wanted = [item for level in spec.levels() for item in level.columns]
     for what, columns in _uniques(table):
         if any(level.has_expression for level in spec.levels()):
@@ -269,7 +269,7 @@ def _unique_constraints_hold_the_key(spec: PartitionSpec, table: TableFacts) -> 
             )
 
 
-def _uniques(table: TableFacts) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _uniques(table: ModelFacts) -> Iterator[tuple[str, tuple[str, ...]]]:
     if table.primary_key:
         yield "primary key", table.primary_key
     yield from table.uniques
@@ -281,7 +281,7 @@ def _remedy(what: str, missing: list[str]) -> str:
     return f"add {', '.join(map(repr, missing))} to it, or make it a plain index"
 
 
-def _id_generation_survives(spec: PartitionSpec, table: TableFacts) -> None:
+def _id_generation_survives(spec: PartitionSpec, table: ModelFacts) -> None:
     """A composite primary key gets no SERIAL: SQLAlchemy's ``autoincrement="auto"`` covers single columns only."""
     key = {item for level in spec.levels() for item in level.columns}
     others = [column for column in table.primary_key if column not in key]

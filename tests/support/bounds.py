@@ -21,7 +21,7 @@ from sa_partman.bounds.bound import (
     RangeBound,
     order_key,
 )
-from sa_partman.bounds.read import Kind, tokens
+from sa_partman.bounds.read import TokenKind, tokens
 from sa_partman.bounds.text import in_order, literal, value_of
 from sa_partman.key import Family, KeyType
 
@@ -149,7 +149,7 @@ def as_printed(bound: Bound, types: Sequence[KeyType]) -> str:
 
 def _constant(value: KeyValue, kind: KeyType) -> str:
     token = tokens(literal(value, kind))[0]
-    if token.kind is Kind.WORD:
+    if token.kind is TokenKind.WORD:
         return token.text.lower() if isinstance(value, bool) else token.text
     fraction = kind.family is Family.NUMERIC and token.text[0].isdigit() and "." in token.text
     bare = fraction or (kind.sql == "integer" and token.text.isdigit())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sa_partman.cli.change import Change, perform
+from sa_partman.cli.change import ChangeCommand, perform
 from sa_partman.cli.request import Request, dry_run_option, lock_options, max_rows_option, shared, sql_option
 from sa_partman.plan.steps import Purpose
 
@@ -23,7 +23,7 @@ def command(
     """Create missing partitions and remove none."""
     return perform(
         request,
-        Change(
+        ChangeCommand(
             lambda each: each.plan(request.only, tenants=tenants, max_rows=max_rows).only(
                 Purpose.HEAL, Purpose.PROVISION
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sa_partman.cli.change import Change, perform
+from sa_partman.cli.change import ChangeCommand, perform
 from sa_partman.cli.request import Request, dry_run_option, limit_option, lock_options, shared, sql_option, yes_option
 from sa_partman.plan.steps import Purpose
 
@@ -29,7 +29,7 @@ def command(request: Request, tenants: tuple[str, ...], dry_run: bool, as_sql: b
     """Detach, archive or drop expired partitions and rows, as the models say; asks first."""
     return perform(
         request,
-        Change(
+        ChangeCommand(
             lambda each: each.plan(request.only, leaving=tenants).only(*PRUNING),
             lambda each: each.prune(request.only, tenants=tenants),
             dry_run,

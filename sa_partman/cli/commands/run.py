@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sa_partman.cli.change import Change, perform
+from sa_partman.cli.change import ChangeCommand, perform
 from sa_partman.cli.request import (
     Request,
     dry_run_option,
@@ -58,7 +58,7 @@ def command(
         raise click.UsageError(f"{once} is for a single run; leave out --every and --listen")
     if max_rows is not None and (schedule or listen):
         raise click.UsageError("--max-rows is for a single run in a maintenance window; leave out --every and --listen")
-    change = Change(
+    change = ChangeCommand(
         lambda each: each.plan(request.only, repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows),
         lambda each: each.run(request.only, repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows),
         dry_run,

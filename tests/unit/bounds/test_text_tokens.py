@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from sa_partman.bounds.read import Kind, Token, tokens
+from sa_partman.bounds.read import Token, TokenKind, tokens
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("'de'", Token(Kind.STRING, "de")),
-        ("''", Token(Kind.STRING, "")),
-        ("'it''s'", Token(Kind.STRING, "it's")),
-        ("''''''", Token(Kind.STRING, "''")),
-        ("'a, b)''c'", Token(Kind.STRING, "a, b)'c")),
-        ("'back\\slash'", Token(Kind.STRING, "back\\slash")),
-        ("'ends with \\'", Token(Kind.STRING, "ends with \\")),
-        ("'two\nlines'", Token(Kind.STRING, "two\nlines")),
-        ("E'back\\\\slash'", Token(Kind.ESCAPED, "back\\slash")),
-        ("E'it''s \\'so\\''", Token(Kind.ESCAPED, "it's 'so'")),
-        ("e'\\n\\t\\u00fc\\U0001F600\\q'", Token(Kind.ESCAPED, "\n\tü😀q")),
-        ("1.50", Token(Kind.NUMBER, "1.50")),
-        ("1e-7", Token(Kind.NUMBER, "1e-7")),
-        ("maxvalue", Token(Kind.WORD, "MAXVALUE")),
-        ('"My ""Enum"""', Token(Kind.NAME, '"My ""Enum"""')),
-        ("::", Token(Kind.SIGN, "::")),
+        ("'de'", Token(TokenKind.STRING, "de")),
+        ("''", Token(TokenKind.STRING, "")),
+        ("'it''s'", Token(TokenKind.STRING, "it's")),
+        ("''''''", Token(TokenKind.STRING, "''")),
+        ("'a, b)''c'", Token(TokenKind.STRING, "a, b)'c")),
+        ("'back\\slash'", Token(TokenKind.STRING, "back\\slash")),
+        ("'ends with \\'", Token(TokenKind.STRING, "ends with \\")),
+        ("'two\nlines'", Token(TokenKind.STRING, "two\nlines")),
+        ("E'back\\\\slash'", Token(TokenKind.ESCAPED, "back\\slash")),
+        ("E'it''s \\'so\\''", Token(TokenKind.ESCAPED, "it's 'so'")),
+        ("e'\\n\\t\\u00fc\\U0001F600\\q'", Token(TokenKind.ESCAPED, "\n\tü😀q")),
+        ("1.50", Token(TokenKind.NUMBER, "1.50")),
+        ("1e-7", Token(TokenKind.NUMBER, "1e-7")),
+        ("maxvalue", Token(TokenKind.WORD, "MAXVALUE")),
+        ('"My ""Enum"""', Token(TokenKind.NAME, '"My ""Enum"""')),
+        ("::", Token(TokenKind.SIGN, "::")),
     ],
 )
 def test_one_token(text: str, expected: Token) -> None:
@@ -35,7 +35,12 @@ def test_one_token(text: str, expected: Token) -> None:
 
 def test_spaces_between_tokens_do_not_count() -> None:
     """Spaces and line ends separate tokens; inside a string they belong to it."""
-    expected = [Token(Kind.WORD, "IN"), Token(Kind.SIGN, "("), Token(Kind.STRING, " x "), Token(Kind.SIGN, ")")]
+    expected = [
+        Token(TokenKind.WORD, "IN"),
+        Token(TokenKind.SIGN, "("),
+        Token(TokenKind.STRING, " x "),
+        Token(TokenKind.SIGN, ")"),
+    ]
 
     assert expected == tokens("  in\n( ' x '\t)  ")
 

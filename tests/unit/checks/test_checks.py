@@ -13,7 +13,7 @@ from sa_partman.checks.coverage import Asked
 from sa_partman.checks.membership import privilege_finding
 from sa_partman.checks.rows import Blocked, DataFacts, DefaultRows, Misplaced
 from sa_partman.checks.structure import MANY
-from sa_partman.checks.suite import Known, findings_of
+from sa_partman.checks.suite import TableReading, findings_of
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.checking import due_of
@@ -34,7 +34,7 @@ def check(
     asked: Asked | None = None,
 ) -> list[Finding]:
     due = due_of(plan_table(declared, table, here))
-    return list(findings_of(declared, table, here, due, Known(facts or DataFacts()), asked))
+    return list(findings_of(declared, table, here, due, TableReading(facts or DataFacts()), asked))
 
 
 def codes(findings: list[Finding]) -> list[str]:

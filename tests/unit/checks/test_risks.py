@@ -11,7 +11,7 @@ from sa_partman.bounds.bound import DEFAULT
 from sa_partman.checks.coverage import Asked, Due
 from sa_partman.checks.risks import PREMAKE, stale_finding
 from sa_partman.checks.rows import ByPartition, LastRuns, LockTable, TableFacts
-from sa_partman.checks.suite import Known, findings_of
+from sa_partman.checks.suite import TableReading, findings_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.spec.base import PartitionSpec
@@ -24,7 +24,7 @@ DAY = 86_400.0
 
 
 def check(catalog: Catalog, facts: TableFacts, lock_table: LockTable | None = None) -> list[Finding]:
-    known = Known(table=facts, lock_table=lock_table)
+    known = TableReading(table=facts, lock_table=lock_table)
     return list(findings_of(catalog.declared, catalog.found(), NOW, Due(), known))
 
 

@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
-from sa_partman.cli.failures import Interrupted, Terminated, hush
+from sa_partman.cli.failures import Interruption, Terminated, hush
 
 POOL = logging.getLogger("sqlalchemy.pool.impl.QueuePool")
 
 
-@pytest.mark.parametrize("signal", [Interrupted, Terminated])
+@pytest.mark.parametrize("signal", [Interruption, Terminated])
 def test_a_signal_while_a_connection_is_closed(caplog: pytest.LogCaptureFixture, signal: type[BaseException]) -> None:
     before = list(POOL.filters)
     try:

@@ -12,7 +12,7 @@ import pytest
 
 from sa_partman.errors import ConfigurationError
 from sa_partman.observe.health import Ended, Health
-from sa_partman.observe.http import Listener, Place, answer, listening
+from sa_partman.observe.http import ListenAddress, Listener, answer, listening
 
 NOW = datetime.now(UTC)
 FRESH = Health(NOW, 86_400.0)
@@ -33,7 +33,7 @@ WELL = FRESH.with_end(Ended(NOW))
 )
 def test_where(where: Any, place: tuple[str, int]) -> None:
     """A port alone is for this machine."""
-    assert Place(*place) == listening(where)
+    assert ListenAddress(*place) == listening(where)
 
 
 @pytest.mark.parametrize("where", [":9187", "*:9187", ("", 9187)])
@@ -83,7 +83,7 @@ def test_over_the_network(host: str) -> None:
         socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError:
         pytest.skip("this machine has no such address")
-    listener = Listener(Place(host, 0), lambda: WELL)
+    listener = Listener(ListenAddress(host, 0), lambda: WELL)
 
     listener.start()
     address = str(listener.address)
@@ -104,4 +104,4 @@ def test_a_port_that_is_taken() -> None:
         port = other.getsockname()[1]
 
         with pytest.raises(ConfigurationError, match=f"can't listen on 127.0.0.1:{port}: .*; choose another"):
-            Listener(Place("127.0.0.1", port), lambda: WELL).start()
+            Listener(ListenAddress("127.0.0.1", port), lambda: WELL).start()
