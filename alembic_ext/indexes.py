@@ -24,7 +24,8 @@ from alembic_ext.session import (
     translated,
     translated_name,
 )
-from sa_partman.engine.index import Wanted, build_partitioned_index, drop_partitioned_index, unhurried
+from sa_partman.engine.index import WantedIndex, build_partitioned_index, drop_partitioned_index
+from sa_partman.engine.outside import unhurried
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.columns import oid_of, relation_of
 
@@ -133,8 +134,8 @@ def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
         table = relation_of(connection, oid).name
         tail = _tail(operation.to_index(context), connection.dialect)
         name = table.sibling(str(operation.index_name))
-        with unhurried(connection, WAITS) as pace:
-            build_partitioned_index(connection, Wanted(name, table, oid, bool(operation.unique), tail), pace)
+        with unhurried(connection, WAITS) as autocommit:
+            build_partitioned_index(autocommit, WantedIndex(name, table, oid, bool(operation.unique), tail))
 
 
 def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
@@ -148,8 +149,8 @@ def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
         if oid is None and operation.if_exists:
             return
         name = QualifiedName(operation.schema, operation.index_name)
-        with unhurried(connection, WAITS) as pace:
-            drop_partitioned_index(connection, name if oid is None else relation_of(connection, oid).name, pace)
+        with unhurried(connection, WAITS) as autocommit:
+            drop_partitioned_index(autocommit, name if oid is None else relation_of(connection, oid).name)
 
 
 def _is_ours(operations: Operations, operation: CreateIndexOp | DropIndexOp, what: str) -> bool:

@@ -17,10 +17,10 @@ from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
 from sa_partman.bounds.text import describe
 from sa_partman.compare.situation import Situation
 from sa_partman.ddl.blocks import drop_keys_to_partitioned
-from sa_partman.ddl.render import render
-from sa_partman.engine.execute import apply_actions, name_taken
-from sa_partman.engine.index import unhurried
+from sa_partman.ddl.render import sql_of
 from sa_partman.engine.migration import apply_with_membership
+from sa_partman.engine.outside import unhurried
+from sa_partman.engine.statements import apply_actions, name_taken
 from sa_partman.key import PartitionKey
 from sa_partman.marks import is_detached_from, is_foreign, is_marked, unmarked
 from sa_partman.names import QualifiedName
@@ -180,10 +180,9 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
         # The mark comes first, so that a concurrent detach that is cut off leaves a table that is known to be ours.
         apply_actions(session.connection, marks if concurrently else (action, *marks))
     if concurrently:
-        with outside(context) as connection, unhurried(connection, WAITS) as pace:
-            for statement in render(action):
-                with pace.concurrently(connection, str(parent), f"the detach of {partition.name}"):
-                    context.impl._exec(statement)
+        with outside(context) as connection, unhurried(connection, WAITS) as autocommit:
+            for sql in sql_of((action,)):
+                autocommit.concurrently(sql, parent, f"the detach of {partition.name}")
     if operation.without_foreign_keys:
         with on_partitioned_table(operations, operation.parent, operation.schema, operation.call) as session:
             session.connection.exec_driver_sql(drop_keys_to_partitioned(partition.name).replace("%", "%%"))

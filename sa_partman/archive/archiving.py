@@ -20,8 +20,7 @@ from sa_partman.errors import ConfigurationError, ExecutionError, UnreadableBoun
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import ArchiveTable
-from sa_partman.plan.locks import Lock, LockMode
-from sa_partman.plan.locks import Place as Order
+from sa_partman.plan.locks import Lock, LockMode, Place
 from sa_partman.plan.steps import Step
 from sa_partman.ports import Waiting
 from sa_partman.postgres.sqlstate import first_line
@@ -40,7 +39,7 @@ def archive_table(running: Running, step: Step, action: ArchiveTable) -> int:
     waiting = running.waiting
     try:
         place = aside(waiting, lambda: place_of(action.archive.to))
-        held = in_step(
+        manifest = in_step(
             running, step, lambda each: _archived(each, place, action, waiting), locks=(calm(action.table),), seconds=0
         )
     except ConfigurationError as error:
@@ -49,7 +48,7 @@ def archive_table(running: Running, step: Step, action: ArchiveTable) -> int:
         raise unwritten(action.table, action.archive.to, error) from error
     except DBAPIError as error:
         raise refused(action.table, error) from error
-    return held.value.rows
+    return manifest.rows
 
 
 def _archived(connection: Connection, place: ArchivePlace, action: ArchiveTable, waiting: Waiting) -> Manifest:
@@ -87,7 +86,7 @@ def _sound(place: ArchivePlace, manifest: Manifest) -> bool:
 
 def calm(table: QualifiedName) -> Lock:
     """Everybody may read *table*, nobody may change it."""
-    return Lock(table, LockMode.SHARE_ROW_EXCLUSIVE, Order.PARTITION, tree=True)
+    return Lock(table, LockMode.SHARE_ROW_EXCLUSIVE, Place.PARTITION, tree=True)
 
 
 def ours(

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.archive.archiving import calm, ours, refused, unwritten
-from sa_partman.archive.late import late
 from sa_partman.archive.manifest import Manifest
 from sa_partman.archive.places import place_of
 from sa_partman.archive.store import AGAIN, archives_of, verify_archive
 from sa_partman.archive.tables import DetachedNow, read_rows
 from sa_partman.bounds.text import check_predicate
 from sa_partman.engine.background import aside
+from sa_partman.engine.locks import late
 from sa_partman.engine.running import Running
 from sa_partman.engine.transaction import in_step
 from sa_partman.errors import ConfigurationError, ExecutionError, VerificationFailed

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from sa_partman.archive.copying import copy_in
-from sa_partman.archive.late import late
 from sa_partman.archive.manifest import Manifest
 from sa_partman.archive.places import ArchivePlace
 from sa_partman.archive.store import read_archive
 from sa_partman.archive.tables import read_rows, steady, table_now
 from sa_partman.bounds.text import check_predicate
 from sa_partman.ddl.render import render
+from sa_partman.engine.locks import late
 from sa_partman.engine.running import Running
 from sa_partman.errors import VerificationFailed
 from sa_partman.key import PartitionKey

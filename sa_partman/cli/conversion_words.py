@@ -10,7 +10,7 @@ import click
 from sa_partman.cli.progress import CLEAR, is_on
 from sa_partman.ddl.stored import script
 from sa_partman.engine.budget import LockPolicy
-from sa_partman.engine.conversion import PATIENCE
+from sa_partman.engine.outside import PATIENCE
 from sa_partman.engine.progress import Progress
 from sa_partman.plan.conversion.steps import ConversionPlan
 from sa_partman.plan.steps import Step

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.bound import DEFAULT
 from sa_partman.ddl.render import render
-from sa_partman.engine.execute import translating
 from sa_partman.engine.running import Running
+from sa_partman.engine.statements import translating
 from sa_partman.engine.transaction import in_step
 from sa_partman.engine.unchanged import Overtaken, hold, require_below, require_partition
 from sa_partman.errors import ExecutionError, LockNotAcquired
@@ -56,7 +56,7 @@ def in_batches(
 
     while True:
         try:
-            gone = in_step(running, step, work, locks=(), seconds=seconds).value
+            gone = in_step(running, step, work, locks=(), seconds=seconds)
         except Overtaken as error:
             if not deleted:
                 raise

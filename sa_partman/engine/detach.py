@@ -8,8 +8,7 @@ has to end it. So it waits for long, no other timeout applies to it, and afterwa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import Enum
 
@@ -18,17 +17,17 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sa_partman.ddl.render import render
 from sa_partman.engine.locks import queued
+from sa_partman.engine.outside import apart_in_autocommit
 from sa_partman.engine.running import Running
 from sa_partman.engine.transaction import until_free
 from sa_partman.engine.unchanged import Overtaken, require_unchanged
 from sa_partman.engine.waits import Wait, holders
 from sa_partman.errors import ExecutionError, LockNotAcquired, ServerUnavailable
 from sa_partman.events import Holder
-from sa_partman.plan.actions import Action, DetachPartition, FinalizeDetach
+from sa_partman.plan.actions import DetachPartition
 from sa_partman.plan.locks import Lock, LockMode, Place
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import connected, isolated
-from sa_partman.postgres.residues import running_detaches
 from sa_partman.postgres.session import act_as, pin
 from sa_partman.postgres.sqlstate import UNDEFINED_TABLE, WRONG_OBJECT_TYPE, first_line, sqlstate
 
@@ -107,23 +106,6 @@ def detach_concurrently(running: Running, step: Step, action: DetachPartition) -
         wait.over()
 
 
-def require_ended(connection: Connection, actions: Iterable[Action]) -> None:
-    """
-    Raises:
-        LockNotAcquired: A concurrent detach that is to be finalized is still run by somebody; nothing was changed.
-    """
-    wanted = {action.partition: action.parent for action in actions if isinstance(action, FinalizeDetach)}
-    for partition, pid in running_detaches(connection, wanted).items():
-        raise LockNotAcquired(
-            str(wanted[partition]),
-            lock_timeout=0.0,
-            attempts=1,
-            blockers=(f"pid {pid}",),
-            reason=f"the concurrent detach of {partition} still runs",
-            advice=f"Wait for its end; or SELECT pg_cancel_backend({pid}), then: sa-partman run --repair",
-        )
-
-
 class End(Enum):
     """What a detach that failed has done."""
 
@@ -144,8 +126,7 @@ def _said(action: DetachPartition, end: End) -> str:
     )
 
 
-@contextmanager
-def _alone(running: Running) -> Iterator[Connection]:
+def _alone(running: Running) -> AbstractContextManager[Connection]:
     """A connection outside any transaction, which holds nothing else and goes back as it came, or not at all."""
     engine, seconds = running.engine, max(1.0, running.policy.budget)
     settings = {
@@ -155,13 +136,9 @@ def _alone(running: Running) -> Iterator[Connection]:
         # Stopped right before its statement, a process must not send it long after others have taken over.
         "idle_session_timeout": f"{round(running.policy.step_lease * 1000)}ms",
     }
-    with isolated(engine, "AUTOCOMMIT") as connection:
-        try:
-            wanted = ", ".join(f"pg_catalog.set_config('{name}', :{name}, false)" for name in settings)
-            connection.execute(text(f"SELECT {wanted}"), settings)
-            yield connection
-        finally:
-            connection.invalidate()  # the settings must not go back into the pool
+    wanted = ", ".join(f"pg_catalog.set_config('{name}', :{name}, false)" for name in settings)
+    given = text(f"SELECT {wanted}").bindparams(**settings)
+    return apart_in_autocommit(isolated(engine, "AUTOCOMMIT"), (given,))
 
 
 def _users(running: Running, action: DetachPartition) -> tuple[Holder, ...]:

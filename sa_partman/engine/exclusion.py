@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,12 +16,16 @@ from sa_partman.engine.budget import LockPolicy
 from sa_partman.engine.waits import Wait, Waits
 from sa_partman.errors import ExclusionLost, MaintainerBusy, OthersTurn
 from sa_partman.events import Holder
+from sa_partman.names import QualifiedName
 from sa_partman.ports import Sleeping, Waiting
-from sa_partman.postgres.connect import apart, behind_pooler, dependable
-from sa_partman.postgres.session import timeouts
+from sa_partman.postgres.connect import apart, behind_pooler, connected, dependable
+from sa_partman.postgres.session import pin, timeouts
 
 LOCK_KEY = int.from_bytes(b"sapartmn")
 """The advisory lock's key; the same for every release, so that releases exclude each other."""
+
+LOCK_CLASS = int.from_bytes(b"sapc")
+"""The first half of the keys of converters."""
 
 APPLICATION = "sa_partman:"
 """How ``application_name`` begins on every connection of a run; the run's name follows."""
@@ -243,7 +248,35 @@ def _named(application: str) -> str:
     return f"SET LOCAL application_name = '{named}'"
 
 
-def hold_lock(connection: Connection, key: tuple[int, int], right: str, policy: LockPolicy) -> Exclusion | None:
+@contextmanager
+def only_converter(engine: Engine, table: QualifiedName, lease: float) -> Iterator[Exclusion]:
+    """
+    One converter of a table at a time; see `only_maintainer` for why the connection is its own.
+
+    Args:
+        lease: See `LockPolicy`.
+
+    Raises:
+        MaintainerBusy: Another one is at work.
+    """
+    holding = ExitStack()
+    connection = holding.enter_context(connected(engine))
+    try:
+        pin(connection, 1.0)  # a conversion takes longer than a role's transactions may last, or be idle
+        key = LOCK_CLASS, zlib.crc32(table.quoted.encode()) & 0x7FFFFFFF
+        exclusion = _hold_lock(connection, key, f"the only converter of {table}", LockPolicy(lease=lease))
+        if exclusion is None:
+            raise MaintainerBusy(f"another process converts {table}; nothing was changed, try later")
+        alive = f"SET LOCAL idle_in_transaction_session_timeout = '{round(lease * 1000)}ms'"
+        connection.exec_driver_sql(alive)
+        with beating(connection, alive, lease):
+            yield exclusion
+    finally:
+        with suppress(SQLAlchemyError):  # when the server is gone, so is the lock
+            holding.close()
+
+
+def _hold_lock(connection: Connection, key: tuple[int, int], right: str, policy: LockPolicy) -> Exclusion | None:
     """
     Tries to take the transaction-level advisory lock *key*, and takes *connection* out of its pool; None when another
     holds it.

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, text
 
 from sa_partman.anatomy import Anatomy
 from sa_partman.compare.situation import Situation
-from sa_partman.ddl.stored import statements_of
+from sa_partman.engine.statements import apply_actions
 from sa_partman.errors import ConversionRefused
 from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import Stored
 from sa_partman.plan.conversion.plain import PlainRequest, make_plain, plain_names, plain_refusals, plain_statistics
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.conversion.steps import Refusal
@@ -62,7 +63,7 @@ def convert_inline(
         )
         if not drawn.plan.refusals:
             for step in drawn.plan.steps:
-                _execute(connection, statements_of(step.actions))
+                apply_actions(connection, step.actions, singly=True)
     if drawn.plan.refusals:
         raise ConversionRefused(str(declared.name), map(str, drawn.plan.refusals))
 
@@ -94,7 +95,7 @@ def unpartition_inline(
             request = _request(connection, anatomy, tuple(primary_key), tuple(nullable))
             refusals = _refusals(connection, request)
             if not refusals:
-                _execute(connection, tuple(make_plain(request)))
+                apply_actions(connection, map(Stored, make_plain(request)), singly=True)
     if refusals:
         raise ConversionRefused(str(name), map(str, refusals), what="can't be made plain again")
 
@@ -117,10 +118,4 @@ def _refusals(connection: Connection, request: PlainRequest) -> tuple[Refusal, .
 
 def _lock(connection: Connection, name: QualifiedName) -> None:
     if connection.execute(_EXISTS, {"name": name.quoted}).scalar():
-        _execute(connection, (f"LOCK TABLE {name.quoted} IN ACCESS EXCLUSIVE MODE",))
-
-
-def _execute(connection: Connection, statements: Sequence[str]) -> None:
-    for statement in statements:
-        # psycopg and SQLAlchemy read % as the start of a parameter.
-        connection.exec_driver_sql(statement.replace("%", "%%"))
+        apply_actions(connection, (Stored(f"LOCK TABLE {name.quoted} IN ACCESS EXCLUSIVE MODE"),), singly=True)

@@ -11,24 +11,25 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
 
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
+from sa_partman.ddl.render import render
 from sa_partman.engine.budget import Spending
-from sa_partman.engine.waits import Key, Wait
-from sa_partman.errors import OthersTurn, PartmanError
+from sa_partman.engine.running import Running
+from sa_partman.engine.waits import Key, Wait, described
+from sa_partman.errors import LockNotAcquired, PartmanError
 from sa_partman.events import Holder
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import MoveRows
-from sa_partman.plan.locks import Lock, LockMode, Relatives
+from sa_partman.plan.actions import Action, MoveRows
+from sa_partman.plan.locks import Lock, LockMode, Relatives, locks_of, subjects_of
 from sa_partman.plan.moving import predicate
 from sa_partman.plan.steps import Step
-from sa_partman.ports import Waiting
 from sa_partman.postgres.queries import constraints_on, is_before_15
 from sa_partman.postgres.session import act_as
-from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate, worth_retrying
+from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
 
 # A foreign key of a partitioned table locks that one; a foreign key to one locks its partitions too. Those of a foreign
 # key that a partition has from its table are left out.
@@ -90,7 +91,7 @@ WHERE n.nspname = :schema AND c.relname = :name
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldLock:
     """A lock that another transaction holds."""
 
     table: QualifiedName
@@ -99,7 +100,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class LockView:
     """
     Args:
         relatives: Of every table that was asked for and exists.
@@ -111,16 +112,16 @@ class Surroundings:
 
     relatives: Mapping[QualifiedName, Relatives]
     lockable: frozenset[QualifiedName]
-    held: tuple[Held, ...]
+    held: tuple[HeldLock, ...]
     holds: bool
 
-    def in_the_way(self, locks: Iterable[Lock]) -> dict[Key, tuple[Lock, Held]]:
+    def in_the_way(self, locks: Iterable[Lock]) -> dict[Key, tuple[Lock, HeldLock]]:
         """The transactions that one of *locks* would wait for, each with such a lock and what it holds there."""
         wanted: dict[QualifiedName, Lock] = {}
         for lock in locks:
             trees = self.relatives[lock.table].below if lock.tree and lock.table in self.relatives else ()
             wanted.update(dict.fromkeys((*trees, lock.table), lock))
-        found: dict[Key, tuple[Lock, Held]] = {}
+        found: dict[Key, tuple[Lock, HeldLock]] = {}
         for each in self.held:
             asked = wanted.get(each.table)
             if asked is not None and asked.mode.conflicts(each.mode):
@@ -128,12 +129,12 @@ class Surroundings:
         return found
 
 
-def look_around(
+def view_locks(
     connection: Connection,
     subjects: Mapping[QualifiedName, bool],
     condition: str = "true",
     role: str | None = None,
-) -> Surroundings:
+) -> LockView:
     """
     One look at the catalog and at ``pg_locks``, in a pinned transaction; it waits for nobody.
 
@@ -150,7 +151,7 @@ def look_around(
     }
     found: dict[int, dict[str, dict[QualifiedName, None]]] = {}
     lockable: set[QualifiedName] = set()
-    held: dict[Held, None] = {}
+    held: dict[HeldLock, None] = {}
     before_15 = is_before_15(connection)
     rows = connection.execute(_query(condition, before_15), parameters).all()
     for place, kin, schema, relation, may_lock, pid, transaction, mode, _ in rows:
@@ -159,9 +160,9 @@ def look_around(
         if may_lock:
             lockable.add(name)
         if mode is not None and (known := LockMode.of_catalog(mode)) is not None:
-            held[Held(name, (pid, transaction), known)] = None
+            held[HeldLock(name, (pid, transaction), known)] = None
     relatives = {names[place - 1]: _relatives(roles, before_15=before_15) for place, roles in found.items()}
-    return Surroundings(relatives, frozenset(lockable), tuple(held), bool(rows and rows[0][-1]))
+    return LockView(relatives, frozenset(lockable), tuple(held), bool(rows and rows[0][-1]))
 
 
 @lru_cache(8)
@@ -207,19 +208,6 @@ class InTheWay(PartmanError):
         super().__init__(*map(str, holders))
 
 
-class NotGranted(PartmanError):
-    """
-    The budget is used up; nothing was changed.
-
-    Args:
-        attempts: How often locks were asked for.
-    """
-
-    def __init__(self, attempts: int) -> None:
-        self.attempts = attempts
-        super().__init__(attempts)
-
-
 class StallSpent(PartmanError):
     """The run has made others wait for as long as it may; nothing was asked for."""
 
@@ -230,6 +218,10 @@ class Target:
 
     sql: str
     mode: LockMode
+
+    @classmethod
+    def of(cls, lock: Lock) -> Target:
+        return cls(f"{'' if lock.tree else 'ONLY '}{lock.table.quoted}", lock.mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,47 +241,6 @@ class Patience:
     @classmethod
     def of(cls, lock_timeout: float, deadlock_timeout: float) -> Patience:
         return cls(deadlock_timeout + 0.5, min(lock_timeout, deadlock_timeout / 2))
-
-
-def persevere(spending: Spending, table: str, waiting: Waiting, once: Callable[[], None], wait: Wait) -> int:
-    """
-    Calls *once*, which is one whole transaction, until it comes to its end; the number of attempts.
-
-    Args:
-        table: Whose budget pays.
-        once: Raises `InTheWay` when it left without asking for a lock.
-        wait: Is told who is in the way, and that it is over in the end.
-
-    Raises:
-        NotGranted: Not within the budgets.
-        OthersTurn: Another maintainer was at work whenever we looked.
-    """
-    began, attempts, pauses = time.monotonic(), 0, spending.policy.pauses()
-    next(pauses)
-    try:
-        while True:
-            started, others_turn = time.monotonic(), None
-            holders: tuple[Holder, ...] = ()
-            try:
-                once()
-                return attempts + 1
-            except InTheWay as error:
-                holders, pause = error.holders, LOOK_AGAIN
-            except OthersTurn as error:
-                others_turn, pause = error, LOOK_AGAIN
-            except DBAPIError as error:
-                if not worth_retrying(error):
-                    raise
-                attempts += 1
-                pause = next(pauses)
-            wait.found(holders, since=started)
-            spending.wait(table, time.monotonic() - started)
-            if spending.left(table, began) < min(pause, LOOK_AGAIN):
-                raise others_turn or NotGranted(attempts)
-            waiting.sleep(pause)
-            spending.wait(table, pause)
-    finally:
-        wait.over()
 
 
 def take(
@@ -322,14 +273,14 @@ def take(
     if not strong and calm is None and len(wanted) == 1:
         return False
     if wanted:
-        _lock(connection, wanted, LockMode.SHARE_UPDATE_EXCLUSIVE)
+        lock_tables(connection, (each.sql for each in wanted), LockMode.SHARE_UPDATE_EXCLUSIVE)
     if calm is not None:
         calm(connection)
     for mode, group in groupby(strong, key=lambda each: each.mode):
         _timeout(connection, min(patience.strong, max(spending.stall_left, AT_ONCE)))
         began = time.monotonic()
         try:
-            _lock(connection, group, mode)
+            lock_tables(connection, (each.sql for each in group), mode)
         finally:
             spent = time.monotonic() - began
             spending.stall(spent if spent > AT_ONCE else 0.0)
@@ -337,13 +288,55 @@ def take(
     return bool(wanted)
 
 
+def late(running: Running, connection: Connection, table: str, actions: tuple[Action, ...]) -> None:
+    """
+    Executes *actions* at the end of a long transaction, in a savepoint that first takes every lock that they need;
+    again, while these are refused, and without doing the long part again.
+
+    Raises:
+        LockNotAcquired: Not within the stall that the policy allows; the caller's transaction should be rolled back.
+    """
+    patience = Patience.of(running.policy.lock_timeout, running.limits.deadlock_timeout)
+    attempts, wait = 0, Wait(running.waits, table, "locks for an instant")
+    try:
+        for pause in running.policy.pauses():
+            if attempts >= running.policy.attempts:
+                break
+            running.waiting.sleep(pause)
+            attempts += 1
+            found: tuple[Holder, ...] = ()
+            try:
+                with connection.begin_nested():
+                    around = view_locks(connection, subjects_of(actions))
+                    locks = [lock for lock in locks_of(actions, around.relatives) if lock.table in around.lockable]
+                    wait.what = ", ".join(map(str, locks[:3])) or wait.what
+                    found = described(connection, around.in_the_way(locks))
+                    take(connection, map(Target.of, locks), patience, running.spending)
+                    for statement in chain.from_iterable(map(render, actions)):
+                        connection.execute(statement)
+                return
+            except DBAPIError as error:
+                if not queued(error):
+                    raise
+                wait.found(found)
+    finally:
+        wait.over()
+    raise LockNotAcquired(table, lock_timeout=running.policy.lock_timeout, attempts=attempts)
+
+
 def queued(error: BaseException) -> bool:
     """Whether a statement gave up in a queue."""
     return sqlstate(error) == LOCK_NOT_AVAILABLE
 
 
-def _lock(connection: Connection, targets: Iterable[Target], mode: LockMode) -> None:
-    tables = ", ".join(target.sql for target in targets)
+def lock_tables(connection: Connection, names: Iterable[str], mode: LockMode) -> None:
+    """
+    LOCK TABLE.
+
+    Args:
+        names: As it has them: quoted, and behind ONLY where what is below does not matter.
+    """
+    tables = ", ".join(names)
     if getattr(connection.dialect.identifier_preparer, "_double_percents", False):
         tables = tables.replace("%", "%%")
     connection.exec_driver_sql(f"LOCK TABLE {tables} IN {mode.sql} MODE")

@@ -1,20 +1,140 @@
 """
-The statements of one transaction, sent without waiting for each answer where the driver can: a round trip takes as
-long as a small statement. Every statement is a message of its own: extensions such as Citus read the text of the
-message again, and so does whoever reads the server's log.
+The statements of one transaction: sent, verified, and the server's errors in our words.
+
+They are sent without waiting for each answer where the driver can: a round trip takes as long as a small statement.
+Every statement is a message of its own: extensions such as Citus read the text of the message again, and so does
+whoever reads the server's log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import ExecutableDDLElement
 
+from sa_partman.bounds.read import parse_bound
+from sa_partman.bounds.text import describe
+from sa_partman.ddl.render import render
+from sa_partman.engine.guard import no_scan
+from sa_partman.engine.unchanged import Overtaken
+from sa_partman.errors import ExecutionError, NameTaken, VerificationFailed
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import (
+    Action,
+    AttachPartition,
+    CreatePartition,
+    CreateTable,
+    DetachPartition,
+    FinalizeDetach,
+)
+from sa_partman.plan.steps import Step
 from sa_partman.postgres.connect import driver_of, without_preparing
+from sa_partman.postgres.queries import BOUNDS, NAME_HELD_BY
+from sa_partman.postgres.residues import require_current
+from sa_partman.postgres.sqlstate import REFERENCED, first_line, overtaken, sqlstate
+
+
+def apply_actions(
+    connection: Connection,
+    actions: Iterable[Action],
+    owner: str | None = None,
+    *,
+    singly: bool = False,
+    guarded: bool = False,
+) -> None:
+    """
+    Executes *actions* in the caller's pinned transaction and reads back every bound that they make: runs, conversions
+    and migrations all change a database so.
+
+    Args:
+        owner: To whom what they make has to belong; None: to whomever.
+        singly: Each answer is waited for, so whoever interrupts it stops the statement that runs.
+        guarded: Nothing in them may scan a table; sent singly, so one that does is stopped there and then.
+
+    Raises:
+        ExecutionError: What is to be attached again is not what its table is by now; nothing was changed.
+        VerificationFailed: The catalog shows another bound or owner; the caller's transaction should be rolled back.
+        WouldScan: See `no_scan`.
+    """
+    done = tuple(actions)
+    if again := tuple(_attached_again(done)):
+        require_current(connection, again)
+    statements = chain.from_iterable(map(render, done))
+    if singly or guarded:
+        with no_scan(connection) if guarded else nullcontext():
+            for statement in statements:
+                connection.execute(statement)
+    else:
+        send(connection, statements)
+    _verify(connection, done, owner)
+
+
+_TRIGGER = "Correct the event trigger that changes it (pg_event_trigger), and run again."
+
+
+def _verify(connection: Connection, actions: tuple[Action, ...], owner: str | None) -> None:
+    made = {_partition(action): action for action in actions if isinstance(action, AttachPartition | CreatePartition)}
+    if not made:
+        return
+    parameters = {"schemas": [name.schema for name in made], "names": [name.name for name in made]}
+    seen = {QualifiedName(row[0], row[1]): (row[2], row[3]) for row in connection.execute(BOUNDS, parameters)}
+    for name, action in made.items():
+        text, belongs = seen.get(name, (None, None))
+        found = None if text is None else parse_bound(text, action.key.types)
+        if found != action.bound:
+            shown = "nothing" if found is None else describe(found)
+            raise VerificationFailed(
+                f"{name}: {describe(action.bound)} was asked for and the catalog shows {shown}; this step was rolled "
+                f"back. {_TRIGGER}"
+            )
+        if owner is not None and belongs != owner:
+            raise VerificationFailed(
+                f"{name} belongs to {belongs}, and its table to {owner}; this step was rolled back. {_TRIGGER}"
+            )
+
+
+def _attached_again(actions: tuple[Action, ...]) -> Iterator[tuple[QualifiedName, QualifiedName]]:
+    """What becomes a partition that these actions neither make nor detach, behind its parent."""
+    made = {action.name for action in actions if isinstance(action, CreateTable | CreatePartition)}
+    made |= {action.partition for action in actions if isinstance(action, DetachPartition | FinalizeDetach)}
+    attached = (action for action in actions if isinstance(action, AttachPartition))
+    return ((action.parent, action.partition) for action in attached if action.partition not in made)
+
+
+def _partition(action: AttachPartition | CreatePartition) -> QualifiedName:
+    return action.partition if isinstance(action, AttachPartition) else action.name
+
+
+def translated(step: Step, error: DBAPIError) -> ExecutionError:
+    """Our error for the server's; the driver's own stays as its cause."""
+    if overtaken(error):
+        return Overtaken(f"{step.partition}: {first_line(error)}; nothing was changed")
+    if sqlstate(error) in REFERENCED and step.purpose.removes:
+        return ExecutionError(
+            f"{step.partition} stays, because its rows are referenced: {first_line(error)}; this step was rolled back. "
+            f"Remove the rows that refer to it first, or name their table in Retention(satellites=...)."
+        )
+    return ExecutionError(f"{step.partition}: {first_line(error)}; this step was rolled back")
+
+
+def name_taken(connection: Connection, name: QualifiedName) -> NameTaken | None:
+    """The error that says who bears *name*; None when nobody does."""
+    held = connection.execute(NAME_HELD_BY, {"schema": name.schema, "name": name.name}).scalar()
+    return None if held is None else NameTaken(str(name), held_by=held)
+
+
+@contextmanager
+def translating(step: Step) -> Iterator[None]:
+    """Our errors for the server's."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise translated(step, error) from error
 
 
 def send(connection: Connection, statements: Iterable[ExecutableDDLElement]) -> None:

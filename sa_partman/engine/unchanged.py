@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman.bounds.bound import Bound
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import describe
-from sa_partman.errors import ExecutionError
+from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.key import PartitionKey
 from sa_partman.marks import mark_of
 from sa_partman.names import QualifiedName
@@ -23,11 +23,13 @@ from sa_partman.plan.actions import (
     CreateTable,
     DetachPartition,
     DropPartition,
+    FinalizeDetach,
     MarkAdopted,
     MarkDetached,
     UnmarkDetached,
 )
 from sa_partman.plan.member_actions import MemberAction
+from sa_partman.postgres.residues import running_detaches
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, UNDEFINED_TABLE, first_line, sqlstate
 
 _ATTACHED = text("""
@@ -164,6 +166,23 @@ def require_below(connection: Connection, branch: QualifiedName, names: Iterable
     for name in names:
         if name not in below:
             raise Overtaken(f"{name} is not a partition below {branch} any more; it was left as it is")
+
+
+def require_ended(connection: Connection, actions: Iterable[Action]) -> None:
+    """
+    Raises:
+        LockNotAcquired: A concurrent detach that is to be finalized is still run by somebody; nothing was changed.
+    """
+    wanted = {action.partition: action.parent for action in actions if isinstance(action, FinalizeDetach)}
+    for partition, pid in running_detaches(connection, wanted).items():
+        raise LockNotAcquired(
+            str(wanted[partition]),
+            lock_timeout=0.0,
+            attempts=1,
+            blockers=(f"pid {pid}",),
+            reason=f"the concurrent detach of {partition} still runs",
+            advice=f"Wait for its end; or SELECT pg_cancel_backend({pid}), then: sa-partman run --repair",
+        )
 
 
 def _mended(actions: tuple[Action, ...]) -> tuple[QualifiedName, ...]:

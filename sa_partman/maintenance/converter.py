@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.compare.situation import Situation
 from sa_partman.engine.budget import LockPolicy
-from sa_partman.engine.conversion import Interrupted, Manner, Report, dependable, only_converter, run_steps, take_back
-from sa_partman.engine.exclusion import Exclusion
+from sa_partman.engine.conversion import ConversionRun, Interrupted, Report, read_committed, run_steps, take_back
+from sa_partman.engine.exclusion import Exclusion, only_converter
 from sa_partman.engine.progress import OnProgress, Progress
-from sa_partman.engine.running import new_name
+from sa_partman.engine.running import Running, new_name
 from sa_partman.engine.waits import OnWait, Waits
 from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
 from sa_partman.maintenance.audit import Audit, Record
@@ -117,7 +117,7 @@ class Converter:
         on_wait: OnWait | None = None,
         hook_timeout: float = 30.0,
     ) -> None:
-        self.engine, self.metadata = dependable(engine), metadata
+        self.engine, self.metadata = read_committed(engine), metadata
         self.lock, self.audit = lock or LockPolicy(), audit
         self._now: Clock | None = clock(now)
         self._hooks, self._on_wait = Hooks(hooks_of(hooks), hook_timeout, Sleeping()), on_wait
@@ -234,7 +234,7 @@ class Converter:
                 )
             back, recorded = taken_back(place), job.recorded(name, "abort")
             with recorded.run(back.done):
-                take_back(self.engine, back, job.manner(recorded, report))
+                take_back(job.run_of(recorded, report), back)
             return replace(self._stored(conversion), findings=recorded.findings)
 
     @_ours
@@ -334,7 +334,7 @@ class Converter:
 
         recorded = job.recorded(conversion.table, conversion.kind)
         with recorded.run(len(conversion.steps) - conversion.done):
-            run_steps(self.engine, conversion, replace(job.manner(recorded, report, progress), recheck=recheck))
+            run_steps(replace(job.run_of(recorded, report, progress), recheck=recheck), conversion)
         return replace(self._stored(conversion), findings=recorded.findings)
 
     def _name(self, table: str) -> QualifiedName:
@@ -389,16 +389,11 @@ class _Job:
         audit = Audit.of(converter.engine, converter.audit, session)
         return Recorded(Record(self.waits.run, audit), converter._hooks, table, purpose)
 
-    def manner(self, recorded: Recorded, report: Report, progress: OnProgress | None = None) -> Manner:
-        return Manner(
-            self.converter.lock,
-            self.exclusion,
-            report=report,
-            progress=progress,
-            waits=self.waits,
-            ask=recorded.ask,
-            around=recorded.around,
+    def run_of(self, recorded: Recorded, report: Report, progress: OnProgress | None = None) -> ConversionRun:
+        running = Running(
+            self.converter.engine, self.converter.lock, Sleeping(), self.exclusion, self.waits.run, self.waits
         )
+        return ConversionRun(running, report=report, progress=progress, ask=recorded.ask, around=recorded.around)
 
 
 def _require_few_rows(connection: Connection, undo: Conversion, limit: int) -> None:

@@ -10,9 +10,10 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.compare.situation import Path
-from sa_partman.engine.execute import Attempted, execute_at_once, execute_step, execute_together, name_taken
+from sa_partman.engine.execute import execute_at_once, execute_step, execute_together
 from sa_partman.engine.locks import crowd_of
 from sa_partman.engine.running import Running
+from sa_partman.engine.statements import name_taken
 from sa_partman.engine.unchanged import Overtaken
 from sa_partman.errors import ExclusionLost, ExecutionError, LockNotAcquired, NameTaken, ServerUnavailable
 from sa_partman.maintenance.hooks import Hooks
@@ -105,8 +106,9 @@ class Executor:
 
     def _lightly(self, batch: tuple[Step, ...]) -> Iterator[StepResult]:
         """In one transaction, if that is possible at once; else by parents, and with patience."""
+        began = time.monotonic()
         try:
-            attempted = execute_at_once(self.running, batch)
+            execute_at_once(self.running, batch)
         except ExclusionLost:
             raise
         except Exception:  # NotAtOnce, or what each step by itself will say
@@ -114,13 +116,14 @@ class Executor:
                 for part in self._batches(group):
                     yield from self._together(part)
         else:
-            yield from _shared(batch, attempted)
+            yield from _shared(batch, time.monotonic() - began)
 
     def _together(self, batch: tuple[Step, ...]) -> Iterator[StepResult]:
         """In one transaction; when that fails, each step by itself."""
         if len(batch) > 1:
+            began = time.monotonic()
             try:
-                attempted = execute_together(self.running, batch)
+                execute_together(self.running, batch)
             except ExclusionLost:
                 raise
             except LockNotAcquired as error:
@@ -129,7 +132,7 @@ class Executor:
             except Exception:  # each step by itself says what
                 pass
             else:
-                yield from _shared(batch, attempted)
+                yield from _shared(batch, time.monotonic() - began)
                 return
         for step in batch:
             yield self._execute(step)
@@ -137,7 +140,7 @@ class Executor:
     def _execute(self, step: Step) -> StepResult:
         began = time.monotonic()
         try:
-            attempted = execute_step(self.running, step)
+            rows, note = execute_step(self.running, step)
         except ExclusionLost:
             raise
         except LockNotAcquired as error:
@@ -152,7 +155,7 @@ class Executor:
         except Exception as error:  # a value that can't be written, whatever: it costs this step, and no other
             said = f"{step.partition}: {str(error) or type(error).__name__}; the step was rolled back"
             return StepResult(step, Outcome.FAILED, time.monotonic() - began, said)
-        return StepResult(step, Outcome.DONE, attempted.seconds, rows=attempted.rows, note=attempted.note)
+        return StepResult(step, Outcome.DONE, time.monotonic() - began, rows=rows, note=note)
 
     def _reach(self, error: Exception) -> None:
         """Every further step would wait for a server that is away as long as this one did."""
@@ -195,9 +198,9 @@ def _place(step: Step) -> tuple[QualifiedName, Bound | None]:
     return parent_of(step) or step.partition, step.bound
 
 
-def _shared(batch: tuple[Step, ...], attempted: Attempted) -> Iterator[StepResult]:
+def _shared(batch: tuple[Step, ...], seconds: float) -> Iterator[StepResult]:
     """The results of steps that went together."""
-    return (StepResult(step, Outcome.DONE, attempted.seconds / len(batch)) for step in batch)
+    return (StepResult(step, Outcome.DONE, seconds / len(batch)) for step in batch)
 
 
 def _deferred(step: Step, error: LockNotAcquired, seconds: float) -> StepResult:

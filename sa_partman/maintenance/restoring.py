@@ -25,7 +25,7 @@ from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
 from sa_partman.engine.background import aside
 from sa_partman.engine.budget import LockPolicy
-from sa_partman.engine.execute import name_taken
+from sa_partman.engine.statements import name_taken
 from sa_partman.engine.transaction import in_step
 from sa_partman.errors import ConfigurationError, DeclarationError, ExecutionError, Refused
 from sa_partman.maintenance.acting import running_by
@@ -151,7 +151,7 @@ def restored_by(settings: Settings, manifest: str, table: str | None) -> Restore
         make, attach = _apart(step, where.name, restored(shown(manifest), where.situation.now, CREATED))
         work = partial(load, running, Load(place, found, where.name, make, attach))
         try:
-            rows = in_step(running, step, work, locks=(), seconds=0).value
+            rows = in_step(running, step, work, locks=(), seconds=0)
         except DBAPIError as error:
             raise ExecutionError(
                 f"{where.name}: {first_line(error)}; nothing was restored. Fix that, or {OWN_TABLE}"

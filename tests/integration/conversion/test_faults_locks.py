@@ -11,12 +11,15 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from sa_partman import LockPolicy
-from sa_partman.engine.conversion import Need, attempt
+from sa_partman.engine.exclusion import Exclusion
 from sa_partman.engine.guard import WouldScan, no_scan
+from sa_partman.engine.running import Running
+from sa_partman.engine.transaction import TableTransaction
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Stored
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.ports import Sleeping
 from sa_partman.throwaway import Server
 from tests.integration.conversion.test_faults_abort import stopped_after
 from tests.support.catalog_snapshot import difference, snapshot
@@ -105,7 +108,7 @@ def test_a_reader_does_not_defer_the_build(events: Engine) -> None:
 
 def test_an_old_snapshot_defers_the_build_by_name_too(events: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it left is invalid, and is built again."""
-    monkeypatch.setattr("sa_partman.engine.conversion.PATIENCE", 1)
+    monkeypatch.setattr("sa_partman.engine.outside.PATIENCE", 1)
     old = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
     with holding(events, old, "SELECT count(*) FROM events") as pid, pytest.raises(LockNotAcquired, match=f"pid {pid}"):
         converter(events, HASTY).convert(TABLE)
@@ -146,7 +149,9 @@ def test_the_wait_for_access_exclusive_is_below_half_of_the_deadlock_timeout(eve
     step = Step(Purpose.CONVERT, NAME, NAME, None, (Stored("SELECT 1"),), id="test", locked=(NAME.quoted,))
     seen = []
     with another(events) as own:
-        attempt(own, Need.of(NAME, step), BRISK, lambda connection: seen.append(_setting(connection, "lock_timeout")))
+        running = Running(own, BRISK, Sleeping(), Exclusion(None))
+        transaction = TableTransaction(running=running, table=NAME, step=step)
+        transaction.run(lambda connection: seen.append(_setting(connection, "lock_timeout")))
 
     assert ["60ms"] == seen
 

@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 import pytest
 from sqlalchemy import Engine
 
-from sa_partman.engine.conversion import only_converter
+from sa_partman.engine.exclusion import only_converter
 from sa_partman.errors import MaintainerBusy
 from sa_partman.names import QualifiedName
 from tests.integration.conversion.conftest import Tables

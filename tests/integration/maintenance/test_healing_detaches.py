@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, Table
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman import LockPolicy, PartitionByHash, PartitionByRange, Retention
-from sa_partman.engine.detach import require_ended
+from sa_partman.engine.unchanged import require_ended
 from sa_partman.errors import LockNotAcquired
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName

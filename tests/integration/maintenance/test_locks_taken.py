@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, text
 
 from sa_partman import LockPolicy, PartitionByRange
 from sa_partman.compare.membership import ColumnSetting, IndexTarget, MemberStatistics, Policy, Publication
-from sa_partman.engine.execute import apply_actions
-from sa_partman.engine.locks import look_around
+from sa_partman.engine.locks import view_locks
+from sa_partman.engine.statements import apply_actions
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import (
     Action,
@@ -207,7 +207,7 @@ def locks(engine: Engine, around: str, what: str, *, default: bool) -> tuple[Loc
     actions = STEPS[what]
     with engine.connect() as connection, connection.begin() as transaction:
         pin(connection, 1)
-        seen = look_around(connection, subjects_of(actions)).relatives
+        seen = view_locks(connection, subjects_of(actions)).relatives
         wanted = {lock.table: lock.mode for lock in locks_of(actions, seen)}
         before = _names(connection)
         apply_actions(connection, actions)
@@ -277,7 +277,7 @@ def test_one_look_shows_relatives_and_holders(engine: Engine) -> None:
         connection.begin(),
     ):
         pin(connection, LockPolicy().lock_timeout)
-        seen = look_around(connection, {NAME: False, OLD: True}, "1 = 1")
+        seen = view_locks(connection, {NAME: False, OLD: True}, "1 = 1")
 
     assert (REST, (NAME.sibling("orgs"),), (NAME.sibling("clicks"),)) == (
         seen.relatives[NAME].default,
@@ -293,4 +293,4 @@ def test_a_condition_that_does_not_hold(engine: Engine) -> None:
     with engine.connect() as connection, connection.begin():
         pin(connection, 1)
 
-        assert not look_around(connection, {NAME: False}, "1 = 1").holds
+        assert not view_locks(connection, {NAME: False}, "1 = 1").holds

@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy import Engine, MetaData, Table
 
 from sa_partman import LockPolicy, PartitionByRange, Retention
-from sa_partman.engine.conversion import only_converter
-from sa_partman.engine.exclusion import LOCK_KEY, only_maintainer
+from sa_partman.engine.exclusion import LOCK_KEY, only_converter, only_maintainer
 from sa_partman.errors import MaintainerBusy
 from sa_partman.events import StepEvent
 from sa_partman.names import QualifiedName

@@ -11,8 +11,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.engine import conversion
-from sa_partman.engine.conversion import only_converter
-from sa_partman.engine.exclusion import only_maintainer
+from sa_partman.engine.exclusion import only_converter, only_maintainer
 from sa_partman.names import QualifiedName
 from tests.remedies.row import Box, Meant, Row, Step
 from tests.remedies.rows.members import connected, granted, owned, roles

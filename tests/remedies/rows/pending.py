@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.engine.detach import require_ended
+from sa_partman.engine.unchanged import require_ended
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import FinalizeDetach
 from sa_partman.postgres.session import pin

@@ -5,15 +5,34 @@ from __future__ import annotations
 import time
 
 import pytest
+from sqlalchemy import create_engine
 
 from sa_partman import LockPolicy
 from sa_partman.engine.budget import Spending
-from sa_partman.engine.locks import InTheWay, NotGranted, Patience, persevere
-from sa_partman.engine.waits import Wait, Waits
+from sa_partman.engine.exclusion import Exclusion
+from sa_partman.engine.locks import InTheWay, Patience
+from sa_partman.engine.running import Running
+from sa_partman.engine.transaction import TableTransaction
 from sa_partman.errors import LockNotAcquired
+from sa_partman.events import Holder
+from sa_partman.names import QualifiedName
+from sa_partman.plan.steps import Purpose, Step
 from sa_partman.ports import Sleeping
 
 POLICY = LockPolicy(budget=10, table_budget=15, run_budget=18)
+TABLE = QualifiedName(None, "a")
+
+
+class Unlocked(TableTransaction):
+    """One that asks no server."""
+
+    def seek(self) -> tuple[Holder, ...]:
+        return ()
+
+
+def undertaken(policy: LockPolicy) -> Unlocked:
+    running = Running(create_engine("postgresql+psycopg://"), policy, Sleeping(), Exclusion(1))
+    return Unlocked(running=running, table=TABLE, step=Step(Purpose.CONVERT, TABLE, TABLE, None, ()))
 
 
 def test_every_wait_is_paid_by_the_step_the_table_and_the_run() -> None:
@@ -49,28 +68,29 @@ def test_stalls_add_up() -> None:
 
 def test_with_nothing_left_there_is_still_one_look() -> None:
     """Whoever finds nobody in the way is done."""
-    spending = Spending(POLICY)
-    spending.wait("a", 1_000)
+    transaction = undertaken(POLICY)
+    transaction.running.spending.wait("a", 1_000)
     looks = []
 
-    assert 1 == persevere(spending, "a", Sleeping(), lambda: looks.append(1), Wait(Waits(), "a", "b"))
+    transaction.persevere(lambda: looks.append(1))
+
     assert [1] == looks
 
 
 def test_somebody_who_stays_is_looked_at_until_the_budget_is_used_up() -> None:
     """No attempt was made, and what the next step of the table has left is less."""
-    spending, looks = Spending(LockPolicy(budget=0.6, table_budget=1)), []
+    transaction, looks = undertaken(LockPolicy(budget=0.6, table_budget=1)), []
 
     def once() -> None:
         looks.append(1)
         raise InTheWay
 
-    with pytest.raises(NotGranted) as caught:
-        persevere(spending, "a", Sleeping(), once, Wait(Waits(), "a", "b"))
+    with pytest.raises(LockNotAcquired) as caught:
+        transaction.persevere(once)
 
     assert 0 == caught.value.attempts
     assert len(looks) >= 2
-    assert 0.3 < spending.by_table["a"] < 0.9
+    assert 0.3 < transaction.running.spending.by_table["a"] < 0.9
 
 
 @pytest.mark.parametrize(
