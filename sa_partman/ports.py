@@ -145,6 +145,11 @@ class Sleeping:
         time.sleep(seconds)
 
     def call(self, function: Callable[..., Any], argument: Any, seconds: float) -> Any:
+        """
+        Raises:
+            TimeoutError: It took longer than *seconds*; its thread is left to itself.
+        """
+
         def whole() -> Any:
             result = function(argument)
             return asyncio.run(_awaited(result, seconds)) if inspect.isawaitable(result) else result

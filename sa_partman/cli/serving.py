@@ -46,6 +46,9 @@ def serve(request: Request, change: ChangeCommand, schedule: Schedule | None, li
     Args:
         schedule: None: `--listen` was given without it.
         listen: Where to answer; None: nowhere.
+
+    Raises:
+        UsageError: The options contradict each other; nothing was changed.
     """
     if schedule is None:
         raise click.UsageError("--listen is for repeated runs; add --every 1h")

@@ -1,11 +1,19 @@
-"""Real input: the 336,776 flights that left New York City in 2013 (public domain; see examples/data/README.md)."""
+"""
+Real input: the 336,776 flights that left New York City in 2013 (public domain; see examples/data/README.md), into the
+table.
+"""
+
+from __future__ import annotations
 
 import csv
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
+
+import psycopg
+from psycopg import Connection, sql
 
 FILE = "flights-2013.csv.xz"
 PLACES = (Path(__file__).parent / "data", Path(__file__).parents[2] / "examples" / "data")
@@ -63,3 +71,32 @@ def _file() -> Path:
         if (place / FILE).is_file():
             return place / FILE
     raise FileNotFoundError(f"{FILE} is neither in {' nor in '.join(map(str, PLACES))}: install sa-partman again")
+
+
+def load_flights(uri: str) -> int:
+    """COPY every flight through the partitioned table; how many there are."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, Flight._fields))
+    command = sql.SQL("COPY flights ({}) FROM STDIN (FORMAT csv, HEADER)").format(columns)
+    with psycopg.connect(uri) as connection:
+        with connection.cursor() as cursor:
+            with cursor.copy(command) as copy:
+                for chunk in read_chunks():
+                    copy.write(chunk)
+            loaded = cursor.rowcount
+        _analyze(connection)
+    return loaded
+
+
+def rows_of_partitions(uri: str) -> Sequence[tuple[str, int]]:
+    """Each partition that holds rows, with their number, by name."""
+    with psycopg.connect(uri) as connection:
+        return connection.execute(
+            "SELECT CAST(CAST(tableoid AS regclass) AS text), count(*) FROM flights GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+
+
+def _analyze(connection: Connection[tuple[object, ...]]) -> None:
+    """So that the planner, and ``status``, know how much there is."""
+    connection.commit()
+    connection.autocommit = True
+    connection.execute("ANALYZE flights")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sa_partman.demo import models
-from sa_partman.demo.loading import load_flights, rows_of_partitions
+from sa_partman.demo.flights import load_flights, rows_of_partitions
 from sa_partman.demo.project import ENV_LINES, DemoProject
 from sa_partman.demo.stage import Stage
 from sa_partman.errors import MissingDependency, ServerUnavailable

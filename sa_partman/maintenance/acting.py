@@ -102,7 +102,12 @@ def plans_of(
 
 
 def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:
-    """Drops the partition of one tenant with all below it."""
+    """
+    Drops the partition of one tenant with all below it.
+
+    Raises:
+        DeclarationError: *table* stands for several, or has no such branch; nothing was changed.
+    """
     path = branch if isinstance(branch, tuple) else (branch,)
     with running_by(settings) as running:
         settings = replace(settings, engine=running.engine)

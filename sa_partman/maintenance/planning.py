@@ -162,6 +162,9 @@ def looked(settings: Settings, tables: Tables, paths: tuple[Path, ...] = (), *, 
     Args:
         paths: Branches asked for at run time.
         measured: See `look`.
+
+    Raises:
+        DeclarationError: No table has a level that *paths* could mean.
     """
     settings.require_postgresql()
     engine = dependable(settings.engine)

@@ -143,7 +143,12 @@ def restore(
 
 
 def restored_by(settings: Settings, manifest: str, table: str | None) -> Restored:
-    """What `restore` does, with the settings of a maintainer."""
+    """
+    What `restore` does, with the settings of a maintainer.
+
+    Raises:
+        ExecutionError: The server refused it, or the archive can't be read; nothing was restored.
+    """
     place, found = aside(settings.waiting, lambda: _sound(manifest))
     with running_by(settings) as running:
         where = _where(settings, found, table)

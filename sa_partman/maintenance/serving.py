@@ -60,6 +60,10 @@ class Interruptible:
         self._waiting, self._stop = waiting, stop
 
     def sleep(self, seconds: float) -> None:
+        """
+        Raises:
+            Stopped: Meanwhile.
+        """
         if self._stop.wait(seconds):
             raise Stopped("the service was stopped")
 

@@ -28,7 +28,12 @@ def this_user() -> int:
 
 @cache
 def credentials() -> Credentials:
-    """Of the account that runs the server."""
+    """
+    Of the account that runs the server.
+
+    Raises:
+        ServerUnavailable: We are root, and there is no account without rights.
+    """
     if this_user() != 0:
         return {}
     import pwd  # not on every system
@@ -49,7 +54,12 @@ def environment() -> dict[str, str]:
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run *command* to its end under that account; the caller looks at the exit code."""
+    """
+    Run *command* to its end under that account; the caller looks at the exit code.
+
+    Raises:
+        ServerUnavailable: We are root, and may not become another user.
+    """
     try:
         return subprocess.run(
             command, capture_output=True, text=True, check=False, cwd=os.sep, env=environment(), **credentials()

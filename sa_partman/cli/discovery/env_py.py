@@ -1,8 +1,6 @@
 """
-The project's own Alembic env.py, asked for its metadata and its URL. No migration is run and nothing is written.
-
-It is run as ``alembic upgrade --sql`` runs it, which needs neither a server nor a driver, and only when that does not
-answer as ``alembic current`` runs it. What it says to ``context.configure()`` counts, even if it fails afterwards.
+The project's own Alembic env.py, also that of Flask-Migrate, asked for its metadata and its URL. No migration is run
+and nothing is written.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ from unittest.mock import patch
 
 from sqlalchemy import URL
 
-from sa_partman.cli.discovery.flask_migrate import INI, application, flask_config
 from sa_partman.cli.discovery.objects import Found, metadata_of
 from sa_partman.cli.discovery.project import read_tool
 from sa_partman.cli.discovery.url import URLS, usable
@@ -31,6 +29,32 @@ from sa_partman.passwords import passwords_in, without_passwords
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+
+INI = Path("migrations/alembic.ini")
+
+
+def flask_config() -> Config | None:
+    """Alembic's configuration as ``flask db`` has it; None when there is no such project here."""
+    if not INI.is_file() or find_spec("flask_migrate") is None:
+        return None
+    from alembic.config import Config
+
+    config = Config(str(INI))
+    if not config.get_main_option("script_location"):
+        config.set_main_option("script_location", str(INI.parent))
+    return config
+
+
+def application() -> AbstractContextManager[Any]:
+    """The context of the application that ``flask`` finds too: FLASK_APP, or app.py or wsgi.py here."""
+    from flask.cli import ScriptInfo  # pyright: ignore[reportMissingImports]
+
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    context: AbstractContextManager[Any] = ScriptInfo().load_app().app_context()
+    return context
+
 
 OFFLINE, ONLINE = True, False
 LINE, PLUGIN = "alembic_ext.autogenerate", "sa_partman.alembic_ext"

@@ -7,8 +7,7 @@ from functools import cached_property
 
 from sqlalchemy import URL
 
-from sa_partman.cli.discovery.env_py import EnvPy, env_py
-from sa_partman.cli.discovery.flask_migrate import INI
+from sa_partman.cli.discovery.env_py import INI, EnvPy, env_py
 from sa_partman.cli.discovery.objects import Found, imported
 from sa_partman.cli.discovery.project import Project, read_project
 from sa_partman.cli.discovery.url import URLS, usable
