@@ -14,8 +14,9 @@ from alembic.util import CommandError
 
 from alembic_ext.session import OperationSession
 from sa_partman.bounds.bound import Bound, ListBound
+from sa_partman.ddl.blocks import add_enum_labels
 from sa_partman.key import Family, PartitionKey
-from sa_partman.names import QualifiedName, quote, text_literal
+from sa_partman.names import QualifiedName, text_literal
 from sa_partman.postgres.migrations import enums_of
 
 
@@ -36,22 +37,7 @@ class AddEnumLabelsOp(MigrateOperation):
         return tuple(label for label in self.labels if label not in self.found)
 
     def statements(self) -> tuple[str, ...]:
-        """
-        ALTER TYPE, each label where it stands among the others. It is committed at once, and the revision runs again
-        when a later step fails: so a label may be there.
-        """
-        schema = (self.name.schema,) if self.name.schema else ()
-        kind = ".".join(quote(part) for part in (*schema, self.name.name))
-        return tuple(
-            f"ALTER TYPE {kind} ADD VALUE IF NOT EXISTS {text_literal(label)}{self._where(label)}"
-            for label in self.added
-        )
-
-    def _where(self, label: str) -> str:
-        place = self.labels.index(label)
-        if place:
-            return f" AFTER {text_literal(self.labels[place - 1])}"
-        return f" BEFORE {text_literal(self.found[0])}" if self.found else ""
+        return add_enum_labels(self.name, self.labels, self.found)
 
     def reverse(self) -> MigrateOperation:
         return LabelsStayOp(self)

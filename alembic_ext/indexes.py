@@ -70,6 +70,10 @@ class CreatePartitionedIndexOp(CreateIndexOp):
         it stands inside of ``with op.get_context().autocommit_block():``; give it a revision of its own with
         ``transaction_per_migration=True``. When it was interrupted, run the migration again: it goes on with what is
         left. Where the caller owns the transaction, the plain form is used, which blocks writers.
+
+        Raises:
+            CommandError: A lock was not granted in time, or PostgreSQL refuses the index: what was built stays, and is
+                used when the migration runs again.
         """
         operation = cls(
             index_name, table_name, columns, schema=schema, unique=unique, if_not_exists=if_not_exists, **kw
@@ -116,6 +120,9 @@ class DropPartitionedIndexOp(DropIndexOp):
         """
         Drop an index of a partitioned table, with those of its partitions. PostgreSQL has no concurrent form: the table
         and its partitions are locked for an instant, which is tried again and again under a short timeout.
+
+        Raises:
+            CommandError: The locks were not granted in time; nothing was changed.
         """
         operations.invoke(cls(index_name, table_name, schema=schema, if_exists=if_exists, **kw))
 

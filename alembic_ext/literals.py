@@ -1,4 +1,6 @@
-"""Bounds as plain literals: what stands in a migration file, and back."""
+"""
+Bounds and declarations as a migration file holds them, and back: structure only, literals only, names of the database.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from sa_partman.key import TIME_FAMILIES, Family, KeyType, PartitionKey
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.repartition import WantedLabel
 from sa_partman.spec.base import KeyExpression, PartitionSpec
-from sa_partman.spec.declared import ColumnType, Level, ListLevel, bind
+from sa_partman.spec.declared import ListLevel
 from sa_partman.spec.list_spec import ListSpec, plain_value
 from sa_partman.spec.range_spec import RangeSpec
 
@@ -262,20 +264,6 @@ def schema_argument(relation: QualifiedName, table: QualifiedName, written: str 
         written: Its schema in the model.
     """
     return written if relation.schema == table.schema else relation.schema
-
-
-def bound_level(name: QualifiedName, spec: PartitionSpec, columns: Mapping[str, ColumnType]) -> Level:
-    """
-    Raises:
-        CommandError: The table lacks a column that *spec* names.
-    """
-    for each in spec.levels():
-        for column in each.columns:
-            if column not in columns:
-                raise CommandError(
-                    f"{name}: {spec!r} names the column {column!r}, which the table lacks; it has {', '.join(columns)}"
-                )
-    return bind(name, spec, columns).level
 
 
 def wanted_lists(level: ListLevel, parent: Parent) -> tuple[WantedLabel, ...]:

@@ -1,4 +1,9 @@
-"""``--sql`` mode: what can be written without a server; the types of keys come from the script's own CREATE TABLE."""
+"""
+``--sql`` mode: what can be written without a server; the types of keys come from the script's own CREATE TABLE.
+
+A script is whole, or it is not written: what is refused in its middle would leave a BEGIN without its COMMIT, and half
+of the revisions.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,8 @@ from alembic.util import CommandError
 from sqlalchemy import Table, event
 
 from alembic_ext import ops, table_ops
-from alembic_ext.literals import bound_level, guessed_types, typed
+from alembic_ext.literals import guessed_types, typed
+from alembic_ext.session import bound_level
 from sa_partman.bounds.bound import Bound, ListBound
 from sa_partman.compare.situation import Situation
 from sa_partman.ddl.blocks import drop_keys_to_partitioned

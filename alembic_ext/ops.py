@@ -1,5 +1,6 @@
 """
-The operations: what a migration says about partitions. Each translates into actions of ``sa_partman.plan.actions``.
+The operations on one partition: what a migration says about it. Each translates into actions of
+``sa_partman.plan.actions``.
 
 Migration files live for ever: names stay, new arguments have defaults, everything but names is keyword-only.
 """
@@ -140,6 +141,10 @@ class CreatePartitionOp(PartitionOp):
             limit: More rows than this are not moved; the migration fails and nothing is changed.
             schema: Where *parent* is; None: wherever the search path finds it.
             partition_schema: Where the partition is made; None: beside *parent*.
+
+        Raises:
+            CommandError: The bound is not said, or said twice, or another partition has it; *parent* is not
+                partitioned; something else bears the name; or more than *limit* rows would move. Nothing was changed.
         """
         bound = bound_given(
             values=values, lower=lower, upper=upper, modulus=modulus, remainder=remainder, default=default
@@ -218,6 +223,10 @@ class DropPartitionOp(PartitionOp):
         Args:
             rows_to_default: Move the rows into the default partition first, if there is one.
             limit: More rows than this are not moved; the migration fails and nothing is changed.
+
+        Raises:
+            CommandError: It is no partition of *parent*, or one with another bound; or more than *limit* rows would
+                move. Nothing was changed.
         """
         bound = bound_given(
             values=values, lower=lower, upper=upper, modulus=modulus, remainder=remainder, default=default
@@ -259,7 +268,13 @@ class AttachPartitionOp(PartitionOp):
         schema: str | None = None,
         partition_schema: str | None = None,
     ) -> None:
-        """Make the existing table *name* a partition of *parent*; our mark is taken off it. The bound as above."""
+        """
+        Make the existing table *name* a partition of *parent*; our mark is taken off it. The bound as above.
+
+        Raises:
+            CommandError: There is no such table, it has rows outside of the bound, or PostgreSQL refuses it for another
+                reason; nothing was changed.
+        """
         bound = bound_given(
             values=values, lower=lower, upper=upper, modulus=modulus, remainder=remainder, default=default
         )
@@ -319,6 +334,10 @@ class DetachPartitionOp(PartitionOp):
                 default partition.
             without_foreign_keys: Drop the keys by which it refers to partitioned tables, whose partitions they would
                 keep from being detached. They come again when it is attached.
+
+        Raises:
+            CommandError: It is no partition of *parent*, or one with another bound; or *parent* has a default
+                partition, and *concurrently* is set. Nothing was changed.
         """
         bound = bound_given(
             values=values, lower=lower, upper=upper, modulus=modulus, remainder=remainder, default=default

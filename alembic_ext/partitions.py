@@ -11,8 +11,8 @@ from alembic.util import CommandError
 
 from alembic_ext import ops
 from alembic_ext.enums import refuse_unknown_labels
-from alembic_ext.literals import bound_level, typed
-from alembic_ext.session import WAITS, OperationSession, announce, may_leave, on_partitioned_table, outside
+from alembic_ext.literals import typed
+from alembic_ext.session import WAITS, OperationSession, announce, bound_level, may_leave, on_partitioned_table, outside
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
 from sa_partman.bounds.text import describe
 from sa_partman.compare.situation import Situation

@@ -6,7 +6,7 @@ transaction it works in: Alembic's, which it may commit, the caller's, or none a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,8 @@ from sa_partman.postgres.columns import Relation, oid_of, relation_of
 from sa_partman.postgres.residues import pending_around
 from sa_partman.postgres.session import has_written, lock_timeout_of, pinned
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, UNCOMMITTED_LABEL, first_line, sqlstate
+from sa_partman.spec.base import PartitionSpec
+from sa_partman.spec.declared import ColumnType, Level, bind
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
@@ -208,6 +210,20 @@ def translated_name(connection: Connection, name: QualifiedName) -> QualifiedNam
     """*name* as ``schema_translate_map`` has it, which a Table would obey too."""
     mapping: Any = connection.get_execution_options().get("schema_translate_map") or {}
     return QualifiedName(mapping.get(name.schema, name.schema), name.name)
+
+
+def bound_level(name: QualifiedName, spec: PartitionSpec, columns: Mapping[str, ColumnType]) -> Level:
+    """
+    Raises:
+        CommandError: The table lacks a column that *spec* names.
+    """
+    for each in spec.levels():
+        for column in each.columns:
+            if column not in columns:
+                raise CommandError(
+                    f"{name}: {spec!r} names the column {column!r}, which the table lacks; it has {', '.join(columns)}"
+                )
+    return bind(name, spec, columns).level
 
 
 @contextmanager

@@ -1,5 +1,9 @@
 """
-The operations on whole partitioned tables: what a migration says about all the partitions of one.
+The operations on whole tables: what a migration says about all the partitions of one.
+
+Those that convert a table, plain to partitioned and back, are gates: what is done already is left alone, what is small
+is done in the migration's transaction, and what is large has to be done before, by ``sa-partman convert``. So one
+revision is right on a laptop, in CI and in production.
 
 Migration files live for ever: names stay, new arguments have defaults, everything but names is keyword-only.
 """
@@ -54,6 +58,10 @@ class ProvisionPartitionsOp(DeclarationOp):
         """
         Make the partitions that *declaration* asks for and *table* lacks, as of the time when the migration runs, by
         the server's clock. Those that exist are left as they are.
+
+        Raises:
+            CommandError: *table* is partitioned otherwise than declared, or a partition can't be made; nothing was
+                changed. With ``--sql``: the script does not create the table, so that nothing tells the key's types.
         """
         operations.invoke(cls(table, declaration, schema=schema))
 
@@ -105,6 +113,10 @@ class RepartitionTableOp(DeclarationOp):
             declaration: As it is to be.
             existing: As it was; what a downgrade goes back to.
             limit: More rows than this are not moved; the migration fails and nothing is changed.
+
+        Raises:
+            CommandError: More than *limit* rows would move, no partition takes some of them, or moving them would fire
+                triggers or foreign keys; nothing was changed. With ``--sql``: always.
         """
         operations.invoke(cls(table, declaration, existing=existing, limit=limit, schema=schema))
 
@@ -192,6 +204,10 @@ class PartitionTableOp(ConversionOp):
             inbound: "drop" drops foreign keys of other tables that refer to this one; else they are refused.
             unique: What becomes of unique indexes without the partition key, by name: "local" keeps them on the rows
                 of now, "drop" drops them; else they are refused.
+
+        Raises:
+            CommandError: The table can't be converted as it is, is too large, has a conversion in progress, or is
+                partitioned otherwise; nothing was changed. With ``--sql``: always.
         """
         operations.invoke(
             cls(
@@ -242,6 +258,10 @@ class UnpartitionTableOp(ConversionOp):
             inline_max_bytes: See `partition_table`.
             inbound: See `partition_table`.
             unique: See `partition_table`.
+
+        Raises:
+            CommandError: The table can't be made plain as it is, is too large, or has a conversion in progress; nothing
+                was changed. With ``--sql``: always.
         """
         operations.invoke(
             cls(

@@ -10,9 +10,9 @@ from typing import Any
 from alembic.operations import Operations
 from alembic.util import CommandError
 
-from alembic_ext.literals import bound_level, wanted_lists
+from alembic_ext.literals import wanted_lists
 from alembic_ext.partitions import apply_as_members
-from alembic_ext.session import OperationSession, needs_connection, on_partitioned_table, on_table
+from alembic_ext.session import OperationSession, bound_level, needs_connection, on_partitioned_table, on_table
 from alembic_ext.table_ops import (
     ConversionOp,
     DeclarationOp,

@@ -1,4 +1,9 @@
-"""What autogenerate must know beforehand, and what it may see: names are judged before anything is reflected."""
+"""
+What autogenerate must know beforehand, and what it may see.
+
+Names are judged before anything is reflected, by the catalog and never by their look. The exceptions are tables of
+ours, whose names are ours, and those of a conversion in progress, which its state names.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +40,8 @@ _MATCHES = {"f": "FULL", "p": "PARTIAL"}
 @dataclass(frozen=True, slots=True)
 class RealKey:
     """
-    A foreign key that stands for itself.
+    A foreign key that stands for itself; a ghost stands for another one, of the partitioned table that it refers to, or
+    of a partition of it.
 
     Args:
         row: What the query says of it.

@@ -1,4 +1,4 @@
-"""Tables whose scheme changes: the conversion that autogenerate writes."""
+"""Tables that become partitioned, or plain: the conversion that autogenerate writes, and what it tells beforehand."""
 
 from __future__ import annotations
 

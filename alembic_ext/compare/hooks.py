@@ -22,7 +22,7 @@ _ATTRIBUTE = "_sa_partman"
 
 
 @dataclass
-class State:
+class AutogenerateState:
     """
     What one autogenerate run knows.
 
@@ -48,7 +48,7 @@ def prepare(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> N
         context._object_filters.append(ObjectFilter(catalog))
         overlook_partitions(context.inspector, catalog, context.connection)
         pass_last(context, upgrade_ops, names)
-    setattr(context, _ATTRIBUTE, State(catalog))
+    setattr(context, _ATTRIBUTE, AutogenerateState(catalog))
 
 
 def finish(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> None:
@@ -58,7 +58,7 @@ def finish(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> No
     Raises:
         CommandError: A table is not partitioned as it is declared, and no operation makes it so.
     """
-    state: State | None = getattr(context, _ATTRIBUTE, None)
+    state: AutogenerateState | None = getattr(context, _ATTRIBUTE, None)
     if state is None or state.finished:
         return
     state.finished = True

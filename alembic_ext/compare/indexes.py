@@ -1,4 +1,4 @@
-"""Indexes on tables that are partitioned already: autogenerate chooses the form that does not block writers."""
+"""Indexes on tables that are partitioned already, in the form that does not block writers; and their primary keys."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-The last pass, after every other comparator, whoever came last.
+What other comparators wrote, in a last pass, whoever came last.
 
 What others would take from tables that autogenerate does not see stays: a partition has triggers, policies and grants
 from its table; they are the maintainer's business. And labels of enums, whoever adds them, come before partitions.

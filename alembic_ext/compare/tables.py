@@ -1,4 +1,4 @@
-"""Tables that exist and are in the metadata: their scheme, then their partitions."""
+"""Whole tables: what goes with those that Alembic creates and drops; those that exist against their declaration."""
 
 from __future__ import annotations
 

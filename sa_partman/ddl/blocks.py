@@ -1,9 +1,11 @@
-"""DO blocks: what is known, and done or refused, only where a script runs."""
+"""What migrations write and send besides actions: DO blocks that know, do or refuse only where they run, and labels."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sa_partman.marks import PREFIX
-from sa_partman.names import QualifiedName, do, text_literal
+from sa_partman.names import QualifiedName, do, quote, text_literal
 
 
 def drop_keys_to_partitioned(table: QualifiedName) -> str:
@@ -74,6 +76,26 @@ BEGIN
             detached.head || {new} || substr(detached.said, length(detached.head || {old}) + 1));
     END LOOP;
 END""")
+
+
+def add_enum_labels(kind: QualifiedName, labels: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
+    """
+    ALTER TYPE for each of *labels* that *found* lacks, where it stands among the others. It is committed at once, and
+    the revision runs again when a later step fails: so a label may be there.
+    """
+    schema = (kind.schema,) if kind.schema else ()
+    name = ".".join(quote(part) for part in (*schema, kind.name))
+    return tuple(
+        f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {text_literal(label)}{_beside(place, labels, found)}"
+        for place, label in enumerate(labels)
+        if label not in found
+    )
+
+
+def _beside(place: int, labels: Sequence[str], found: Sequence[str]) -> str:
+    if place:
+        return f" AFTER {text_literal(labels[place - 1])}"
+    return f" BEFORE {text_literal(found[0])}" if found else ""
 
 
 def set_comment(table: QualifiedName, comment: str) -> str:
