@@ -19,7 +19,7 @@ FAMILIES = ("PartmanError", "CommandError")
 MISUSE = ("ValueError", "TypeError", "UsageError", "BadParameter")
 """Python's and click's, for wrong arguments. What no argument can bring about is an AssertionError, without a row."""
 
-READERS = ("sa_partman/bounds/bound.py", "sa_partman/bounds/grammar.py", "sa_partman/bounds/tokens.py")
+READERS = ("sa_partman/bounds/bound.py", "sa_partman/bounds/read.py")
 READING = ("_infinity", "_read_", "read_time")
 """
 Files, and functions by how they begin, that read what the server prints. Why they can't is a part of what
