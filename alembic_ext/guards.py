@@ -38,9 +38,9 @@ from sa_partman.ddl import blocks
 from sa_partman.marks import mark_lines
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import PARTITION_BY, spec_of
-from sa_partman.postgres.columns import oid_of
 from sa_partman.postgres.migrations import MigratedTable, migrated_table, partitioned_by_column
-from sa_partman.postgres.residues import CAN_T_FINALIZE
+from sa_partman.postgres.relations import oid_of
+from sa_partman.postgres.session import features_of
 
 Original = Callable[[Operations, Any], Any]
 """What Alembic does."""
@@ -110,7 +110,7 @@ def _drop_column(operations: Operations, operation: DropColumnOp) -> None:
 
 def _refuse_pending(operations: Operations, operation: Any, verb: str) -> None:
     with glance(operations) as connection:
-        if connection is None or (connection.dialect.server_version_info or ()) < (CAN_T_FINALIZE,):
+        if connection is None or not features_of(connection).compares_constraints_to_finalize:
             return
         oid = oid_of(connection, _named(connection, operation.table_name, operation.schema))
         if oid is not None:

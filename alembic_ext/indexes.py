@@ -27,7 +27,7 @@ from alembic_ext.session import (
 from sa_partman.engine.index import WantedIndex, build_partitioned_index, drop_partitioned_index
 from sa_partman.engine.outside import unhurried
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.columns import oid_of, relation_of
+from sa_partman.postgres.relations import oid_of, relation_of
 
 
 @Operations.register_operation("create_partitioned_index")

@@ -36,9 +36,9 @@ from sa_partman.plan.actions import (
     UnmarkDetached,
 )
 from sa_partman.plan.provision import attached_from_the_top, first_partitions
-from sa_partman.postgres.columns import Relation, columns_of, relation_of
 from sa_partman.postgres.facts import from_lowest
 from sa_partman.postgres.migrations import relation_named
+from sa_partman.postgres.relations import Relation, columns_of, relation_of
 from sa_partman.spec.base import PartitionSpec
 
 

@@ -32,12 +32,11 @@ from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.provision import AT_ONCE, first_partitions, provision_steps
 from sa_partman.plan.repartition import RepartitionFailed, Repartitioning, hash_change, list_change
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.columns import columns_of
-from sa_partman.postgres.conversion.lost import lost
+from sa_partman.postgres.contents import highest_of, total_size
+from sa_partman.postgres.conversion.whereabouts import lost
 from sa_partman.postgres.journal import running
 from sa_partman.postgres.reflect import reflect
-from sa_partman.postgres.sizes import total_size
-from sa_partman.postgres.sources import highest_of
+from sa_partman.postgres.relations import columns_of
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel
 
 INLINE_MAX_BYTES = 64 * 1024 * 1024

@@ -9,7 +9,7 @@ from shlex import quote as in_shell
 
 from sa_partman.bounds.bound import Bound, DefaultBound
 from sa_partman.key import PartitionKey
-from sa_partman.names import QualifiedName
+from sa_partman.names import QualifiedName, join_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,3 +233,54 @@ Parent = FoundTable | Partition
 def default_of(parent: Parent) -> Partition | None:
     """The default partition, if there is one."""
     return next((each for each in parent.partitions if isinstance(each.bound, DefaultBound)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidIndex:
+    """
+    An index that no query uses, and that every write keeps up nevertheless.
+
+    Args:
+        relation: The oid of *table*.
+        partitioned: Over a partitioned table: it lacks the index of a partition.
+        built: Somebody builds it right now.
+        above: The names of the indexes of the table's parent.
+        lacking: A partition without its part, if there is one, as SQL; this and the next are about *partitioned* ones.
+        below: A part of it that is invalid itself, as SQL.
+        attached: A valid part of it, as SQL.
+        foreign: A foreign table among the partitions of all levels, as SQL.
+    """
+
+    name: QualifiedName
+    table: QualifiedName
+    relation: int
+    partitioned: bool = False
+    built: bool = False
+    above: tuple[str, ...] = ()
+    lacking: str | None = None
+    below: str | None = None
+    attached: str | None = None
+    foreign: str | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether ``op.create_partitioned_index`` began it for a partition: it bears the name that only we give."""
+        named = (join_name(self.table.name, index) for index in self.above)
+        return not self.partitioned and self.name.name in named
+
+
+@dataclass(frozen=True, slots=True)
+class Unvalidated:
+    """A constraint that was not proved for the rows that were there before it; *relation* is the table's oid."""
+
+    name: str
+    table: QualifiedName
+    relation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Residues:
+    """All of a database; that of tables which are not ours too."""
+
+    indexes: tuple[InvalidIndex, ...] = ()
+    constraints: tuple[Unvalidated, ...] = ()

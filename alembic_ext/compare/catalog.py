@@ -17,11 +17,11 @@ from alembic_ext.session import lock_timeout
 from sa_partman.catalog import FoundTable, Parent, Partition, UnfinishedConversion
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.audit import TABLES
-from sa_partman.postgres.columns import oid_of, relation_of
 from sa_partman.postgres.conversion.whereabouts import unfinished
 from sa_partman.postgres.journal import SCHEMA
 from sa_partman.postgres.migrations import listed_relations, real_keys_of, schemas_of
 from sa_partman.postgres.reflect import reflect
+from sa_partman.postgres.relations import oid_of, relation_of
 from sa_partman.postgres.session import pinned
 from sa_partman.spec.declared import DeclaredTable, HashLevel
 from sa_partman.spec.hash_spec import HashSpec

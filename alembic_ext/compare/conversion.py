@@ -29,11 +29,10 @@ from sa_partman.plan.conversion.history import outlived_history, range_history, 
 from sa_partman.plan.conversion.request import history_table
 from sa_partman.plan.conversion.types import retyped
 from sa_partman.ports import appointed
-from sa_partman.postgres.columns import columns_of
-from sa_partman.postgres.conversion.profile import highest_key
-from sa_partman.postgres.outlived import estimated
+from sa_partman.postgres.contents import estimated
+from sa_partman.postgres.conversion.rows import highest_key
+from sa_partman.postgres.relations import UniqueKey, columns_of, primary_key, unique_keys
 from sa_partman.postgres.session import pinned
-from sa_partman.postgres.unique_keys import UniqueKey, primary_key, unique_keys
 from sa_partman.spec.axis import IntegerAxis, axis_of
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, DeclaredTable, ListLevel, RangeLevel

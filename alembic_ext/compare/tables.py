@@ -22,7 +22,7 @@ from sa_partman.catalog import FoundTable
 from sa_partman.compare.shape import shape_finding
 from sa_partman.orm.facts import facts_of
 from sa_partman.orm.registry import INFO_KEY, PARTITION_BY, declared, spec_of
-from sa_partman.postgres.unique_keys import primary_key, unique_keys
+from sa_partman.postgres.relations import primary_key, unique_keys
 from sa_partman.spec.declared import DeclaredTable
 from sa_partman.spec.validate import validate
 

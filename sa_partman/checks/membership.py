@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sa_partman.catalog import FoundTable, Privileges
-from sa_partman.compare.membership import Difference, Member, Membership, differences
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName, quote
+from sa_partman.table.membership import Difference, Member, Membership, differences
 
 NAMED = 5
 """Partitions that one finding names; the rest is counted."""

@@ -10,17 +10,17 @@ from shlex import quote as in_shell
 from typing import NamedTuple
 
 from sa_partman.bounds.bound import Bound, DefaultBound, ListBound, RangeBound
-from sa_partman.catalog import FoundTable, Parent, default_of
+from sa_partman.catalog import FoundTable, InvalidIndex, Parent, Residues, default_of
 from sa_partman.checks.coverage import RUN, Divided, days, some
 from sa_partman.compare.expiry import expiry_of, pending_detaches, pending_finding
 from sa_partman.compare.lists import is_active, unknown_values
-from sa_partman.compare.residues import Change, InvalidIndex, Residues, explained
 from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import cutoff_of, line_of, lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName, quote
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
+from sa_partman.table.structure import StructureChange, explained
 
 MANY = 1_000
 """Partitions of one parent from which on queries without the key get slow: each one is looked into."""
@@ -110,7 +110,7 @@ def _inside(table: str, level: Level, parent: Parent, situation: Situation) -> I
             )
 
 
-Changed = Mapping[tuple[QualifiedName, QualifiedName], tuple[Change, ...]]
+Changed = Mapping[tuple[QualifiedName, QualifiedName], tuple[StructureChange, ...]]
 """Parents with a partition whose detach is pending: what was changed on the parent since."""
 
 

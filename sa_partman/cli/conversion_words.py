@@ -14,7 +14,7 @@ from sa_partman.engine.outside import PATIENCE
 from sa_partman.engine.progress import Progress
 from sa_partman.plan.conversion.steps import ConversionPlan
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.conversion.estimate import Estimate
+from sa_partman.postgres.conversion.rows import Estimate
 from sa_partman.postgres.journal import Conversion
 
 _WIDTH = 24

@@ -8,8 +8,6 @@ from typing import Any
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from sa_partman.anatomy import NAME
-from sa_partman.compare.membership import REPLICA, STATISTICS, Policy
 from sa_partman.ddl.elements import PartitionDDL, raw, relation
 from sa_partman.names import QualifiedName, quote, text_literal
 from sa_partman.plan.member_actions import (
@@ -29,6 +27,8 @@ from sa_partman.plan.member_actions import (
     SetStorage,
     Unpublish,
 )
+from sa_partman.table.definition import NAME, Policy
+from sa_partman.table.membership import REPLICA, STATISTICS
 
 
 class MemberDDL(PartitionDDL):

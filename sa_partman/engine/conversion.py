@@ -20,7 +20,7 @@ from sa_partman.engine.transaction import TableTransaction
 from sa_partman.errors import ExclusionLost, ExecutionError, PartmanError
 from sa_partman.plan.steps import Step
 from sa_partman.postgres import journal
-from sa_partman.postgres.conversion.mark import loose_mark
+from sa_partman.postgres.conversion.plan import loose_mark
 from sa_partman.postgres.journal import Conversion
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import first_line

@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
-from sa_partman.anatomy import Anatomy
 from sa_partman.compare.situation import Situation
 from sa_partman.engine.statements import apply_actions
 from sa_partman.errors import ConversionRefused
@@ -20,12 +19,12 @@ from sa_partman.plan.actions import Stored
 from sa_partman.plan.conversion.plain import PlainRequest, make_plain, plain_names, plain_refusals, plain_statistics
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.conversion.steps import Refusal
-from sa_partman.postgres.conversion.anatomy import read_anatomy
-from sa_partman.postgres.conversion.names import name_refusals
-from sa_partman.postgres.conversion.partitions import own_things, storage
+from sa_partman.postgres.conversion.beside import name_refusals, own_things, storage
 from sa_partman.postgres.conversion.plan import draw
 from sa_partman.postgres.session import pinned
+from sa_partman.postgres.table_reader import read_table
 from sa_partman.spec.declared import DeclaredTable
+from sa_partman.table.definition import TableDefinition
 
 LOCK_TIMEOUT = 5.0
 """Seconds that a migration waits for the table."""
@@ -88,7 +87,7 @@ def unpartition_inline(
     """
     with pinned(connection, LOCK_TIMEOUT):
         _lock(connection, name)
-        anatomy = read_anatomy(connection, name)
+        anatomy = read_table(connection, name)
         if anatomy is None or anatomy.kind != "p":
             refusals: tuple[Refusal, ...] = (Refusal(f"{name} is no partitioned table", "see sa-partman status"),)
         else:
@@ -101,7 +100,7 @@ def unpartition_inline(
 
 
 def _request(
-    connection: Connection, anatomy: Anatomy, primary_key: tuple[str, ...], nullable: tuple[str, ...]
+    connection: Connection, anatomy: TableDefinition, primary_key: tuple[str, ...], nullable: tuple[str, ...]
 ) -> PlainRequest:
     options, persistence = storage(connection, anatomy.oid)
     table = replace(anatomy, options=options, persistence=persistence)

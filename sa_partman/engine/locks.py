@@ -27,9 +27,10 @@ from sa_partman.plan.actions import Action, MoveRows
 from sa_partman.plan.locks import Lock, LockMode, Relatives, locks_of, subjects_of
 from sa_partman.plan.moving import predicate
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.queries import constraints_on, is_before_15
-from sa_partman.postgres.session import act_as
+from sa_partman.postgres.reflect import constraints_on
+from sa_partman.postgres.session import act_as, features_of
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
+from sa_partman.table.features import ServerFeatures
 
 # A foreign key of a partitioned table locks that one; a foreign key to one locks its partitions too. Those of a foreign
 # key that a partition has from its table are left out.
@@ -152,8 +153,8 @@ def view_locks(
     found: dict[int, dict[str, dict[QualifiedName, None]]] = {}
     lockable: set[QualifiedName] = set()
     held: dict[HeldLock, None] = {}
-    before_15 = is_before_15(connection)
-    rows = connection.execute(_query(condition, before_15), parameters).all()
+    server = features_of(connection)
+    rows = connection.execute(_query(condition, server), parameters).all()
     for place, kin, schema, relation, may_lock, pid, transaction, mode, _ in rows:
         name = QualifiedName(schema, relation)
         found.setdefault(place, {}).setdefault(kin, {})[name] = None
@@ -161,13 +162,14 @@ def view_locks(
             lockable.add(name)
         if mode is not None and (known := LockMode.of_catalog(mode)) is not None:
             held[HeldLock(name, (pid, transaction), known)] = None
+    before_15 = not server.has_triggers_of_foreign_keys
     relatives = {names[place - 1]: _relatives(roles, before_15=before_15) for place, roles in found.items()}
     return LockView(relatives, frozenset(lockable), tuple(held), bool(rows and rows[0][-1]))
 
 
 @lru_cache(8)
-def _query(condition: str, before_15: bool) -> TextClause:
-    constraints = constraints_on("g.oid", before_15=before_15)
+def _query(condition: str, server: ServerFeatures) -> TextClause:
+    constraints = constraints_on("g.oid", server)
     return text(_AROUND.replace("{constraints}", constraints).replace("{condition}", condition))
 
 

@@ -30,12 +30,11 @@ from sa_partman.plan.repartition import (
     sources_of,
 )
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.postgres.columns import Relation
 from sa_partman.postgres.facts import from_lowest
-from sa_partman.postgres.membership.reading import memberships
 from sa_partman.postgres.migrations import keys_to, passes_identity_on, relation_named, row_count
-from sa_partman.postgres.privileges import privileges_of
+from sa_partman.postgres.relations import Relation, privileges_of
 from sa_partman.postgres.session import acting_as
+from sa_partman.postgres.table_reader import memberships
 from sa_partman.spec.declared import Level
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from sa_partman.engine.waits import blocking
 from sa_partman.names import QualifiedName
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.conversion.estimate import SCAN_BYTES
+from sa_partman.postgres.conversion.rows import SCAN_BYTES
 
 EVERY = 0.25
 """Seconds between two looks."""

@@ -19,7 +19,8 @@ from sa_partman.finding import Finding, Severity
 from sa_partman.plan.steps import Step
 from sa_partman.ports import Waiting
 from sa_partman.postgres.connect import connected, greeted_by
-from sa_partman.postgres.session import pin
+from sa_partman.postgres.session import features_of, pin
+from sa_partman.table.features import ServerFeatures
 
 FROZEN = "10s"
 """How long a client may sleep inside a transaction before the server ends it."""
@@ -43,8 +44,7 @@ _LIMITS = text("""
 SELECT CAST(extract(epoch FROM CAST(pg_catalog.current_setting('deadlock_timeout') AS interval)) AS float8),
     CAST(pg_catalog.current_setting('max_locks_per_transaction') AS int)
         * (CAST(pg_catalog.current_setting('max_connections') AS int)
-           + CAST(pg_catalog.current_setting('max_prepared_transactions') AS int)),
-    pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+           + CAST(pg_catalog.current_setting('max_prepared_transactions') AS int))
 """)
 
 
@@ -54,13 +54,13 @@ class Limits:
     Args:
         deadlock_timeout: Seconds.
         lock_slots: Locks that the server has room for, of all sessions together.
-        has_transaction_timeout: Since PostgreSQL 17.
+        features: Of the server.
         checks_clients: ``client_connection_check_interval`` works here: not on every operating system.
     """
 
     deadlock_timeout: float
     lock_slots: int
-    has_transaction_timeout: bool
+    features: ServerFeatures
     checks_clients: bool
 
     def settings(self, application: str, seconds: float) -> dict[str, str]:
@@ -72,7 +72,7 @@ class Limits:
             seconds: That one statement may take.
         """
         found = {**_ALWAYS, "application_name": application, "statement_timeout": f"{round(seconds * 1000)}ms"}
-        if self.has_transaction_timeout:
+        if self.features.has_transaction_timeout:
             found["transaction_timeout"] = "0"
         if self.checks_clients:
             found["client_connection_check_interval"] = CHECK_INTERVAL
@@ -84,7 +84,7 @@ def limits_of(engine: Engine) -> Limits:
     with connected(engine) as connection:
         pin(connection, 1.0)
         row = connection.execute(_LIMITS).one()
-        return Limits(row[0], row[1], row[2], notice_dead_clients(connection))
+        return Limits(row[0], row[1], features_of(connection), notice_dead_clients(connection))
 
 
 def notice_dead_clients(connection: Connection) -> bool:

@@ -34,15 +34,14 @@ from sa_partman.ports import Hook, Sleeping
 from sa_partman.postgres import journal
 from sa_partman.postgres.audit import CONVERSION_RUN
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.conversion.elsewhere import rows_elsewhere
-from sa_partman.postgres.conversion.estimate import Estimate, estimate
-from sa_partman.postgres.conversion.lost import lost, nothing_in_progress
-from sa_partman.postgres.conversion.mark import full_mark, marks
-from sa_partman.postgres.conversion.plan import Drawn, draw
-from sa_partman.postgres.conversion.undo import draw_undo
+from sa_partman.postgres.contents import tenants_of
+from sa_partman.postgres.conversion.plan import Drawn, draw, draw_undo, full_mark, marks
+from sa_partman.postgres.conversion.rows import Estimate, estimate, rows_elsewhere
 from sa_partman.postgres.conversion.whereabouts import (
     finished_of,
     history_of,
+    lost,
+    nothing_in_progress,
     require_in_place,
     taken_back,
     unfinished_of,
@@ -50,7 +49,6 @@ from sa_partman.postgres.conversion.whereabouts import (
 )
 from sa_partman.postgres.journal import Conversion, NewConversion
 from sa_partman.postgres.session import pin
-from sa_partman.postgres.sources import tenants_of
 from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT
 from sa_partman.spec.declared import DeclaredTable

@@ -23,8 +23,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.regrid import regrid_steps
 from sa_partman.plan.steps import Step, TablePlan
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.empty import empty_of
-from sa_partman.postgres.expired_rows import count_rows
+from sa_partman.postgres.contents import count_rows, empty_of
 from sa_partman.postgres.session import act_as, pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView

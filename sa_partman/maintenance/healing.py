@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, text
 
-from sa_partman.catalog import FoundTable, Parent
+from sa_partman.catalog import FoundTable, Parent, Residues
 from sa_partman.checks.structure import residue_findings
-from sa_partman.compare.residues import Residues, explained
 from sa_partman.ddl.render import sql_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.results import StepResult
@@ -22,6 +21,7 @@ from sa_partman.postgres.connect import behind_pooler, connected
 from sa_partman.postgres.residues import changed_meanwhile, invalid_indexes, outdated_tables, unvalidated
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View
+from sa_partman.table.structure import explained
 
 _PID = text("SELECT pg_catalog.pg_backend_pid()")
 

@@ -10,7 +10,6 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.catalog import FoundTable, Partition
 from sa_partman.checks.membership import Differing, lacking_of, membership_findings, unmakeable
-from sa_partman.compare.membership import Membership
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
@@ -19,11 +18,12 @@ from sa_partman.plan.membership import as_members, by_owner, makes, newest_leaf,
 from sa_partman.plan.showing import readable
 from sa_partman.plan.steps import Step, TablePlan
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.membership.reading import differing, memberships, read_members, storage_options
-from sa_partman.postgres.privileges import privileges_of
+from sa_partman.postgres.relations import privileges_of
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
+from sa_partman.postgres.table_reader import differing, memberships, read_members, storage_options
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView
+from sa_partman.table.membership import Membership
 
 
 def whole(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.catalog import FoundTable, InvalidIndex, Parent, Partition
 from sa_partman.compare.expiry import Pending, pending_detaches, pending_finding
-from sa_partman.compare.residues import InvalidIndex
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
 from sa_partman.plan.actions import (

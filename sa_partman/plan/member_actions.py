@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sa_partman.compare.membership import (
-    ColumnSetting,
-    IndexTarget,
-    MemberStatistics,
-    Policy,
-    Publication,
-)
 from sa_partman.names import QualifiedName
+from sa_partman.table.definition import Policy, Publication
+from sa_partman.table.membership import ColumnSetting, IndexTarget, MemberStatistics
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from sa_partman.anatomy import Grant
 from sa_partman.bounds.bound import OrderKey, RangeBound, row_order
 from sa_partman.catalog import Parent, Partition, Privileges
-from sa_partman.compare.membership import Member, Membership, effective, unmeasured, unsettled, untargeted
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, CreateTable
 from sa_partman.plan.member_actions import (
@@ -29,6 +27,8 @@ from sa_partman.plan.member_actions import (
 )
 from sa_partman.plan.naming import statistics_name
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.table.definition import Grant
+from sa_partman.table.membership import Member, Membership, effective, unmeasured, unsettled, untargeted
 
 MAKING = (Purpose.PROVISION, Purpose.REGRID)
 """Purposes whose tables have to belong to the owner."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, TextClause, text
 from sa_partman.checks.rows import LastRuns
 from sa_partman.errors import ConfigurationError
 from sa_partman.names import quote
-from sa_partman.postgres.queries import is_before_15
+from sa_partman.postgres.session import features_of
 
 RUNS, STEPS = "sa_partman_runs", "sa_partman_steps"
 TABLES = frozenset({RUNS, STEPS})
@@ -245,7 +245,7 @@ class AuditTables:
 
 def _covering(connection: Connection) -> TextClause:
     """Which publication has every table of the schema; its parameter is unknown to PostgreSQL 14."""
-    return _COVERING_14 if is_before_15(connection) else _COVERING_15
+    return _COVERING_15 if features_of(connection).has_publication_details else _COVERING_14
 
 
 def last_runs(connection: Connection, schema: str | None, preferred: str | None) -> LastRuns | None:

@@ -12,7 +12,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.ddl.render import render
 from sa_partman.orm.registry import PARTITION_BY, declared, spec_of
 from sa_partman.plan.provision import first_partitions
-from sa_partman.postgres.sources import tenants_of
+from sa_partman.postgres.contents import tenants_of
 from sa_partman.spec.declared import DeclaredTable
 from sa_partman.spec.list_spec import Labelled
 

@@ -8,18 +8,31 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.bound import Bound, Extreme, KeyValue, ListBound, RangeBound, row_order
 from sa_partman.bounds.interval import Cell
 from sa_partman.bounds.text import check_predicate, describe, literal, value_of
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.coverage import places_of
-from sa_partman.checks.rows import Blocked, DataFacts, DefaultRows, Fate, Misplaced, fates, told_of
+from sa_partman.checks.rows import (
+    Blocked,
+    ByPartition,
+    DataFacts,
+    DefaultRows,
+    Fate,
+    LockTable,
+    Misplaced,
+    TableFacts,
+    fates,
+    told_of,
+)
 from sa_partman.compare.expired_rows import expired_rows, leaves_of, placeable
 from sa_partman.compare.lists import missing_labels
 from sa_partman.compare.shape import descend, divides
@@ -29,7 +42,9 @@ from sa_partman.key import KeyType, PartitionKey
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.moving import held_by
 from sa_partman.plan.repartition import starting_at
-from sa_partman.postgres.expired_rows import count_rows
+from sa_partman.postgres.contents import count_rows
+from sa_partman.postgres.session import features_of, verbatim
+from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
 
@@ -80,7 +95,7 @@ def _default(
         blocked = blocked or tuple(_expired(connection, level, parent, default, situation))
         held = _held(connection, default, blocked)
         return DefaultRows(default.name, max(int(default.rows), 1), blocked, sampled=True, held=held)
-    rows = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted}")).scalar_one()
+    rows = connection.execute(verbatim(f"SELECT count(*) FROM {default.name.quoted}")).scalar_one()
     if not rows:
         return None
     blocked = tuple(islice(_blocked(connection, level, parent, default, situation), CELLS))
@@ -91,7 +106,7 @@ def _held(connection: Connection, default: Partition, blocked: tuple[Blocked, ..
     """Why a run refuses to move rows out of *default*, if there are any that it would."""
     if not any(each.fate is Fate.NEXT for each in blocked):
         return ""
-    published, triggers = connection.execute(_sql(held_by(default.name))).one()
+    published, triggers = connection.execute(verbatim(held_by(default.name))).one()
     if triggers is not None:
         return f"that would fire the row triggers {triggers}"
     return "" if published is None else f"subscribers of {published} would get only one half of the move"
@@ -106,7 +121,8 @@ def _sampled_cells(
     key = parent.key or level.key
     sql = f"SELECT CAST({_column(key, 0)} AS text) FROM {default.name.quoted}{_sample(default)} LIMIT {SAMPLED_ROWS}"
     values = (
-        None if shown is None else value_of(shown, key.types[0]) for shown in connection.execute(_sql(sql)).scalars()
+        None if shown is None else value_of(shown, key.types[0])
+        for shown in connection.execute(verbatim(sql)).scalars()
     )
     positions = (level.axis.decode(value) for value in values)
     cells = Counter(level.axis.grid.cell(each) for each in positions if each is not None)
@@ -151,7 +167,7 @@ def _blocked_values(connection: Connection, key: PartitionKey, default: Partitio
         f"SELECT CAST({column} AS text), count(*) FROM {default.name.quoted} "
         f"GROUP BY {column} ORDER BY 2 DESC LIMIT {CELLS}"
     )
-    yield from ((row[0], row[1]) for row in connection.execute(_sql(sql)))
+    yield from ((row[0], row[1]) for row in connection.execute(verbatim(sql)))
 
 
 def _blocked_cells(
@@ -168,7 +184,9 @@ def _blocked_cells(
         bound = _bound(level, axis.grid.cell(position))
         inside = check_predicate(bound, [column], [kind])
         inside = f"{inside} AND {placed}"
-        counted = connection.execute(_sql(f"SELECT count(*) FROM {default.name.quoted} WHERE {inside}")).scalar_one()
+        counted = connection.execute(
+            verbatim(f"SELECT count(*) FROM {default.name.quoted} WHERE {inside}")
+        ).scalar_one()
         yield axis.grid.cell(position), counted
         if isinstance(bound.upper[0], Extreme):  # the end of the type, or of Python's calendar
             return
@@ -185,7 +203,7 @@ def lowest_value(connection: Connection, column: str, kind: KeyType, table: Qual
         column: As SQL writes it, of type *kind*.
     """
     sql = f"SELECT CAST({column} AS text) FROM {table.quoted} WHERE {where} ORDER BY {column} LIMIT 1"
-    shown = connection.execute(_sql(sql)).scalar()
+    shown = connection.execute(verbatim(sql)).scalar()
     return None if shown is None else value_of(shown, kind)
 
 
@@ -224,7 +242,7 @@ def _misplaced(
         f"SELECT {index}, count(*) FROM {partition.name.quoted}{_sample(partition)} WHERE {condition}"
         for index, (partition, condition) in enumerate(read)
     ]
-    rows = connection.execute(_sql(" UNION ALL ".join(counts))).all() if counts else []
+    rows = connection.execute(verbatim(" UNION ALL ".join(counts))).all() if counts else []
     for index, number in sorted((row[0], row[1]) for row in rows if row[1]):
         partition = read[index][0]
         yield Misplaced(partition.name, number, _is_large(partition))
@@ -273,6 +291,97 @@ def _column(key: PartitionKey, place: int) -> str:
     return quote(part.column) if part.column is not None else f"({part.expression})"
 
 
-def _sql(statement: str) -> TextClause:
-    """``text()`` takes ``:name`` for a parameter."""
-    return text(statement.replace(":", r"\:"))
+_SERVER = text("""
+SELECT CAST(pg_catalog.current_setting('max_locks_per_transaction') AS integer),
+    CAST(pg_catalog.current_setting('max_connections') AS integer)
+        + CAST(pg_catalog.current_setting('max_prepared_transactions') AS integer)
+""")
+
+_TABLES = text("""
+SELECT u.oid,
+    (SELECT count(*) FROM pg_catalog.pg_index i WHERE i.indrelid = u.oid),
+    ARRAY(SELECT CAST(a.attname AS text) FROM pg_catalog.pg_attribute a
+          JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+          WHERE a.attrelid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
+              AND NOT a.attnotnull AND NOT y.typnotnull)
+FROM unnest(CAST(:oids AS oid[])) AS u(oid)
+""")
+
+# On PostgreSQL 19 a publication of all tables has its exceptions where others have their tables.
+_PUBLISHED = """
+SELECT u.oid, CAST(p.pubname AS text)
+FROM pg_catalog.pg_publication p CROSS JOIN unnest(CAST(:oids AS oid[])) AS u(oid)
+WHERE NOT p.pubviaroot AND coalesce((
+    SELECT coalesce(to_jsonb(r) ->> 'prexcept', 'false') = 'false' FROM pg_catalog.pg_publication_rel r
+    WHERE r.prpubid = p.oid AND r.prrelid = u.oid), p.puballtables OR {by_schema})
+ORDER BY 2
+"""
+_BY_SCHEMA = """EXISTS (
+    SELECT FROM pg_catalog.pg_publication_namespace n JOIN pg_catalog.pg_class c ON c.relnamespace = n.pnnspid
+    WHERE n.pnpubid = p.oid AND c.oid = u.oid)"""
+_PUBLISHED_NOW, _PUBLISHED_BEFORE_15 = (text(_PUBLISHED.format(by_schema=each)) for each in (_BY_SCHEMA, "false"))
+
+_HAS_SUBSCRIBERS = text("""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_replication_slots
+    WHERE plugin = 'pgoutput' AND database = pg_catalog.current_database())
+""")
+
+# The size of the file is the one thing that shows a row which was just written, without a privilege on the table.
+_WRITTEN = text("""
+SELECT u.oid FROM unnest(CAST(:oids AS oid[])) AS u(oid) WHERE pg_catalog.pg_relation_size(CAST(u.oid AS regclass)) > 0
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """
+    Args:
+        lock_table: Of the server.
+        tables: By the oid of the declared table.
+    """
+
+    lock_table: LockTable | None = None
+    tables: Mapping[int, TableFacts] = field(default_factory=dict)
+
+
+def surroundings(connection: Connection, tables: Sequence[FoundTable], ends: Iterable[Partition]) -> Surroundings:
+    """
+    In the caller's pinned transaction.
+
+    Args:
+        ends: The last partition of each runway.
+    """
+    per_transaction, transactions = connection.execute(_SERVER).one()
+    written = frozenset(each.name for each in _written(connection, {each.oid: each for each in ends}))
+    oids = [table.oid for table in tables]
+    publishing = _publishing(connection, oids)
+    facts = {
+        oid: TableFacts(indexes, frozenset(nullable), written, publishing.get(oid))
+        for oid, indexes, nullable in connection.execute(_TABLES, {"oids": oids})
+    }
+    return Surroundings(LockTable(per_transaction, transactions), facts)
+
+
+def _publishing(connection: Connection, oids: Sequence[int]) -> dict[int, ByPartition]:
+    """By table, where a publication calls rows by the names of partitions."""
+    query = _PUBLISHED_NOW if features_of(connection).has_publication_details else _PUBLISHED_BEFORE_15
+    names: dict[int, list[str]] = {}
+    for oid, publication in connection.execute(query, {"oids": oids}):
+        names.setdefault(oid, []).append(publication)
+    if not names:
+        return {}
+    subscribed = bool(connection.execute(_HAS_SUBSCRIBERS).scalar_one())
+    return {oid: ByPartition(tuple(each), subscribed) for oid, each in names.items()}
+
+
+def _written(connection: Connection, ends: Mapping[int, Partition]) -> list[Partition]:
+    """None of them while somebody holds one: it is not worth waiting for."""
+    if not ends:
+        return []
+    try:
+        with connection.begin_nested():
+            return [ends[oid] for oid in connection.execute(_WRITTEN, {"oids": list(ends)}).scalars()]
+    except DBAPIError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
+        return []

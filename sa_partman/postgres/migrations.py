@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.columns import Relation, oid_of, relation_of
+from sa_partman.postgres.relations import Relation, oid_of, relation_of
+from sa_partman.postgres.session import features_of, verbatim
 
 # No index of pg_class tells partitions apart, so it is read from end to end, once. What has a row type is kept first:
 # an early column says so, and most rows are indexes. OFFSET 0 and MATERIALIZED are fences; without them the planner
@@ -300,18 +301,19 @@ def relation_named(connection: Connection, name: QualifiedName) -> Relation | No
 
 _IDENTITY = text("""
 SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = CAST(:oid AS oid) AND attidentity <> '')
-    AND CAST(pg_catalog.current_setting('server_version_num') AS integer) >= 170000
 """)
 
 
 def passes_identity_on(connection: Connection, oid: int) -> bool:
-    """Whether partitions of the table have its identity columns: from PostgreSQL 17 on."""
+    """Whether partitions of the table have its identity columns."""
+    if not features_of(connection).has_identity_on_partitions:
+        return False
     return bool(connection.execute(_IDENTITY, {"oid": oid}).scalar_one())
 
 
 def row_count(connection: Connection, table: QualifiedName, where: str = "true") -> int:
     sql = f"SELECT count(*) FROM {table.quoted} WHERE {where}"
-    found: int = connection.execute(text(sql.replace(":", r"\:"))).scalar_one()
+    found: int = connection.execute(verbatim(sql)).scalar_one()
     return found
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Dialect, Row, TextClause, text
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.bounds.read import parse_bound
 from sa_partman.catalog import DetachedTable, FoundTable, Partition, Privileges
-from sa_partman.key import KeyPart, KeyType, PartitionKey
+from sa_partman.key import Family, KeyPart, KeyType, PartitionKey
 from sa_partman.marks import mark_of, unmarked
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.known import known_to, may_be_known
-from sa_partman.postgres.queries import PARTITIONS, PRINTED, is_before_15, parents_query
 from sa_partman.postgres.residues import running_detaches
+from sa_partman.postgres.session import features_of
 from sa_partman.spec.declared import DeclaredTable
+from sa_partman.table.features import ServerFeatures
 
 
 class ParentRow(NamedTuple):
@@ -72,7 +74,7 @@ _AGAIN = 3
 
 def _looked(connection: Connection, wanted: Mapping[QualifiedName, DeclaredTable], *, ranges: bool) -> _Builder:
     parameters = {"schemas": [name.schema for name in wanted], "names": [name.name for name in wanted]}
-    asked = connection.execute(parents_query(before_15=is_before_15(connection)), {**parameters, "ranges": ranges})
+    asked = connection.execute(parents_query(features_of(connection)), {**parameters, "ranges": ranges})
     parents = [ParentRow._make(row) for row in asked.all()]
     divided = [row.oid for row in parents if row.columns is not None]
     rows: Sequence[PartitionRow] = ()
@@ -254,3 +256,162 @@ class _Builder:
                 known = hint[place].type if hint else KeyType.of("text")
                 parts.append(KeyPart(None, row.expression or "", known))
         return PartitionKey(tuple(parts))
+
+
+# pg_constraint has no index for the table that a foreign key refers to. Its triggers tell, and where a partitioned
+# table has none of those yet, what depends on the table, which is more.
+_BY_TRIGGERS = "SELECT t.tgconstraint FROM pg_catalog.pg_trigger t WHERE t.tgrelid = {0} AND t.tgconstrrelid <> 0"
+_BY_DEPENDENCIES = """
+SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid = CAST('pg_catalog.pg_class' AS regclass)
+    AND d.refobjid = {0} AND d.classid = CAST('pg_catalog.pg_constraint' AS regclass)
+"""
+
+
+def constraints_on(oid: str, server: ServerFeatures) -> str:
+    """A query for the oids of constraints among which are all foreign keys that refer to the table *oid*."""
+    return (_BY_TRIGGERS if server.has_triggers_of_foreign_keys else _BY_DEPENDENCIES).format(oid)
+
+
+# Every table of a run and whatever below it is partitioned itself, each with its key; then the tables detached by us,
+# but for those that somebody made children of a table of his own since.
+# Partitions that are partitioned are few, so the recursion begins at them: no leaf is looked at.
+_PARENTS = """
+WITH RECURSIVE wanted AS (
+    SELECT n.oid AS namespace, u.name
+    FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])) AS u(schema, name)
+    JOIN pg_catalog.pg_namespace n ON n.nspname = u.schema
+), edge AS MATERIALIZED (
+    SELECT i.inhparent, i.inhrelid
+    FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_inherits i ON i.inhrelid = p.partrelid
+), tree AS (
+    SELECT c.oid, 0 AS depth
+    FROM wanted w JOIN pg_catalog.pg_class c ON c.relnamespace = w.namespace AND c.relname = w.name
+    WHERE c.relkind IN ('r', 'p')
+  UNION ALL
+    SELECT e.inhrelid, t.depth + 1
+    FROM tree t
+    JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.oid
+    JOIN edge e ON e.inhparent = t.oid
+    WHERE CAST(:ranges AS boolean) OR p.partstrat <> 'r' OR e.inhrelid = p.partdefid
+)
+SELECT t.oid, t.depth, n.nspname, c.relname, CAST(p.partstrat AS text), k.columns, k.types, k.enums,
+    CASE WHEN k.columns IS NOT NULL AND p.partexprs IS NOT NULL
+        THEN pg_catalog.pg_get_expr(p.partexprs, p.partrelid) END,
+    NULL,
+    CASE WHEN t.depth = 0 THEN ARRAY[
+        pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+        pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE'),
+        EXISTS (SELECT FROM ({constraints} OFFSET 0) k(oid) JOIN pg_catalog.pg_constraint f ON f.oid = k.oid
+                WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0),
+        pg_catalog.pg_get_userbyid(c.relowner) = current_user,
+        pg_catalog.pg_has_role(c.relowner, '{set_role}'),
+        EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = c.relowner AND s.rolsuper)
+    ] END,
+    CASE WHEN t.depth = 0 THEN CAST(pg_catalog.pg_get_userbyid(c.relowner) AS text) END,
+    CASE WHEN t.depth = 0 THEN CAST(current_user AS text) END
+FROM tree t
+JOIN pg_catalog.pg_class c ON c.oid = t.oid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.oid
+LEFT JOIN LATERAL (
+    SELECT array_agg(CAST(a.attname AS text) ORDER BY u.place) AS columns,
+        array_agg(pg_catalog.format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), a.atttypmod)
+                  ORDER BY u.place) AS types,
+        array_agg(y.typtype = 'e' ORDER BY u.place) AS enums
+    FROM unnest(CAST(p.partattrs AS int2[])) WITH ORDINALITY AS u(attnum, place)
+    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = u.attnum AND a.attnum > 0
+    LEFT JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+) k ON p.partrelid IS NOT NULL
+UNION ALL
+SELECT c.oid, -1, n.nspname, c.relname, NULL, NULL, NULL, NULL, NULL, d.description,
+    ARRAY[o.rolsuper], CAST(o.rolname AS text), NULL
+FROM pg_catalog.pg_description d
+JOIN pg_catalog.pg_class c ON c.oid = d.objoid AND NOT c.relispartition
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_roles o ON o.oid = c.relowner
+WHERE d.classoid = CAST('pg_catalog.pg_class' AS regclass) AND d.objsubid = 0
+    AND d.description LIKE 'sa_partman: detached from %'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
+ORDER BY 2, 1
+"""
+
+
+@cache
+def parents_query(server: ServerFeatures) -> TextClause:
+    """The tables of a run and what is below them, see above."""
+    query = _PARENTS.replace("{constraints}", constraints_on("c.oid", server))
+    return text(query.replace("{set_role}", "SET" if server.has_set_option else "MEMBER"))
+
+
+# The one bulk query: the partitions of all these parents. Printing a bound opens the relation, which is most of the
+# cost and waits behind an ACCESS EXCLUSIVE lock; a hash of what is stored tells whether it was read before. No order:
+# the server would sort what is stored of every bound, on disk.
+PARTITIONS = text("""
+SELECT i.inhparent, c.oid, n.nspname, c.relname, CAST(c.relkind AS text), i.inhdetachpending, d.description,
+    c.reltuples, c.relpages, pg_catalog.hashtextextended(CAST(c.relpartbound AS text) COLLATE "C", 0)
+FROM pg_catalog.pg_inherits i
+JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = i.inhparent
+LEFT JOIN pg_catalog.pg_description d
+    ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = CAST('pg_catalog.pg_class' AS regclass)
+WHERE i.inhparent = ANY (CAST(:parents AS oid[]))
+    AND (CAST(:ranges AS boolean) OR p.partstrat <> 'r' OR i.inhrelid = p.partdefid)
+""")
+
+# The bounds that were not read before, printed.
+PRINTED = text("""
+SELECT c.oid, pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+    pg_catalog.hashtextextended(CAST(c.relpartbound AS text) COLLATE "C", 0)
+FROM pg_catalog.pg_class c WHERE c.oid = ANY (CAST(:oids AS oid[])) AND c.relpartbound IS NOT NULL
+""")
+
+# What the partitions that a step just made look like to the server.
+BOUNDS = text("""
+SELECT n.nspname, c.relname, pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+    CAST(pg_catalog.pg_get_userbyid(c.relowner) AS text)
+FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])) AS u(schema, name)
+JOIN pg_catalog.pg_namespace n ON n.nspname = u.schema
+JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = u.name
+""")
+
+# What bears a name already: relations and types share it with tables.
+NAME_HELD_BY = text("""
+SELECT CASE c.relkind WHEN 'r' THEN 'a table' WHEN 'p' THEN 'a partitioned table' WHEN 'v' THEN 'a view'
+    WHEN 'm' THEN 'a materialized view' WHEN 'S' THEN 'a sequence' WHEN 'i' THEN 'an index'
+    WHEN 'I' THEN 'a partitioned index' WHEN 'f' THEN 'a foreign table' WHEN 'c' THEN 'a composite type'
+    ELSE 'a relation' END || CASE WHEN c.relispartition THEN ', a partition of '
+    || (SELECT CAST(CAST(inhparent AS regclass) AS text) FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid)
+    ELSE '' END
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = :schema AND c.relname = :name
+UNION ALL
+SELECT 'a type' FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE n.nspname = :schema AND t.typname = :name AND t.typrelid = 0
+LIMIT 1
+""")
+
+
+LIMIT = 100_000
+"""Partitions remembered for one engine; beyond it all are forgotten, and memory stays bounded."""
+
+_PRINTED_ALIKE = frozenset(Family) - {Family.ENUM, Family.OTHER}
+"""What is stored of an enum's value is its oid, and its label may be renamed."""
+
+Known = dict[int, tuple[int, Partition]]
+"""By the partition's oid: the hash of its bound, and what it was when it was read last, without what is below it."""
+
+_known: WeakKeyDictionary[Dialect, Known] = WeakKeyDictionary()
+
+
+def known_to(connection: Connection) -> Known:
+    """What was read through the engine of *connection*, whose dialect is its own."""
+    known = _known.setdefault(connection.dialect, {})
+    if len(known) > LIMIT:
+        known.clear()
+    return known
+
+
+def may_be_known(types: tuple[KeyType, ...]) -> bool:
+    """Whether what is stored of bounds of *types* always means the same."""
+    return all(type.family in _PRINTED_ALIKE for type in types)

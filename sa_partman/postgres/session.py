@@ -1,5 +1,5 @@
 """
-The session: pinned settings, so that nothing depends on who connects from where, and what the server says of itself.
+The session: pinned settings, so that nothing depends on who connects from where; and what the server can do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cache
 from sqlalchemy import Connection, TextClause, text
 
 from sa_partman.errors import ReadOnlyServer
+from sa_partman.table.features import ServerFeatures
 
 _PINNED = {
     "TimeZone": "UTC",
@@ -29,9 +30,14 @@ TIMEOUTS = ("statement_timeout", "idle_in_transaction_session_timeout", "transac
 """What a role may have for the sake of its application, and would end our work in the middle of it."""
 
 
+def features_of(connection: Connection) -> ServerFeatures:
+    """Nothing is sent: SQLAlchemy asked for the version when it connected."""
+    return ServerFeatures(int((connection.dialect.server_version_info or (0,))[0]))
+
+
 def timeouts(connection: Connection) -> tuple[str, ...]:
-    """Those of `TIMEOUTS` that the server knows: the last one since PostgreSQL 17."""
-    return TIMEOUTS if (connection.dialect.server_version_info or ()) >= (17,) else TIMEOUTS[:-1]
+    """Those of `TIMEOUTS` that the server knows."""
+    return TIMEOUTS if features_of(connection).has_transaction_timeout else TIMEOUTS[:-1]
 
 
 def _set(settings: Mapping[str, str]) -> str:
@@ -162,3 +168,8 @@ def pinned(connection: Connection, lock_timeout: float) -> Iterator[Session]:
     yield session
     back = ", ".join(f"pg_catalog.set_config('{name}', :v{index}, true)" for index, name in enumerate(names))
     connection.execute(text(f"SELECT {back}"), {f"v{index}": value for index, value in enumerate(before)})
+
+
+def verbatim(statement: str) -> TextClause:
+    """*statement* as it is: ``text()`` takes ``:name`` for a parameter."""
+    return text(statement.replace(":", r"\:"))

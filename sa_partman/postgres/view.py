@@ -17,13 +17,10 @@ from sa_partman.errors import CatalogError, PartmanError, UnreadableBound
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.conversion.lost import lost
-from sa_partman.postgres.conversion.whereabouts import unfinished
-from sa_partman.postgres.outlived import outlived_rows
+from sa_partman.postgres.contents import asks, counts, highest_of, labels_of, outlived_rows, sizes_of, tenants_of
+from sa_partman.postgres.conversion.whereabouts import lost, unfinished
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import Session, pin
-from sa_partman.postgres.sizes import sizes_of
-from sa_partman.postgres.sources import asks, counts, highest_of, labels_of, tenants_of
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.spec.declared import DeclaredTable
 from sa_partman.spec.list_spec import Labelled

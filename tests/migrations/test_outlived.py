@@ -12,7 +12,7 @@ from alembic_ext.compare.catalog import found_tables
 from alembic_ext.compare.conversion import outlived_notes
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
 from sa_partman.orm.registry import declared_tables
-from sa_partman.postgres.unique_keys import unique_keys
+from sa_partman.postgres.relations import unique_keys
 from tests.support.carrying import declared, run
 from tests.support.database import sql
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from sa_partman.anatomy import Anatomy
 from sa_partman.bounds.bound import DefaultBound, RangeBound
 from sa_partman.bounds.text import describe
 from sa_partman.compare.shape import LostIndex, lost_indexes
@@ -25,6 +24,7 @@ from sa_partman.plan.conversion.request import ConversionRequest, Profile
 from sa_partman.plan.conversion.steps import ConversionPlan, resume_point
 from sa_partman.plan.naming import statistics_name
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.table.definition import TableDefinition
 
 _AX = "ACCESS EXCLUSIVE"
 _SUX = "SHARE UPDATE EXCLUSIVE"
@@ -33,7 +33,7 @@ INBOUND = "inbound:"
 """How the ids of those steps begin whose ``undo`` gives a foreign key of another table its old form back."""
 
 
-def attach_in_place(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> ConversionPlan:
+def attach_in_place(request: ConversionRequest, anatomy: TableDefinition, profile: Profile) -> ConversionPlan:
     """The steps, or every reason why there are none."""
     refusals = tuple(refusals_of(request, anatomy, profile))
     notes = tuple(_notes(request, anatomy, profile))
@@ -44,12 +44,12 @@ def attach_in_place(request: ConversionRequest, anatomy: Anatomy, profile: Profi
     )
 
 
-def names_of(request: ConversionRequest, anatomy: Anatomy) -> frozenset[QualifiedName]:
+def names_of(request: ConversionRequest, anatomy: TableDefinition) -> frozenset[QualifiedName]:
     """The names of relations that the conversion takes: nobody else may bear them."""
     return frozenset(_Attach(request, anatomy).names())
 
 
-def statistics_of(anatomy: Anatomy, *, back: bool = False) -> frozenset[QualifiedName]:
+def statistics_of(anatomy: TableDefinition, *, back: bool = False) -> frozenset[QualifiedName]:
     """
     The names of statistics objects that the conversion takes.
 
@@ -61,13 +61,13 @@ def statistics_of(anatomy: Anatomy, *, back: bool = False) -> frozenset[Qualifie
     return temporary if back else temporary | history
 
 
-def leaf_statistics_of(request: ConversionRequest, anatomy: Anatomy) -> frozenset[QualifiedName]:
+def leaf_statistics_of(request: ConversionRequest, anatomy: TableDefinition) -> frozenset[QualifiedName]:
     """The names of statistics objects that the partitions beside the history take."""
     leaves = tuple(_Attach(request, anatomy).future_partitions())
     return frozenset(statistics_name(leaf.name, each.name.name) for leaf in leaves for each in anatomy.statistics)
 
 
-def _notes(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> Iterator[str]:
+def _notes(request: ConversionRequest, anatomy: TableDefinition, profile: Profile) -> Iterator[str]:
     yield f"rows outside {describe(request.readable)} are refused from the step 'check' until the cut-over"
     if request.outlived is not None:
         yield request.outlived.told(str(request.old), profile.older)
@@ -95,7 +95,7 @@ def _notes(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> It
         yield f"{lost.message}: {lost.remedy}"
 
 
-def _lost(request: ConversionRequest, anatomy: Anatomy) -> tuple[LostIndex, ...]:
+def _lost(request: ConversionRequest, anatomy: TableDefinition) -> tuple[LostIndex, ...]:
     parts, present = Parts(request, anatomy), anatomy.primary_key
     gone = (each for each in anatomy.indexes if each.name in parts.local or (each is present and parts.swaps_key))
     kept = (each.columns for each in carry.carried(anatomy, parts.local) if each.searched)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.anatomy import HERE, Anatomy, Column, Index, OwnedSequence, Trigger
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion.settings import commented, granted
+from sa_partman.table.definition import HERE, Column, Index, OwnedSequence, TableDefinition, Trigger
 
 _ENABLE = {"D": "DISABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER", "R": "ENABLE REPLICA TRIGGER"}
 
@@ -21,7 +21,9 @@ def temporary(name: str) -> str:
     return join_name(name, "pnew")
 
 
-def create_like(anatomy: Anatomy, new: QualifiedName, partition_by: str | None, *, without: str = "") -> Iterator[str]:
+def create_like(
+    anatomy: TableDefinition, new: QualifiedName, partition_by: str | None, *, without: str = ""
+) -> Iterator[str]:
     """
     The bare table: columns, defaults, generated columns, NOT NULL, storage, CHECK constraints and their comments.
 
@@ -46,7 +48,9 @@ def create_like(anatomy: Anatomy, new: QualifiedName, partition_by: str | None, 
             yield from commented(f"CONSTRAINT {quote(each.name)} ON {new.quoted}", each.comment)
 
 
-def keys(anatomy: Anatomy, new: QualifiedName, primary_key: tuple[str, ...], local: frozenset[str]) -> Iterator[str]:
+def keys(
+    anatomy: TableDefinition, new: QualifiedName, primary_key: tuple[str, ...], local: frozenset[str]
+) -> Iterator[str]:
     """
     The primary key, unique constraints and indexes, under temporary names.
 
@@ -71,7 +75,7 @@ def keys(anatomy: Anatomy, new: QualifiedName, primary_key: tuple[str, ...], loc
         yield from _index_settings(anatomy, index, new, name)
 
 
-def key_columns(anatomy: Anatomy, primary_key: tuple[str, ...]) -> str:
+def key_columns(anatomy: TableDefinition, primary_key: tuple[str, ...]) -> str:
     """The columns of a primary key, with those that the present one includes beside its own."""
     present = anatomy.primary_key
     included = tuple(each for each in present.included if each not in primary_key) if present is not None else ()
@@ -79,7 +83,7 @@ def key_columns(anatomy: Anatomy, primary_key: tuple[str, ...]) -> str:
 
 
 def build_key_index(
-    anatomy: Anatomy, table: QualifiedName, name: str, primary_key: tuple[str, ...], *, concurrently: bool
+    anatomy: TableDefinition, table: QualifiedName, name: str, primary_key: tuple[str, ...], *, concurrently: bool
 ) -> str:
     """CREATE UNIQUE INDEX *name* for a primary key to come, stored as the one of *anatomy* is."""
     present = anatomy.primary_key
@@ -94,7 +98,7 @@ def _with(index: Index) -> str:
     return f" WITH ({', '.join(index.options)})" if index.options else ""
 
 
-def _index_settings(anatomy: Anatomy, index: Index, new: QualifiedName, name: str) -> Iterator[str]:
+def _index_settings(anatomy: TableDefinition, index: Index, new: QualifiedName, name: str) -> Iterator[str]:
     place = new.sibling(name).quoted
     if index.tablespace is not None:
         yield f"ALTER INDEX {place} SET TABLESPACE {quote(index.tablespace)}"
@@ -104,7 +108,7 @@ def _index_settings(anatomy: Anatomy, index: Index, new: QualifiedName, name: st
             yield from commented(f"CONSTRAINT {quote(name)} ON {new.quoted}", each.comment)
 
 
-def index_targets(anatomy: Anatomy, new: QualifiedName, local: frozenset[str]) -> Iterator[str]:
+def index_targets(anatomy: TableDefinition, new: QualifiedName, local: frozenset[str]) -> Iterator[str]:
     """The statistics targets of expressions in the indexes of `keys`, and in the parts that partitions have by now."""
     for index in carried(anatomy, local):
         for number, target in index.targets:
@@ -112,7 +116,7 @@ def index_targets(anatomy: Anatomy, new: QualifiedName, local: frozenset[str]) -
             yield f"ALTER INDEX {place} ALTER COLUMN {number} SET STATISTICS {target}"
 
 
-def primary_key_name(anatomy: Anatomy) -> str:
+def primary_key_name(anatomy: TableDefinition) -> str:
     present = anatomy.primary_key
     return present.name if present is not None else join_name(anatomy.name.name, "pkey")
 
@@ -121,7 +125,7 @@ def columns(names: tuple[str, ...]) -> str:
     return ", ".join(map(quote, names))
 
 
-def identities(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
+def identities(anatomy: TableDefinition, new: QualifiedName) -> Iterator[str]:
     """Identity columns, each with a sequence like the present one under a temporary name."""
     for sequence in anatomy.sequences:
         if sequence.identity:
@@ -146,7 +150,7 @@ def continued(new: QualifiedName, old: QualifiedName) -> str:
     return f"SELECT setval('{literal}', last_value, is_called) FROM {old.quoted}"
 
 
-def triggers(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
+def triggers(anatomy: TableDefinition, new: QualifiedName) -> Iterator[str]:
     for trigger in anatomy.triggers:
         yield at(trigger.definition, new)
         yield from _enabled(trigger, new)
@@ -162,6 +166,6 @@ def rename_index(schema: str | None, index: str, name: str) -> str:
     return f"ALTER INDEX {QualifiedName(schema, index).quoted} RENAME TO {quote(name)}"
 
 
-def carried(anatomy: Anatomy, local: frozenset[str]) -> tuple[Index, ...]:
+def carried(anatomy: TableDefinition, local: frozenset[str]) -> tuple[Index, ...]:
     """The indexes that the partitioned table gets, the primary key left out."""
     return tuple(index for index in anatomy.indexes if index.kind != "p" and index.name not in local)

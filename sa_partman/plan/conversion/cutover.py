@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.anatomy import Index
 from sa_partman.bounds.bound import DefaultBound
 from sa_partman.bounds.text import for_values
 from sa_partman.marks import created
@@ -13,6 +12,7 @@ from sa_partman.plan.conversion import carry, settings
 from sa_partman.plan.conversion.parts import Parts, history_name
 from sa_partman.plan.conversion.steps import resume_point
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.table.definition import Index
 
 
 class Cutover(Parts):

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sa_partman.anatomy import Anatomy, Constraint, InboundKey, Index
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion import carry, settings
 from sa_partman.plan.conversion.refusals import cover_refusals, dependent_refusals, table_refusals
 from sa_partman.plan.conversion.steps import ConversionPlan, Refusal, resume_point
 from sa_partman.plan.moving import copying
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.table.definition import Constraint, InboundKey, Index, TableDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class UndoRequest:
         concurrently: Build the index of the primary key without blocking writers.
     """
 
-    anatomy: Anatomy
-    history: Anatomy
+    anatomy: TableDefinition
+    history: TableDefinition
     indexes: Mapping[str, str]
     primary_key: tuple[str, ...]
     elsewhere: int

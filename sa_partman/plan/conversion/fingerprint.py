@@ -1,7 +1,9 @@
 """
 A fingerprint of a table: another one at the cut-over means that somebody changed the table meanwhile.
 
-It tells what the table is, in words that a dump keeps: no oid, no size, and nothing of a field that is not set.
+It tells what the table is, in words that a dump keeps: no oid, no size, and nothing of a field that is not set. What
+belongs to it is listed here by name, whatever the classes are called: a stored fingerprint is compared by later
+versions.
 """
 
 from __future__ import annotations
@@ -9,20 +11,103 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from sa_partman.anatomy import Anatomy
+from sa_partman.names import QualifiedName
+from sa_partman.table.definition import (
+    Column,
+    Constraint,
+    Cover,
+    Dependent,
+    ExtendedStatistics,
+    Grant,
+    InboundKey,
+    Index,
+    ObjectPrivileges,
+    OwnedSequence,
+    Policy,
+    Publication,
+    TableDefinition,
+    Trigger,
+)
 
 FORM = "2:"
-"""How fingerprints of this form begin; version 0.1.0's have no such beginning."""
+"""
+How fingerprints of this form begin. Version 0.1.0's of before it have no such beginning, and can't be compared. Whoever
+adds to `TOLD` something that is always there, or takes something out, makes another form.
+"""
 
-_PASSING = frozenset({"oid", "server", "rows", "bytes", "index_bytes"})
-"""What changes although nobody changes the table: by a restore, an upgrade of the server, or more rows."""
+TOLD: Mapping[type, tuple[tuple[str, ...], Mapping[str, Any]]] = {
+    QualifiedName: (("schema", "name"), {}),
+    Grant: (("grantee", "privilege"), {"column": None, "grantable": False}),
+    ObjectPrivileges: ((), {"owner": "", "grants": (), "untouched": True, "strangers": ()}),
+    Column: (("name", "type", "not_null"), {"identity": "", "generated": "", "statistics": -1, "options": ()}),
+    OwnedSequence: (
+        ("name", "column", "identity"),
+        {"options": "", "comment": None, "privileges": ObjectPrivileges(), "users": ()},
+    ),
+    Index: (
+        ("name", "columns", "tail", "unique", "valid"),
+        {
+            "constraint": None,
+            "kind": "",
+            "partial": False,
+            "immediate": True,
+            "comment": None,
+            "tablespace": None,
+            "included": (),
+            "options": (),
+            "targets": (),
+        },
+    ),
+    Constraint: (
+        ("name", "kind", "definition", "columns"),
+        {"validated": True, "no_inherit": False, "references": None, "comment": None, "to_partitioned": False},
+    ),
+    InboundKey: (
+        ("name", "table", "columns", "referenced", "definition"),
+        {"tail": "", "acts": False, "validated": True, "comment": None, "types": ()},
+    ),
+    Trigger: (("name", "definition", "enabled", "row", "transition_tables", "before_insert"), {"comment": None}),
+    Dependent: (("identity",), {"restore": (), "locks": ()}),
+    Policy: (("name", "definition"), {"reads_itself": False, "comment": None}),
+    ExtendedStatistics: (("name", "tail"), {"target": -1, "comment": None}),
+    Publication: (("name",), {"tail": "", "via_root": False}),
+    Cover: (("name", "scope"), {"via_root": False, "excepted": False, "others": (), "ours": True}),
+    TableDefinition: (
+        ("name", "kind", "persistence", "owner", "columns"),
+        {
+            "sequences": (),
+            "indexes": (),
+            "constraints": (),
+            "inbound": (),
+            "triggers": (),
+            "dependents": (),
+            "publications": (),
+            "covers": (),
+            "privileges": ObjectPrivileges(),
+            "policies": (),
+            "row_security": False,
+            "force_row_security": False,
+            "comments": (),
+            "statistics": (),
+            "replica_identity": "d",
+            "replica_index": None,
+            "options": (),
+            "tablespace": None,
+            "access_method": "heap",
+            "obstacles": (),
+            "key_users": (),
+            "missing_rights": (),
+        },
+    ),
+}
+"""What is always told of each class, and what only when it is something else than this."""
 
 
 def fingerprint(
-    anatomy: Anatomy, ignoring: frozenset[str] = frozenset(), keys: tuple[str, ...] = (), more: Any = None
+    anatomy: TableDefinition, ignoring: frozenset[str] = frozenset(), keys: tuple[str, ...] = (), more: Any = None
 ) -> str:
     """
     Args:
@@ -43,20 +128,10 @@ def fingerprint(
 
 
 def _told(value: Any) -> Any:
-    if is_dataclass(value):
-        return {
-            each.name: _told(own)
-            for each in fields(value)
-            if each.name not in _PASSING and (own := getattr(value, each.name)) != _default(each)
-        }
-    if isinstance(value, Mapping):
-        return {str(key): _told(own) for key, own in value.items()}
-    if isinstance(value, (frozenset, set)):
-        return sorted(map(str, value))
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list | tuple):
         return [_told(own) for own in value]
-    return value
-
-
-def _default(field: Field[Any]) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
+    if type(value) not in TOLD:
+        return value
+    always, unless = TOLD[type(value)]
+    known = {name: getattr(value, name) for name in (*always, *unless)}
+    return {name: _told(own) for name, own in known.items() if name in always or own != unless[name]}

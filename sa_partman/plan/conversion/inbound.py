@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sa_partman.anatomy import Anatomy, InboundKey
 from sa_partman.names import quote
 from sa_partman.plan.conversion.carry import carried, columns
 from sa_partman.plan.conversion.request import ConversionRequest, Profile
 from sa_partman.plan.conversion.settings import commented
 from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.table.definition import InboundKey, TableDefinition
 
 _SETS = re.compile(r"ON DELETE SET (NULL|DEFAULT)(?! \()")
 
@@ -52,7 +52,7 @@ class Again:
         return f"{action.group()} ({columns(self.key.columns)})"
 
 
-def again(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Again | Refusal | None:
+def again(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition) -> Again | Refusal | None:
     """How *key* goes on: as it is, in its composite form, or not; None when it is dropped, because somebody said so."""
     policy = request.choices.inbound
     if key.table != anatomy.name:
@@ -68,7 +68,7 @@ def again(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Agai
     return _refused(key, request, anatomy)
 
 
-def inbound_refusals(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> Iterator[Refusal]:
+def inbound_refusals(request: ConversionRequest, anatomy: TableDefinition, profile: Profile) -> Iterator[Refusal]:
     for key in anatomy.inbound:
         found = again(key, request, anatomy)
         unmatched = profile.unmatched.get((key.table, key.name), 0)
@@ -82,7 +82,7 @@ def inbound_refusals(request: ConversionRequest, anatomy: Anatomy, profile: Prof
             )
 
 
-def _as_it_is(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Again | None:
+def _as_it_is(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition) -> Again | None:
     """Where a unique key that holds the partition key goes on, so does what refers to it."""
     unique: list[set[str | None]] = [{*request.primary_key}]
     unique += [
@@ -93,7 +93,7 @@ def _as_it_is(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> 
     return Again(key, key.columns, key.referenced) if {*key.referenced} in unique else None
 
 
-def _composite(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Again | None:
+def _composite(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition) -> Again | None:
     by_referenced = dict(zip(key.referenced, key.columns, strict=True))
     types = dict(key.types)
     own = {name: name for name in request.declared.level.key.columns if types.get(name) == anatomy.column(name).type}
@@ -103,7 +103,7 @@ def _composite(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) ->
     return Again(key, tuple(str(wanted[name]) for name in request.primary_key), request.primary_key)
 
 
-def _refused(key: InboundKey, request: ConversionRequest, anatomy: Anatomy) -> Refusal:
+def _refused(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition) -> Refusal:
     drop = f"drop that foreign key ({request.inbound_choice('drop')})"
     if key.table == anatomy.name:
         return Refusal(f"the foreign key {key.name} refers to the table itself", drop)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sa_partman.anatomy import Anatomy
 from sa_partman.bounds.bound import Bound, DefaultBound
 from sa_partman.bounds.text import check_predicate, for_values
 from sa_partman.catalog import Partition
@@ -17,6 +16,7 @@ from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.request import ConversionRequest, key_index
 from sa_partman.plan.naming import partition_name
 from sa_partman.plan.provision import first_partitions, missing_bounds
+from sa_partman.table.definition import TableDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Future:
 class Parts:
     """One request, taken apart."""
 
-    def __init__(self, request: ConversionRequest, anatomy: Anatomy) -> None:
+    def __init__(self, request: ConversionRequest, anatomy: TableDefinition) -> None:
         self.request, self.anatomy = request, anatomy
         self.table, self.new, self.old = request.table, request.new, request.old
         self.key: PartitionKey = request.declared.level.key

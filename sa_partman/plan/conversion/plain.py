@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sa_partman.anatomy import Anatomy, InboundKey
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.conversion import carry, settings
 from sa_partman.plan.conversion.attach import statistics_of
@@ -15,6 +14,7 @@ from sa_partman.plan.conversion.refusals import cover_refusals, dependent_refusa
 from sa_partman.plan.conversion.request import new_table
 from sa_partman.plan.conversion.steps import Refusal
 from sa_partman.plan.moving import copying
+from sa_partman.table.definition import InboundKey, TableDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class PlainRequest:
         own: What single partitions have for themselves, and what refers to them, as PostgreSQL describes it.
     """
 
-    anatomy: Anatomy
+    anatomy: TableDefinition
     primary_key: tuple[str, ...]
     nullable: tuple[str, ...]
     own: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ def make_plain(request: PlainRequest) -> Iterator[str]:
     yield f"ANALYZE {table.quoted}"
 
 
-def _foreign_keys(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
+def _foreign_keys(anatomy: TableDefinition, new: QualifiedName) -> Iterator[str]:
     for each in anatomy.foreign_keys:
         yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(each.name)} {each.definition}"
         yield from settings.commented(f"CONSTRAINT {quote(each.name)} ON {new.quoted}", each.comment)
@@ -137,7 +137,7 @@ def _dependents(request: PlainRequest) -> Iterator[str]:
         yield from settings.commented(f"CONSTRAINT {quote(key.name)} ON {key.table.quoted}", key.comment)
 
 
-def _sequences(anatomy: Anatomy, table: QualifiedName) -> Iterator[str]:
+def _sequences(anatomy: TableDefinition, table: QualifiedName) -> Iterator[str]:
     for each in anatomy.sequences:
         if each.identity:
             yield carry.continued(each.name.sibling(carry.temporary(each.name.name)), each.name)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.anatomy import Anatomy, Index
 from sa_partman.names import quote
 from sa_partman.plan.conversion.inbound import inbound_refusals
 from sa_partman.plan.conversion.request import ConversionRequest, Profile
 from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.table.definition import Index, TableDefinition
 
 
-def refusals_of(request: ConversionRequest, anatomy: Anatomy, profile: Profile) -> Iterator[Refusal]:
+def refusals_of(request: ConversionRequest, anatomy: TableDefinition, profile: Profile) -> Iterator[Refusal]:
     """Every reason, in the order of importance."""
     yield from table_refusals(anatomy)
     if anatomy.persistence == "u" and not request.declared.level.spec.unlogged:
@@ -32,7 +32,7 @@ def refusals_of(request: ConversionRequest, anatomy: Anatomy, profile: Profile) 
         )
 
 
-def table_refusals(anatomy: Anatomy) -> Iterator[Refusal]:
+def table_refusals(anatomy: TableDefinition) -> Iterator[Refusal]:
     """What the table is, and what the connected role may not do."""
     for obstacle in anatomy.obstacles:
         yield Refusal(obstacle, "change that first; it can't be carried")
@@ -61,7 +61,7 @@ def _rows(request: ConversionRequest, profile: Profile) -> Iterator[Refusal]:
         )
 
 
-def _primary_key(request: ConversionRequest, anatomy: Anatomy) -> Iterator[Refusal]:
+def _primary_key(request: ConversionRequest, anatomy: TableDefinition) -> Iterator[Refusal]:
     """The table may lack what the model's primary key needs, or have one that the model does not know."""
     present = anatomy.primary_key
     for name in request.primary_key:
@@ -96,7 +96,7 @@ def _primary_key(request: ConversionRequest, anatomy: Anatomy) -> Iterator[Refus
             )
 
 
-def _keys(request: ConversionRequest, anatomy: Anatomy) -> Iterator[Refusal]:
+def _keys(request: ConversionRequest, anatomy: TableDefinition) -> Iterator[Refusal]:
     key = {column for level in request.declared.levels() for column in level.key.columns}
     present = {index.name for index in anatomy.indexes if index.unique or index.kind == "x"}
     for name in request.choices.unique:
@@ -128,7 +128,7 @@ def _unique(request: ConversionRequest, index: Index, missing: list[str]) -> Ref
     )
 
 
-def _triggers(anatomy: Anatomy) -> Iterator[Refusal]:
+def _triggers(anatomy: TableDefinition) -> Iterator[Refusal]:
     for trigger in anatomy.triggers:
         if trigger.row and trigger.transition_tables:
             yield Refusal(
@@ -137,7 +137,7 @@ def _triggers(anatomy: Anatomy) -> Iterator[Refusal]:
             )
 
 
-def dependent_refusals(anatomy: Anatomy) -> Iterator[Refusal]:
+def dependent_refusals(anatomy: TableDefinition) -> Iterator[Refusal]:
     for dependent in anatomy.dependents:
         if not dependent.restore:
             yield Refusal(
@@ -151,7 +151,7 @@ _NOT_ENFORCED = " NOT ENFORCED"
 _NOT_PROVEN = {"c": "the CHECK constraint", "f": "the foreign key", "n": "the NOT NULL constraint"}
 
 
-def _constraints(anatomy: Anatomy) -> Iterator[Refusal]:
+def _constraints(anatomy: TableDefinition) -> Iterator[Refusal]:
     for constraint in anatomy.constraints:
         kind = _NOT_PROVEN.get(constraint.kind)
         if kind is None:
@@ -180,11 +180,11 @@ def _ordinary(definition: str) -> str:
     return definition
 
 
-def _alter(anatomy: Anatomy) -> str:
+def _alter(anatomy: TableDefinition) -> str:
     return f"ALTER TABLE {anatomy.name.quoted}"
 
 
-def cover_refusals(anatomy: Anatomy) -> Iterator[Refusal]:
+def cover_refusals(anatomy: TableDefinition) -> Iterator[Refusal]:
     """The new table must be in the EXCEPT clause that the old one is in."""
     for cover in anatomy.covers:
         if cover.excepted and not cover.ours:
@@ -196,7 +196,7 @@ def cover_refusals(anatomy: Anatomy) -> Iterator[Refusal]:
             )
 
 
-def _publications(anatomy: Anatomy, profile: Profile) -> Iterator[Refusal]:
+def _publications(anatomy: TableDefinition, profile: Profile) -> Iterator[Refusal]:
     by_leaf = [(each.name, "") for each in anatomy.publications if not each.via_root and not each.tail]
     by_leaf += [(each.name, f" ({each.scope})") for each in anatomy.covers if not each.via_root and not each.excepted]
     for name, scope in by_leaf if profile.slots else ():

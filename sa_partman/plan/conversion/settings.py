@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from sa_partman.anatomy import HERE, NAME, Anatomy, Column, ExtendedStatistics, Policy, Privileges
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.naming import statistics_name
+from sa_partman.table.definition import (
+    HERE,
+    NAME,
+    Column,
+    ExtendedStatistics,
+    ObjectPrivileges,
+    Policy,
+    TableDefinition,
+)
 
 _REPLICA = {"d": "DEFAULT", "f": "FULL", "n": "NOTHING"}
 
@@ -29,7 +37,7 @@ def recommented(target: str, comment: str | None, before: str | None) -> Iterato
         yield f"COMMENT ON {target} IS {'NULL' if comment is None else literal(comment)}"
 
 
-def granted(privileges: Privileges, target: str, also: Iterable[str] = ()) -> Iterator[str]:
+def granted(privileges: ObjectPrivileges, target: str, also: Iterable[str] = ()) -> Iterator[str]:
     """
     Gives *target*, which belongs to the same owner, exactly these privileges.
 
@@ -48,7 +56,7 @@ def granted(privileges: Privileges, target: str, also: Iterable[str] = ()) -> It
         yield f"GRANT {grant.privilege}{column} ON {target} TO {grant.grantee}{option}"
 
 
-def table_settings(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
+def table_settings(anatomy: TableDefinition, new: QualifiedName) -> Iterator[str]:
     """Comments, statistics targets, grants, row security and policies of the new table."""
     for column, comment in anatomy.comments:
         yield from commented(_place(new, column), comment)
@@ -59,7 +67,7 @@ def _place(table: QualifiedName, column: str | None) -> str:
     return f"TABLE {table.quoted}" if column is None else f"COLUMN {table.quoted}.{quote(column)}"
 
 
-def member_settings(anatomy: Anatomy, table: QualifiedName) -> Iterator[str]:
+def member_settings(anatomy: TableDefinition, table: QualifiedName) -> Iterator[str]:
     """What every table of the tree has for itself, for nothing of it is inherited."""
     yield from column_settings(anatomy, table)
     yield from granted(anatomy.privileges, f"TABLE {table.quoted}")
@@ -73,7 +81,7 @@ def member_settings(anatomy: Anatomy, table: QualifiedName) -> Iterator[str]:
     yield from replica_identity(anatomy, table)
 
 
-def late_policies(anatomy: Anatomy, table: QualifiedName) -> Iterator[str]:
+def late_policies(anatomy: TableDefinition, table: QualifiedName) -> Iterator[str]:
     """Policies that read the table itself: they can be made once the new one bears the name."""
     for policy in anatomy.policies:
         if policy.reads_itself:
@@ -85,7 +93,7 @@ def _policy(policy: Policy, table: QualifiedName) -> Iterator[str]:
     yield from commented(f"POLICY {quote(policy.name)} ON {table.quoted}", policy.comment)
 
 
-def column_settings(anatomy: Anatomy, table: QualifiedName) -> Iterator[str]:
+def column_settings(anatomy: TableDefinition, table: QualifiedName) -> Iterator[str]:
     for column in anatomy.columns:
         alter = f"ALTER TABLE {table.quoted} ALTER COLUMN {quote(column.name)}"
         if column.statistics >= 0:
@@ -94,13 +102,13 @@ def column_settings(anatomy: Anatomy, table: QualifiedName) -> Iterator[str]:
             yield f"{alter} SET ({', '.join(column.options)})"
 
 
-def replica_identity(anatomy: Anatomy, table: QualifiedName) -> Iterator[str]:
+def replica_identity(anatomy: TableDefinition, table: QualifiedName) -> Iterator[str]:
     """REPLICA IDENTITY, where it is neither the default nor that of an index: those are per partition."""
     if anatomy.replica_identity in ("f", "n"):
         yield f"ALTER TABLE {table.quoted} REPLICA IDENTITY {_REPLICA[anatomy.replica_identity]}"
 
 
-def leaf_settings(anatomy: Anatomy, leaf: QualifiedName, *, divided: bool = False) -> Iterator[str]:
+def leaf_settings(anatomy: TableDefinition, leaf: QualifiedName, *, divided: bool = False) -> Iterator[str]:
     """
     What a partition does not take over from its partitioned table by itself.
 
@@ -113,13 +121,13 @@ def leaf_settings(anatomy: Anatomy, leaf: QualifiedName, *, divided: bool = Fals
     yield from member_settings(anatomy, leaf)
 
 
-def extended_statistics(anatomy: Anatomy, new: QualifiedName) -> Iterator[str]:
+def extended_statistics(anatomy: TableDefinition, new: QualifiedName) -> Iterator[str]:
     """CREATE STATISTICS under temporary names."""
     for each in anatomy.statistics:
         yield from create_statistics(each, each.name.sibling(join_name(each.name.name, "pnew")), new, anatomy.owner)
 
 
-def leaf_statistics(anatomy: Anatomy, leaf: QualifiedName) -> Iterator[str]:
+def leaf_statistics(anatomy: TableDefinition, leaf: QualifiedName) -> Iterator[str]:
     """The same for a partition: the planner looks at the statistics of each by itself."""
     for each in anatomy.statistics:
         name = statistics_name(leaf, each.name.name)
@@ -138,7 +146,7 @@ def rename_statistics(name: QualifiedName, new: str) -> str:
     return f"ALTER STATISTICS {name.quoted} RENAME TO {quote(new)}"
 
 
-def adopted(anatomy: Anatomy, table: Anatomy, name: QualifiedName) -> Iterator[str]:
+def adopted(anatomy: TableDefinition, table: TableDefinition, name: QualifiedName) -> Iterator[str]:
     """
     What *table* has to change to say and allow what *anatomy* does now.
 
@@ -161,7 +169,7 @@ def adopted(anatomy: Anatomy, table: Anatomy, name: QualifiedName) -> Iterator[s
         yield f"{alter} REPLICA IDENTITY {_REPLICA[anatomy.replica_identity]}"
 
 
-def _columns_adopted(anatomy: Anatomy, table: Anatomy, alter: str) -> Iterator[str]:
+def _columns_adopted(anatomy: TableDefinition, table: TableDefinition, alter: str) -> Iterator[str]:
     for column in anatomy.columns:
         before = table.find(column.name) or Column(column.name, column.type, column.not_null)
         if column.statistics != before.statistics:
@@ -173,7 +181,7 @@ def _columns_adopted(anatomy: Anatomy, table: Anatomy, alter: str) -> Iterator[s
             yield f"{alter} ALTER COLUMN {quote(column.name)} SET ({', '.join(column.options)})"
 
 
-def _row_security_adopted(anatomy: Anatomy, table: Anatomy, name: QualifiedName) -> Iterator[str]:
+def _row_security_adopted(anatomy: TableDefinition, table: TableDefinition, name: QualifiedName) -> Iterator[str]:
     alter = f"ALTER TABLE {name.quoted}"
     if anatomy.row_security != table.row_security:
         yield f"{alter} {'ENABLE' if anatomy.row_security else 'DISABLE'} ROW LEVEL SECURITY"

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from sa_partman.anatomy import Anatomy
 from sa_partman.key import KeyPart, PartitionKey
 from sa_partman.names import quote
 from sa_partman.plan.conversion.steps import Refusal
 from sa_partman.spec.declared import ColumnType, DeclaredTable, Level
+from sa_partman.table.definition import TableDefinition
 
 
-def type_refusals(declared: DeclaredTable, columns: Mapping[str, ColumnType], anatomy: Anatomy) -> Iterator[Refusal]:
+def type_refusals(
+    declared: DeclaredTable, columns: Mapping[str, ColumnType], anatomy: TableDefinition
+) -> Iterator[Refusal]:
     """
     Args:
         columns: The table's, by name.

@@ -1,4 +1,4 @@
-"""Draws the plan of a conversion in place: looks at the table, and decides."""
+"""Plans a conversion in place, and its way back: reads the table, and decides."""
 
 from __future__ import annotations
 
@@ -7,28 +7,36 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from sa_partman.anatomy import Anatomy
 from sa_partman.compare.shape import MISSING_TABLE, shape_finding
 from sa_partman.compare.situation import Situation
-from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.attach import attach_in_place, leaf_statistics_of, names_of, statistics_of
+from sa_partman.ddl.stored import statements_of
+from sa_partman.errors import Refused
+from sa_partman.names import QualifiedName, quote
+from sa_partman.plan.conversion.attach import INBOUND, attach_in_place, leaf_statistics_of, names_of, statistics_of
+from sa_partman.plan.conversion.detach import UndoRequest, detach_in_place, undo_names
 from sa_partman.plan.conversion.fingerprint import fingerprint
 from sa_partman.plan.conversion.history import unserved
 from sa_partman.plan.conversion.inbound import Again, again
+from sa_partman.plan.conversion.parts import history_name
 from sa_partman.plan.conversion.refusals import table_refusals
 from sa_partman.plan.conversion.request import Choices, ConversionRequest, key_index, proof
 from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
 from sa_partman.plan.conversion.types import retyped, type_refusals
-from sa_partman.postgres.columns import columns_of
-from sa_partman.postgres.conversion.anatomy import read_anatomy
-from sa_partman.postgres.conversion.names import name_refusals
-from sa_partman.postgres.conversion.profile import analyzed, slots, without_match
-from sa_partman.postgres.conversion.reach import reach
-from sa_partman.postgres.outlived import estimated
+from sa_partman.plan.moving import LOGICAL
+from sa_partman.plan.steps import Step
+from sa_partman.postgres.contents import estimated
+from sa_partman.postgres.conversion.beside import name_refusals, users
+from sa_partman.postgres.conversion.rows import analyzed, reach, rows_elsewhere, slots, without_match
+from sa_partman.postgres.conversion.whereabouts import finished_of, history_of, nothing_in_progress
+from sa_partman.postgres.journal import Conversion
 from sa_partman.postgres.reflect import reflect
+from sa_partman.postgres.relations import columns_of
+from sa_partman.postgres.session import verbatim
+from sa_partman.postgres.table_reader import read_table
 from sa_partman.spec.declared import DeclaredTable, RangeLevel
+from sa_partman.table.definition import Column, TableDefinition
 
 PrimaryKey = Callable[[tuple[str, ...]], tuple[str, ...]]
 """The columns of the primary key that the table is to have, of those that it has."""
@@ -72,7 +80,7 @@ def draw(
         declared: Its name carries the schema.
         primary_key: That of the partitioned table.
     """
-    anatomy = read_anatomy(connection, declared.name)
+    anatomy = read_table(connection, declared.name)
     declaration = repr(declared.spec)
     if anatomy is not None and anatomy.kind == "p":
         return Drawn(declared.name, declaration, _partitioned(connection, declared))
@@ -111,7 +119,7 @@ def _older(connection: Connection, request: ConversionRequest) -> int | None:
 
 
 def _unmatched(
-    connection: Connection, request: ConversionRequest, anatomy: Anatomy
+    connection: Connection, request: ConversionRequest, anatomy: TableDefinition
 ) -> Iterator[tuple[tuple[QualifiedName, str], int]]:
     for key in anatomy.inbound:
         form = again(key, request, anatomy)
@@ -119,7 +127,7 @@ def _unmatched(
             yield (key.table, key.name), without_match(connection, request.table, form)
 
 
-def _missing(declared: DeclaredTable, anatomy: Anatomy | None) -> Refusal | None:
+def _missing(declared: DeclaredTable, anatomy: TableDefinition | None) -> Refusal | None:
     return Refusal(f"{declared.name} does not exist", MISSING_TABLE) if anatomy is None else None
 
 
@@ -141,13 +149,171 @@ def _partitioned(connection: Connection, declared: DeclaredTable) -> ConversionP
     return ConversionPlan((), (), (f"{declared.name} is partitioned already, as the model declares it",))
 
 
-def mark_of(anatomy: Anatomy, more: Any = None) -> str:
+def mark_of(anatomy: TableDefinition, more: Any = None) -> str:
     """The fingerprint of a table and *more* of it, but for what its own conversion adds before the cut-over."""
     own = frozenset({proof(anatomy.name), key_index(anatomy.name)})
     return fingerprint(anatomy, own, tuple(column.name for column in anatomy.columns), more)
 
 
-def key_columns(anatomy: Anatomy) -> tuple[str, ...]:
+def key_columns(anatomy: TableDefinition) -> tuple[str, ...]:
     """The columns of the primary key; empty when there is none."""
     present = anatomy.primary_key
     return () if present is None else tuple(str(column) for column in present.columns)
+
+
+_INDEXES = text("""
+SELECT p.relname, h.relname FROM pg_inherits i
+JOIN pg_class p ON p.oid = i.inhparent
+JOIN pg_class h ON h.oid = i.inhrelid
+JOIN pg_index x ON x.indexrelid = h.oid
+WHERE x.indrelid = CAST(:oid AS oid)
+""")
+
+_SENDING = text(f"""
+SELECT p.pubname FROM pg_catalog.pg_publication p
+WHERE {LOGICAL} AND p.pubinsert AND CAST(p.pubname AS text) = ANY (CAST(:names AS text[])) ORDER BY p.pubname
+""")
+
+_SAMPLE = 5
+
+
+def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn:
+    """
+    Plans the way back, in the caller's pinned transaction.
+
+    Raises:
+        Refused: *table* was not converted in place, or its history is no partition of it any more.
+    """
+    conversion = finished_of(connection, table)  # an aborted undo changed nothing
+    if conversion is None or conversion.kind != "convert" or conversion.status != "done":
+        raise nothing_in_progress(connection, table, "finished conversion to take back")
+    anatomy = read_table(connection, table)
+    if anatomy is None:
+        raise Refused(f"{table} does not exist; nothing was changed")
+    found = history_of(connection, conversion, table)
+    history = None if found is None else read_table(connection, found.name)
+    if history is None:
+        raise Refused(
+            f"{table}: the partition with the rows from before the conversion is gone (dropped or detached); "
+            f"nothing was changed. If it was detached, attach it again; or make the table plain as it is: take the "
+            f"declaration off the model, and alembic revision --autogenerate writes op.unpartition_table(...)"
+        )
+    request = _request(connection, conversion, anatomy, history, limit)
+    plan = detach_in_place(request)
+    if not plan.refusals:
+        taken = tuple(name_refusals(connection, undo_names(request), statistics_of(anatomy, back=True), anatomy.oid))
+        plan = ConversionPlan((), taken) if taken else plan
+    return Drawn(table, conversion.declaration, plan, mark_of(anatomy), anatomy.oid, key_columns(anatomy))
+
+
+def _request(
+    connection: Connection, conversion: Conversion, anatomy: TableDefinition, history: TableDefinition, limit: int
+) -> UndoRequest:
+    if anatomy.missing_rights:
+        return UndoRequest(anatomy, history, {}, conversion.primary_key, 0, limit)
+    return UndoRequest(
+        anatomy,
+        history,
+        _indexes(connection, history),
+        conversion.primary_key,
+        rows_elsewhere(connection, anatomy.oid, history.oid, limit),
+        limit,
+        _twice(connection, conversion.primary_key, anatomy, history),
+        next((statements_of(step.undo) for step in conversion.steps if step.id == "not_null"), ()),
+        {
+            step.id.removeprefix(INBOUND): statements_of(step.undo)
+            for step in conversion.steps
+            if step.id.startswith(INBOUND)
+        },
+        users(connection, anatomy.oid, history.oid),
+        slots(connection, active=True),
+        tuple(
+            connection.execute(
+                _SENDING, {"names": [each.name for each in anatomy.covers if not each.excepted]}
+            ).scalars()
+        ),
+    )
+
+
+def _indexes(connection: Connection, history: TableDefinition) -> dict[str, str]:
+    """
+    The history's index for each of the table's: the one that the conversion named after it, because PostgreSQL may pair
+    two of the same definition crosswise.
+    """
+    paired = {row[0]: row[1] for row in connection.execute(_INDEXES, {"oid": history.oid})}
+    present = {index.name for index in history.indexes}
+    named = {name: history_name(name) for name in paired}
+    return {name: named[name] if named[name] in present else theirs for name, theirs in paired.items()}
+
+
+def _twice(
+    connection: Connection, primary_key: tuple[str, ...], anatomy: TableDefinition, history: TableDefinition
+) -> tuple[str, ...]:
+    """Keys of rows outside the history that another row has too; the index of the history finds its own."""
+    if not primary_key:
+        return ()
+    pairs = " AND ".join(f"o.{quote(name)} = e.{quote(name)}" for name in primary_key)
+    shown = ", ".join(f"CAST(e.{quote(name)} AS text)" for name in primary_key)
+    sql = (
+        f"SELECT DISTINCT concat_ws(', ', {shown}) FROM {anatomy.name.quoted} e JOIN {anatomy.name.quoted} o "
+        f"ON {pairs} AND (e.tableoid <> o.tableoid OR e.ctid <> o.ctid) WHERE e.tableoid <> {history.oid} "
+        f"LIMIT {_SAMPLE}"
+    )
+    return tuple(connection.execute(verbatim(sql)).scalars())
+
+
+# What changes without a lock that a SHARE UPDATE EXCLUSIVE one keeps out: grants, views, functions.
+_LOOSE = text("""
+SELECT CAST(c.relacl AS text), ARRAY(SELECT CAST(attacl AS text) FROM pg_attribute WHERE attrelid = c.oid),
+    (SELECT count(*) FROM pg_depend WHERE refclassid = CAST('pg_class' AS regclass) AND refobjid = c.oid)
+FROM pg_class c WHERE c.oid = to_regclass(:name)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """
+    Two fingerprints of one look at a table.
+
+    Args:
+        plan: As the plan's author sees it.
+        full: What is stored, and compared before the swap.
+    """
+
+    plan: str
+    full: str
+
+
+def marks(connection: Connection, table: QualifiedName, steps: tuple[Step, ...]) -> Marks | None:
+    """
+    The fingerprints of *table*; None when it is not there.
+
+    Args:
+        steps: Of the conversion: what they change themselves does not count.
+    """
+    anatomy = read_table(connection, table)
+    if anatomy is None:
+        return None
+    ours, seen = _made_not_null(steps), mark_of(anatomy)
+    columns = [_column(each, ours) for each in anatomy.columns]
+    return Marks(seen, mark_of(anatomy, columns))
+
+
+def full_mark(connection: Connection, table: QualifiedName, steps: tuple[Step, ...]) -> str | None:
+    """What `marks` stores of *table* now; None when it is not there."""
+    found = marks(connection, table, steps)
+    return None if found is None else found.full
+
+
+def loose_mark(connection: Connection, table: QualifiedName) -> tuple[Any, ...]:
+    """What a lock on the table does not keep others from changing; quick to read."""
+    return tuple(connection.execute(_LOOSE, {"name": table.quoted}).one())
+
+
+def _made_not_null(steps: tuple[Step, ...]) -> str:
+    return " ".join(sql for step in steps if step.id == "not_null" for sql in statements_of(step.actions))
+
+
+def _column(column: Column, ours: str) -> tuple[Any, ...]:
+    not_null = column.not_null or f"ALTER COLUMN {quote(column.name)} SET NOT NULL" in ours
+    return (column.name, not_null, column.expression, column.collation, column.storage, column.compression)

@@ -7,7 +7,7 @@ from sa_partman.ddl.stored import statements_of
 from sa_partman.maintenance.converter import Converter
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.fingerprint import fingerprint
-from sa_partman.postgres.conversion.anatomy import read_anatomy
+from sa_partman.postgres.table_reader import read_table
 from tests.support.carrying import EVENTS, NOW, Case, declared, rows, run
 from tests.support.stamps import stamped
 
@@ -47,7 +47,7 @@ def test_a_fingerprint_does_not_see_stamps(engine: Engine) -> None:
 
     def taken() -> str:
         with engine.begin() as connection:
-            found = read_anatomy(connection, QualifiedName("public", "events"))
+            found = read_table(connection, QualifiedName("public", "events"))
         assert found is not None
         return fingerprint(found)
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, Table
 
 from sa_partman import Converter, Maintainer, PartitionByRange
-from sa_partman.errors import Refused
+from sa_partman.errors import ExecutionError, Refused
 from sa_partman.plan.steps import Step
 from sa_partman.postgres import journal
 from tests.integration.conversion.test_faults_abort import Stopped, stop, stopped_after
@@ -209,19 +209,27 @@ CREATE TABLE sa_partman.conversion (
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
 INSERT INTO sa_partman.conversion (table_schema, table_name, kind, status, declaration, fingerprint, table_oid,
     primary_key, steps, steps_done, version)
-    SELECT table_schema, table_name, kind, status, declaration, 'a hash over oids', table_oid, primary_key, steps,
+    SELECT table_schema, table_name, kind, status, declaration, :fingerprint, table_oid, primary_key, steps,
         steps_done, '0.1.0' FROM jsonb_to_recordset(CAST(:stored AS jsonb)) AS x(table_schema text, table_name text,
         kind text, status text, declaration text, table_oid oid, primary_key text[], steps jsonb, steps_done int)
 """
 
 
-def as_0_1_0(engine: Engine) -> None:
+STORED = {
+    14: "2:0c89cbaf0395d8fadedc154c2715e9f4dbaed94baaccbd2ad097b509d9aaed24",
+    18: "2:7c1c30f70c404f8d70adda6eb5e430681a9b4c05bee6efc4083e8849a9b2c70d",
+}
+"""What an earlier version stored of the table ``events``, by the first major version on which it is that."""
+
+
+def as_0_1_0(engine: Engine, fingerprint: str = "a hash over oids") -> None:
     """The record becomes one as version 0.1.0 wrote it: a row of a table."""
     with engine.begin() as connection:
         stored = json.dumps(list(journal._rows(connection).values()))
     sql(engine, "DROP SCHEMA sa_partman CASCADE")
     for statement in OLD_RECORD.split(";\n"):
-        sql(engine, statement, **({"stored": stored} if ":stored" in statement else {}))
+        values = {"stored": stored, "fingerprint": fingerprint} if ":stored" in statement else {}
+        sql(engine, statement, **values)
 
 
 def test_what_version_0_1_0_began_is_taken_back(events: Engine, undisturbed: Ends) -> None:
@@ -235,6 +243,24 @@ def test_what_version_0_1_0_began_is_taken_back(events: Engine, undisturbed: End
     converter(events).convert(TABLE)
 
     undisturbed.check(events, "convert")
+
+
+def test_what_an_earlier_version_began_goes_on_where_its_fingerprint_can_be_compared(
+    events: Engine, undisturbed: Ends
+) -> None:
+    """That of a table is the same, whatever version made it; and of a changed one another."""
+    stopped_after(events, "convert", "parent")
+    major = scalar(events, "SELECT current_setting('server_version_num')::int / 10000")
+    as_0_1_0(events, STORED[max(first for first in STORED if first <= major)])
+    sql(events, "COMMENT ON TABLE events IS 'changed'")
+    with pytest.raises(ExecutionError, match=r"was changed since this began.*Take back.*--abort; then begin again"):
+        converter(events).resume(TABLE)
+    sql(events, "COMMENT ON TABLE events IS 'what happened: 100%'")
+    converter(events).resume(TABLE)
+    undisturbed.check(events, "convert")
+    converter(events).undo(TABLE)
+
+    undisturbed.check(events, "undo")
 
 
 def test_what_version_0_1_0_cut_over_goes_on_and_is_undone(events: Engine, undisturbed: Ends) -> None:

@@ -14,10 +14,10 @@ from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.postgres import facts
 from sa_partman.postgres.connect import connected
+from sa_partman.postgres.facts import surroundings
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import sqlstate
-from sa_partman.postgres.surroundings import surroundings
 from tests.support.counting import statements
 from tests.support.database import as_role, codes, holding, new_table, partitions, put, role, scalar, sql, upkeep
 from tests.support.faces import FACES, opened

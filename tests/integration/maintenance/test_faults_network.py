@@ -12,8 +12,7 @@ import sys
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from sa_partman.postgres.connect import connected
-from sa_partman.postgres.network import _number
+from sa_partman.postgres.connect import _number, connected
 from sa_partman.throwaway import Server
 from tests.support.command import ROOT
 from tests.support.servers import binaries, memory

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from sa_partman import LockPolicy, PartitionByRange
-from sa_partman.compare.membership import ColumnSetting, IndexTarget, MemberStatistics, Policy, Publication
 from sa_partman.engine.locks import view_locks
 from sa_partman.engine.statements import apply_actions
 from sa_partman.names import QualifiedName
@@ -53,6 +52,8 @@ from sa_partman.plan.member_actions import (
     Unpublish,
 )
 from sa_partman.postgres.session import pin
+from sa_partman.table.definition import Policy, Publication
+from sa_partman.table.membership import ColumnSetting, IndexTarget, MemberStatistics
 from tests.support.builders import at, declare, span
 from tests.support.database import holding, sql
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateTable
 
 from sa_partman import Archive, PartitionByRange, Retention, StepEvent, Veto, before
-from sa_partman.postgres import inbound
+from sa_partman.postgres import relations
 from tests.support.archives import JANUARY, MARCH, kept
 from tests.support.builders import at
 from tests.support.database import HASTY, codes, holding, leaves, outcomes, scalar, sql, upkeep
@@ -136,7 +136,7 @@ def test_converged_runs_do_not_read_foreign_keys(engine: Engine) -> None:
     metadata = filled(engine, family(DROP, DROP))
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
-    text = str(inbound._INBOUND)[:40]
+    text = str(relations._INBOUND)[:40]
     upkeep(engine, metadata, "2026-02-15").run()
     before = [each for each in statements if text in each]
     upkeep(engine, metadata, MARCH).run()

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Date, DateTime, Engine, Inspector, MetaData, Tabl
 from sa_partman import Maintainer, PartitionByList, PartitionByRange, Retention
 from sa_partman.maintenance.fleet import Fleet
 from sa_partman.maintenance.results import RunResult
-from sa_partman.postgres.known import LIMIT, known_to
+from sa_partman.postgres.reflect import LIMIT, known_to
 from tests.support.builders import at
 from tests.support.counting import statements
 from tests.support.database import another, made, new_table, partitions, sql, upkeep

@@ -20,8 +20,8 @@ from sa_partman.engine.unchanged import Overtaken, require_partition
 from sa_partman.errors import CatalogError
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared
-from sa_partman.postgres.columns import relation_of
 from sa_partman.postgres.reflect import reflect
+from sa_partman.postgres.relations import relation_of
 from sa_partman.postgres.session import pin
 from tests.support.builders import at
 from tests.support.database import new_table, scalar, sql, upkeep

@@ -8,8 +8,7 @@ import pytest
 
 from sa_partman import PartitionByHash, PartitionByRange
 from sa_partman.bounds.bound import HashBound
-from sa_partman.catalog import Partition
-from sa_partman.compare.residues import InvalidIndex
+from sa_partman.catalog import InvalidIndex, Partition
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import marked

@@ -6,10 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from sa_partman.anatomy import NAME, Grant
 from sa_partman.bounds.bound import DEFAULT
 from sa_partman.catalog import FoundTable, Partition, Privileges
-from sa_partman.compare.membership import Member, Membership, Policy, Publication, differences
 from sa_partman.ddl.render import sql_of, step_sql
 from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
@@ -25,6 +23,8 @@ from sa_partman.plan.locks import LockMode, Relatives, locks_of, subjects_of
 from sa_partman.plan.member_actions import GrantPrivileges, Publish, SetReplicaIdentity, SetRowSecurity
 from sa_partman.plan.membership import as_members, by_owner, changes, makes, newest_leaf, repair_step
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.table.definition import NAME, Grant, Policy, Publication
+from sa_partman.table.membership import Member, Membership, differences
 from tests.support.builders import numbers
 
 TABLE, PART, LEAF, REST = (QualifiedName("public", name) for name in ("events", "p", "p_h0", "rest"))

@@ -8,18 +8,6 @@ from typing import Any
 import pytest
 
 from sa_partman import PartitionByRange
-from sa_partman.anatomy import (
-    HERE,
-    Anatomy,
-    Column,
-    Constraint,
-    Dependent,
-    ExtendedStatistics,
-    Grant,
-    InboundKey,
-    Index,
-    Privileges,
-)
 from sa_partman.bounds.bound import MINVALUE, RangeBound
 from sa_partman.compare.situation import Situation
 from sa_partman.ddl.stored import from_dict, statements_of, to_dict
@@ -33,6 +21,18 @@ from sa_partman.plan.conversion.settings import granted, literal
 from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
 from sa_partman.plan.steps import Step
 from sa_partman.spec.declared import ColumnType, bind
+from sa_partman.table.definition import (
+    HERE,
+    Column,
+    Constraint,
+    Dependent,
+    ExtendedStatistics,
+    Grant,
+    InboundKey,
+    Index,
+    ObjectPrivileges,
+    TableDefinition,
+)
 
 NOW = datetime(2024, 6, 15, tzinfo=UTC)
 TABLE = QualifiedName("s", "events")
@@ -49,8 +49,8 @@ NOTES = InboundKey(
 )
 
 
-def anatomy(**changes: Any) -> Anatomy:
-    found = Anatomy(
+def anatomy(**changes: Any) -> TableDefinition:
+    found = TableDefinition(
         TABLE,
         7,
         18,
@@ -75,7 +75,7 @@ def request(**choices: Any) -> ConversionRequest:
     return ConversionRequest(declared, ("id", "at"), history, Situation(NOW, {}), Choices(**choices))
 
 
-def plan(found: Anatomy | None = None, profile: Profile | None = None, **choices: Any) -> ConversionPlan:
+def plan(found: TableDefinition | None = None, profile: Profile | None = None, **choices: Any) -> ConversionPlan:
     return attach_in_place(request(**choices), found or anatomy(), profile or Profile())
 
 
@@ -238,12 +238,12 @@ def test_untouched_privileges_need_no_statement() -> None:
     """Unless default privileges would add somebody."""
     grants = (Grant("me", "SELECT"), Grant("me", "INSERT"))
 
-    assert [] == list(granted(Privileges("me", grants), "TABLE t"))
+    assert [] == list(granted(ObjectPrivileges("me", grants), "TABLE t"))
     assert [
         "REVOKE ALL ON TABLE t FROM PUBLIC, me, you",
         "GRANT SELECT ON TABLE t TO me",
         "GRANT INSERT ON TABLE t TO me",
-    ] == list(granted(Privileges("me", grants, strangers=("you",)), "TABLE t"))
+    ] == list(granted(ObjectPrivileges("me", grants, strangers=("you",)), "TABLE t"))
 
 
 @pytest.mark.parametrize(("value", "written"), [("it's", "'it''s'"), ("a\\b", "E'a\\\\b'")])

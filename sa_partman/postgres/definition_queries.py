@@ -1,10 +1,10 @@
-"""Catalog SQL behind the anatomy of a table, each query named. All take the oid, but for `TABLE`."""
+"""Catalog SQL behind the definition of a table, each query named. The session is pinned."""
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
-from sa_partman.postgres.column_options import set_options
+from sa_partman.table.features import ServerFeatures
 
 TABLE = text("""
 SELECT c.oid, CAST(c.relkind AS text) AS kind, CAST(c.relpersistence AS text) AS persistence,
@@ -45,11 +45,40 @@ LEFT JOIN pg_am m ON m.oid = c.relam
 WHERE c.oid = to_regclass(:name)
 """)
 
+OIDS = text("""
+SELECT u.name, CAST(to_regclass(u.name) AS oid)
+FROM unnest(CAST(:names AS text[])) AS u(name) WHERE to_regclass(u.name) IS NOT NULL
+""")
+
+# PostgreSQL names the options of a column that ALTER TABLE takes; whatever else stands in pg_attribute.attoptions is
+# the server's: Debian's 15.20 stamps every column of every new relation, ignores it when it is set or reset, and dumps
+# without it. Source: PostgreSQL, ALTER TABLE, attribute_option: the same two since 9.0.
+SETTABLE = ("n_distinct", "n_distinct_inherited")
+"""What ``ALTER COLUMN ... SET (...)`` takes, from 14 to 19."""
+
+_SETTABLE = ", ".join(f"'{name}'" for name in SETTABLE)
+_OPTIONS = "SELECT o FROM unnest({column}.attoptions) AS o WHERE split_part(o, '=', 1) {which} ({names})"
+
+
+def set_options(column: str) -> str:
+    """SQL for the sorted options that somebody set on *column*, an alias of ``pg_attribute``; empty without any."""
+    return f"ARRAY({_OPTIONS.format(column=column, which='IN', names=_SETTABLE)} ORDER BY o)"
+
+
+KEPT_OPTIONS = text(f"""
+SELECT DISTINCT split_part(k.o, '=', 1), split_part(current_setting('server_version'), ' ', 1)
+FROM pg_attribute a CROSS JOIN LATERAL ({_OPTIONS.format(column="a", which="NOT IN", names=_SETTABLE)}) k
+WHERE a.attrelid = ANY (CAST(:oids AS oid[])) AND a.attnum > 0 AND a.attoptions IS NOT NULL ORDER BY 1
+""")
+
 COLUMNS = text(f"""
-SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,
+SELECT a.attrelid AS oid, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,
     CAST(a.attidentity AS text) AS identity, CAST(a.attgenerated AS text) AS generated,
-    CAST(coalesce(a.attstattarget, -1) AS int) AS statistics, {set_options("a")} AS options
-FROM pg_attribute a WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+    CAST(coalesce(a.attstattarget, -1) AS int) AS statistics, {set_options("a")} AS options,
+    pg_get_expr(d.adbin, d.adrelid) AS expression, CAST(CAST(a.attcollation AS regcollation) AS text) AS collation,
+    CAST(a.attstorage AS text) AS storage, CAST(a.attcompression AS text) AS compression
+FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = ANY (CAST(:oids AS oid[])) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum
 """)
 
 SEQUENCES = text("""
@@ -97,7 +126,7 @@ WHERE x.indrelid = :oid ORDER BY i.relname
 """)
 
 CONSTRAINTS = text("""
-SELECT k.conname AS name, CAST(k.contype AS text) AS kind, pg_get_constraintdef(k.oid) AS definition,
+SELECT k.conrelid AS oid, k.conname AS name, CAST(k.contype AS text) AS kind, pg_get_constraintdef(k.oid) AS definition,
     k.convalidated AS validated, k.connoinherit AS no_inherit, n.nspname AS ref_schema, r.relname AS ref_name,
     coalesce(r.relkind = 'p', false) AS to_partitioned,
     obj_description(k.oid, 'pg_constraint') AS comment,
@@ -106,9 +135,9 @@ SELECT k.conname AS name, CAST(k.contype AS text) AS kind, pg_get_constraintdef(
 FROM pg_constraint k
 LEFT JOIN pg_class r ON r.oid = k.confrelid
 LEFT JOIN pg_namespace n ON n.oid = r.relnamespace
-WHERE k.conrelid = :oid AND k.contype IN ('c', 'f', 'n', 'p', 'u', 'x')
+WHERE k.conrelid = ANY (CAST(:oids AS oid[])) AND k.contype IN ('c', 'f', 'n', 'p', 'u', 'x')
     AND (k.conparentid = 0 OR k.contype IN ('p', 'u'))
-ORDER BY k.conname
+ORDER BY k.conrelid, k.conname
 """)
 
 INBOUND = text("""
@@ -195,12 +224,12 @@ WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY 1 NULLS FIRST, 4, 2
 """)
 
-PUBLICATIONS_14 = text("""
+_PUBLICATIONS_14 = text("""
 SELECT p.pubname AS name, p.pubviaroot AS via_root, NULL AS columns, NULL AS condition
 FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = :oid ORDER BY 1
 """)
 
-PUBLICATIONS_15 = text("""
+_PUBLICATIONS_15 = text("""
 SELECT p.pubname AS name, p.pubviaroot AS via_root, pg_get_expr(r.prqual, r.prrelid) AS condition,
     CASE WHEN r.prattrs IS NOT NULL THEN
         ARRAY(SELECT CAST(a.attname AS text) FROM unnest(CAST(r.prattrs AS int2[])) u(attnum)
@@ -209,7 +238,15 @@ FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prr
 """)
 
 # An EXCEPT clause is stored as if it named tables of the publication.
-PUBLICATIONS_19 = text(str(PUBLICATIONS_15).replace("ORDER BY", "AND NOT r.prexcept ORDER BY"))
+_PUBLICATIONS_19 = text(str(_PUBLICATIONS_15).replace("ORDER BY", "AND NOT r.prexcept ORDER BY"))
+
+
+def publications(server: ServerFeatures) -> TextClause:
+    """Those that name the table."""
+    if server.has_publication_exceptions:
+        return _PUBLICATIONS_19
+    return _PUBLICATIONS_15 if server.has_publication_details else _PUBLICATIONS_14
+
 
 _ALL_TABLES = """
 SELECT p.pubname AS name, 'FOR ALL TABLES' AS scope, p.pubviaroot AS via_root, {excepted} AS excepted,
@@ -228,9 +265,17 @@ SELECT p.pubname, format('FOR TABLES IN SCHEMA %I', n.nspname), p.pubviaroot, fa
     pg_has_role(p.pubowner, 'USAGE')
 FROM pg_publication_namespace w JOIN pg_publication p ON p.oid = w.pnpubid
 JOIN pg_class c ON c.relnamespace = w.pnnspid JOIN pg_namespace n ON n.oid = w.pnnspid WHERE c.oid = :oid"""
-COVERS_14 = text(f"{_ALL_TABLES_14} ORDER BY 1")
-COVERS_15 = text(f"{_ALL_TABLES_14}{_IN_SCHEMA} ORDER BY 1")
-COVERS_19 = text(f"{_ALL_TABLES_19}{_IN_SCHEMA} ORDER BY 1")
+_COVERS_14 = text(f"{_ALL_TABLES_14} ORDER BY 1")
+_COVERS_15 = text(f"{_ALL_TABLES_14}{_IN_SCHEMA} ORDER BY 1")
+_COVERS_19 = text(f"{_ALL_TABLES_19}{_IN_SCHEMA} ORDER BY 1")
+
+
+def covers(server: ServerFeatures) -> TextClause:
+    """Publications of all tables, or of all of the schema."""
+    if server.has_publication_exceptions:
+        return _COVERS_19
+    return _COVERS_15 if server.has_publication_details else _COVERS_14
+
 
 VIEWS = text("""
 SELECT DISTINCT CAST(v.relkind AS text) AS kind, format('%I.%I', n.nspname, v.relname) AS printed,
@@ -351,5 +396,10 @@ FROM pg_constraint k WHERE k.conrelid = :oid AND k.contype = 'f' AND k.conparent
     AND NOT has_any_column_privilege(k.confrelid, 'REFERENCES')
 """
 
-RIGHTS_14 = text(_RIGHTS.format(set="false", owner="%s"))
-RIGHTS_16 = text(_RIGHTS.format(set=_SET_16, owner="%s"))
+_RIGHTS_14 = text(_RIGHTS.format(set="false", owner="%s"))
+_RIGHTS_16 = text(_RIGHTS.format(set=_SET_16, owner="%s"))
+
+
+def rights(server: ServerFeatures) -> TextClause:
+    """What the connected role lacks, in words."""
+    return _RIGHTS_16 if server.has_set_option else _RIGHTS_14

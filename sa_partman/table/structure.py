@@ -1,82 +1,16 @@
-"""Residues: what interrupted work of ours or of others left behind, as values; and which of it is ours."""
+"""What must agree between a table and its partitions, and how one that was left behind is brought up to date."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sa_partman.names import QualifiedName, join_name, quote
+from sa_partman.names import QualifiedName, quote
+from sa_partman.table.definition import Column
 
 
 @dataclass(frozen=True, slots=True)
-class InvalidIndex:
-    """
-    An index that no query uses, and that every write keeps up nevertheless.
-
-    Args:
-        relation: The oid of *table*.
-        partitioned: Over a partitioned table: it lacks the index of a partition.
-        built: Somebody builds it right now.
-        above: The names of the indexes of the table's parent.
-        lacking: A partition without its part, if there is one, as SQL; this and the next are about *partitioned* ones.
-        below: A part of it that is invalid itself, as SQL.
-        attached: A valid part of it, as SQL.
-        foreign: A foreign table among the partitions of all levels, as SQL.
-    """
-
-    name: QualifiedName
-    table: QualifiedName
-    relation: int
-    partitioned: bool = False
-    built: bool = False
-    above: tuple[str, ...] = ()
-    lacking: str | None = None
-    below: str | None = None
-    attached: str | None = None
-    foreign: str | None = None
-
-    @property
-    def ours(self) -> bool:
-        """Whether ``op.create_partitioned_index`` began it for a partition: it bears the name that only we give."""
-        named = (join_name(self.table.name, index) for index in self.above)
-        return not self.partitioned and self.name.name in named
-
-
-@dataclass(frozen=True, slots=True)
-class Unvalidated:
-    """A constraint that was not proved for the rows that were there before it; *relation* is the table's oid."""
-
-    name: str
-    table: QualifiedName
-    relation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Residues:
-    """All of a database; that of tables which are not ours too."""
-
-    indexes: tuple[InvalidIndex, ...] = ()
-    constraints: tuple[Unvalidated, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """
-    A column, as it must agree between a parent and its partition.
-
-    Args:
-        type: As SQL.
-        filled: As SQL, what follows the type of a column that fills itself, such as ``DEFAULT 5``.
-    """
-
-    name: str
-    type: str
-    not_null: bool = False
-    filled: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Anatomy:
+class Structure:
     """
     What must agree between a parent and its partition.
 
@@ -90,7 +24,7 @@ class Anatomy:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StructureChange:
     """
     What was changed on the parent since a detach is pending.
 
@@ -107,7 +41,7 @@ class Change:
     loses: bool = False
 
 
-def changes_of(name: QualifiedName, parent: Anatomy, partition: Anatomy) -> Iterator[Change]:
+def changes_of(name: QualifiedName, parent: Structure, partition: Structure) -> Iterator[StructureChange]:
     """
     What of *parent*, called *name*, the pending partition lacks: PostgreSQL 18 can't finalize the detach then.
 
@@ -119,35 +53,37 @@ def changes_of(name: QualifiedName, parent: Anatomy, partition: Anatomy) -> Iter
         if twin is None:
             words = (column.type, column.filled, "NOT NULL" if column.not_null else "")
             add = f"{table} ADD COLUMN {quoted} {' '.join(word for word in words if word)}"
-            yield Change(f"the column {column.name} was added", f"{table} DROP COLUMN {quoted}", add, loses=True)
+            yield StructureChange(
+                f"the column {column.name} was added", f"{table} DROP COLUMN {quoted}", add, loses=True
+            )
             continue
         if twin.name != column.name:
             old = quote(twin.name)
-            yield Change(
+            yield StructureChange(
                 f"the column {twin.name} was renamed to {column.name}",
                 f"{table} RENAME COLUMN {quoted} TO {old}",
                 f"{table} RENAME COLUMN {old} TO {quoted}",
             )
         alter = f"{table} ALTER COLUMN {quoted}"
         if twin.type != column.type:
-            yield Change(
+            yield StructureChange(
                 f"the type of {column.name} was changed from {twin.type} to {column.type}",
                 f"{alter} TYPE {twin.type}",
                 f"{alter} TYPE {column.type}",
             )
         if column.not_null and not twin.not_null:
-            yield Change(f"{column.name} was made NOT NULL", f"{alter} DROP NOT NULL", f"{alter} SET NOT NULL")
+            yield StructureChange(f"{column.name} was made NOT NULL", f"{alter} DROP NOT NULL", f"{alter} SET NOT NULL")
     known = dict(partition.checks)
     for check, definition in parent.checks:
         if check not in known:
-            yield Change(
+            yield StructureChange(
                 f"the constraint {check} was added",
                 f"{table} DROP CONSTRAINT {quote(check)}",
                 f"{table} ADD CONSTRAINT {quote(check)} {definition}",
             )
 
 
-def _twins(parent: Anatomy, partition: Anatomy) -> tuple[list[tuple[Column, Column | None]], list[Column]]:
+def _twins(parent: Structure, partition: Structure) -> tuple[list[tuple[Column, Column | None]], list[Column]]:
     """Each column of *parent* with that of *partition*, under this name or an older one; and what *partition* keeps."""
     theirs = {column.name: column for column in partition.columns}
     ours = {column.name for column in parent.columns}
@@ -165,8 +101,8 @@ def _twins(parent: Anatomy, partition: Anatomy) -> tuple[list[tuple[Column, Colu
 def outdated(
     parent: QualifiedName,
     table: QualifiedName,
-    new: Anatomy,
-    old: Anatomy,
+    new: Structure,
+    old: Structure,
     first: tuple[str, ...] = (),
     last: tuple[str, ...] = (),
 ) -> str:
@@ -186,7 +122,7 @@ def outdated(
     words, statements = [], []
     for column, twin in pairs:
         quoted = quote(column.name)
-        for change in changes_of(table, Anatomy((column,)), Anatomy(() if twin is None else (twin,))):
+        for change in changes_of(table, Structure((column,)), Structure(() if twin is None else (twin,))):
             words.append(change.what)
             if twin is None and column.not_null and not column.filled:
                 fill = f"UPDATE {table.quoted} SET {quoted} = ..."
@@ -216,7 +152,7 @@ def outdated(
     )
 
 
-def explained(parent: QualifiedName, partition: QualifiedName, changes: tuple[Change, ...]) -> str:
+def explained(parent: QualifiedName, partition: QualifiedName, changes: tuple[StructureChange, ...]) -> str:
     """Why FINALIZE fails on PostgreSQL 18, and the statements that heal it, in order; empty without *changes*."""
     if not changes:
         return ""

@@ -1,19 +1,23 @@
 """
-Single relations, as an operation on one of them needs them: where it lives, its key and default partition, its bound,
-the types of its columns.
+Single relations, as an operation needs them: where they live, key, bound and columns; unique keys, foreign keys that
+refer to them, and what a role may do with them.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.bounds.read import parse_bound
-from sa_partman.errors import CatalogError
+from sa_partman.catalog import ForeignKey, FoundTable, Privileges
+from sa_partman.errors import CatalogError, ConfigurationError
 from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
+from sa_partman.postgres.session import features_of, verbatim
 from sa_partman.spec.declared import ColumnType
 
 
@@ -133,5 +137,113 @@ def _key(
 def _type_of(connection: Connection, name: QualifiedName, expression: str) -> str:
     """The type of an *expression* over the relation, which the catalog does not hold; nothing is evaluated."""
     sql = f"SELECT CAST(pg_catalog.pg_typeof((SELECT ({expression}) FROM {name.quoted} LIMIT 0)) AS text)"
-    found: str = connection.execute(text(sql.replace(":", r"\:"))).scalar_one()
+    found: str = connection.execute(verbatim(sql)).scalar_one()
     return found
+
+
+_KEYS = text("""
+SELECT x.indrelid, i.relname, x.indisprimary, ARRAY(
+    SELECT CAST(a.attname AS text) FROM unnest(CAST(x.indkey AS int2[])) WITH ORDINALITY AS u(attnum, place)
+    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.attnum AND a.attnum > 0
+    WHERE u.place <= x.indnkeyatts ORDER BY u.place)
+FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+WHERE x.indisunique AND x.indrelid = ANY (CAST(:oids AS oid[])) ORDER BY NOT x.indisprimary, i.relname
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """
+    Args:
+        columns: In order; an expression is None.
+        primary: It is that of the primary key.
+    """
+
+    name: str
+    columns: tuple[str | None, ...]
+    primary: bool
+
+
+def unique_keys(connection: Connection, oids: Sequence[int]) -> dict[int, tuple[UniqueKey, ...]]:
+    """The unique indexes of each table that has one, the primary key's first."""
+    found: dict[int, list[UniqueKey]] = defaultdict(list)
+    for oid, name, primary, columns in connection.execute(_KEYS, {"oids": list(oids)}) if oids else ():
+        found[oid].append(UniqueKey(name, tuple(columns), primary))
+    return {oid: tuple(keys) for oid, keys in found.items()}
+
+
+def primary_key(keys: Sequence[UniqueKey]) -> tuple[str, ...]:
+    """The columns of the primary key among *keys*; empty when there is none."""
+    return next((tuple(map(str, each.columns)) for each in keys if each.primary), ())
+
+
+# A partition's copy of a foreign key has a parent; a key of a table to itself ties it to nobody.
+_INBOUND = text("""
+SELECT rn.nspname, r.relname, tn.nspname, t.relname,
+    ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.conkey) WITH ORDINALITY AS u(attnum, place)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place),
+    ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.confkey) WITH ORDINALITY AS u(attnum, place)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.place),
+    r.relkind = 'p'
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class r ON r.oid = k.conrelid
+JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
+JOIN pg_catalog.pg_class t ON t.oid = k.confrelid
+JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = ANY (CAST(:oids AS oid[])) AND k.conrelid <> k.confrelid
+ORDER BY 1, 2, k.conname
+""")
+
+
+def inbound_keys(connection: Connection, tables: Iterable[int]) -> tuple[ForeignKey, ...]:
+    """The foreign keys of other tables that refer to *tables*, given by their oids."""
+    rows = connection.execute(_INBOUND, {"oids": list(tables)})
+    return tuple(
+        ForeignKey(QualifiedName(row[0], row[1]), QualifiedName(row[2], row[3]), tuple(row[4]), tuple(row[5]), row[6])
+        for row in rows
+    )
+
+
+_ROLE = text("SELECT oid FROM pg_catalog.pg_roles WHERE rolname = CAST(:role AS name)")
+
+_PRIVILEGES = """
+SELECT c.oid, CAST(pg_catalog.pg_get_userbyid(c.relowner) AS text), CAST(r.rolname AS text), r.oid = c.relowner,
+    pg_catalog.pg_has_role(r.oid, c.relowner, 'USAGE'), pg_catalog.pg_has_role(r.oid, c.relowner, '{set_role}'),
+    pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE'),
+    EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = c.relowner AND s.rolsuper)
+FROM pg_catalog.pg_class c, pg_catalog.pg_roles r
+WHERE c.oid = ANY (CAST(:oids AS oid[])) AND r.rolname = coalesce(CAST(:role AS name), current_user)
+"""
+# SET is what SET ROLE needs; before PostgreSQL 16 every member had it.
+_BY_MEMBERSHIP, _BY_SET = (text(_PRIVILEGES.format(set_role=each)) for each in ("MEMBER", "SET"))
+
+
+def privileges_of(
+    connection: Connection, found: Iterable[FoundTable | Relation], role: str | None = None
+) -> dict[QualifiedName, Privileges]:
+    """
+    Args:
+        connection: Pinned; nothing is changed.
+        found: As one look found them, or one of them.
+        role: Unquoted; None: the connected role.
+
+    Raises:
+        ConfigurationError: There is no such role.
+    """
+    names = {table.oid: table.name for table in found}
+    if role is not None and connection.execute(_ROLE, {"role": role}).first() is None:
+        raise ConfigurationError(f"there is no role {role!r} on this server; name one that exists (--as-role)")
+    query = _BY_SET if features_of(connection).has_set_option else _BY_MEMBERSHIP
+    rows = connection.execute(query, {"oids": list(names), "role": role})
+    return {
+        names[oid]: Privileges(
+            is_owner=uses,
+            may_create=creates,
+            owner=owner,
+            role=name,
+            is_same=same,
+            may_set_role=sets,
+            owner_is_superuser=super_owner,
+        )
+        for oid, owner, name, same, uses, sets, creates, super_owner in rows
+    }

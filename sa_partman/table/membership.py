@@ -11,47 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from sa_partman.anatomy import Grant
 from sa_partman.names import QualifiedName, quote
+from sa_partman.table.definition import Grant, Policy, Publication
 
 REPLICA = {"d": "DEFAULT", "f": "FULL", "n": "NOTHING", "i": "USING INDEX"}
 """``pg_class.relreplident``, as ALTER TABLE writes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """
-    Args:
-        name: Unquoted.
-        command: "ALL", "SELECT", "INSERT", "UPDATE" or "DELETE".
-        permissive: Else restrictive.
-        roles: Quoted, or PUBLIC.
-        using: Which rows are seen, with `anatomy.NAME` for the table; None: not given.
-        check: Which rows may be written.
-    """
-
-    name: str
-    command: str
-    permissive: bool
-    roles: tuple[str, ...]
-    using: str | None = None
-    check: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """
-    A publication that names a table.
-
-    Args:
-        name: Unquoted.
-        tail: What follows the table: columns and row filter.
-        usable: The table's owner may change it; else the connected role has to.
-    """
-
-    name: str
-    tail: str = field(default="", compare=False)
-    usable: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

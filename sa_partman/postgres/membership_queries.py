@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from sa_partman.postgres.column_options import set_options
+from sa_partman.postgres.definition_queries import set_options
 
 # Always quoted, as `names.quote` does.
 _NAMED = """'"' || replace(CAST(pg_get_userbyid({0}) AS text), '"', '""') || '"'"""

@@ -2,8 +2,7 @@
 
 import pytest
 
-from sa_partman.anatomy import NAME
-from sa_partman.postgres.outer_reference import with_name
+from sa_partman.table.definition import NAME, with_name
 
 
 @pytest.mark.parametrize(

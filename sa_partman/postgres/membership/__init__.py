@@ -1,1 +1,0 @@
-"""Reads what makes a partition a full member of its table: owner, grants, policies, publications and the like."""

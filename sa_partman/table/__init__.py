@@ -1,0 +1,1 @@
+"""What is known of one table: its definition, and how two of them differ."""
