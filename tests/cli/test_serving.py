@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tests.support.command import AT, PARTITIONS, Project
+from tests.support.warm import Running
 
 MADE = {"events_p20300601", "events_p20300701", "events_p20300801"}
 JULY = "2030-07-01"
@@ -37,7 +37,7 @@ def partitions(engine: Engine) -> set[str]:
         return set(connection.execute(PARTITIONS).scalars())
 
 
-def until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> None:
+def until(condition: Callable[[], Any], process: Running) -> None:
     deadline = time.monotonic() + 30
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -45,10 +45,10 @@ def until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def ended(process: subprocess.Popen[str], number: int) -> tuple[int, str, str]:
+def ended(process: Running, number: int) -> tuple[int, str, str]:
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
-    return process.returncode, out, err
+    return process.wait(), out, err
 
 
 @contextmanager
@@ -92,7 +92,6 @@ def test_a_signal_in_the_middle_of_a_statement(
 @pytest.mark.parametrize(("number", "code"), ENDS)
 def test_a_signal_between_two_runs(events: Project, engine: Engine, number: int, code: int) -> None:
     with events.started("run", "--every", "1 hour", "--yes", "--at", JULY) as process:
-        assert process.stdout is not None
         told = process.stdout.readline() + process.stdout.readline()
         got, out, err = ended(process, number)
 
@@ -109,8 +108,6 @@ def test_every_round_is_told(events: Project, engine: Engine) -> None:
     """Also one that found nothing to do; and before the first one, where it listens."""
     arguments = ("run", "--every", "1s", "--yes", "--at", AT, "--listen", "127.0.0.1:0")
     with events.started(*arguments) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
         begun = process.stderr.readline()
         told = [process.stdout.readline() for _ in range(2)]
         ended(process, signal.SIGTERM)
@@ -137,7 +134,6 @@ def test_errors_are_told_and_do_not_end_it(events: Project, engine: Engine) -> N
     with events.started(
         "run", "--every", "1s", "--yes", SA_PARTMAN_DATABASE_URL="postgresql://me:hidden@127.0.0.1:1/x"
     ) as process:
-        assert process.stderr is not None
         assert "running every" in process.stderr.readline()
         lines = [process.stderr.readline() for _ in range(2)]
         code, _, _ = ended(process, signal.SIGTERM)
@@ -151,7 +147,6 @@ def test_health_and_metrics(events: Project, engine: Engine) -> None:
     with events.started(
         "run", "--every", "1h", "--listen", "127.0.0.1:0", "--yes", "--at", JULY, "--log-format", "text"
     ) as process:
-        assert process.stderr is not None
         address = None
         while address is None:
             line = process.stderr.readline()

@@ -7,16 +7,16 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from tests.support.warm import forked, forked_on
+from tests.support.warm import Running, forked, forked_on, forking
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "sa_partman")
@@ -111,22 +111,9 @@ class Project:
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 
-    @contextmanager
-    def started(self, *arguments: str, **environment: str | None) -> Iterator["subprocess.Popen[str]"]:
+    def started(self, *arguments: str, **environment: str | None) -> AbstractContextManager[Running]:
         """Running, for a test that does something meanwhile."""
-        with subprocess.Popen(
-            [*COMMAND, *arguments],
-            cwd=self.folder,
-            env=self._environment(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
+        return forking("sa_partman", arguments, self.folder, self._environment(environment))
 
     def on_terminal(self, *arguments: str, answer: str = "", **environment: str | None) -> Ended:
         """Everything on one terminal, *answer* typed when it asks; all that it shows is in ``out``."""

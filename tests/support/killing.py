@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,11 +22,12 @@ from sa_partman.errors import PartmanError
 from sa_partman.events import StepEvent
 from sa_partman.maintenance.results import RunResult
 from sa_partman.ports import before as asked
-from tests.support.command import COMMAND, ROOT
+from tests.support.command import ROOT
 from tests.support.database import new_table, sql, upkeep
 from tests.support.faults import BRISK, OBSERVER, Estate, maintainer, metadata
 from tests.support.invariant import partitions
 from tests.support.processes import started
+from tests.support.warm import Running, forking
 
 OTHERS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' "
@@ -268,6 +268,7 @@ def pending(found: Estate) -> bool:
 
 MODELS = """\
 import time
+from pathlib import Path
 from sqlalchemy import Engine, event
 from tests.support.faults import metadata as make
 
@@ -278,17 +279,20 @@ NAP = {nap!r}
 @event.listens_for(Engine, "before_cursor_execute")
 def rest(connection, cursor, text, *more):
     if NAP and NAP in text:
-        time.sleep(1.0)
+        Path("resting").touch()
+        while not Path("go").exists():
+            time.sleep(0.01)
 """
 
 
 @contextmanager
-def command(found: Estate, folder: Path, *arguments: str, nap_before: str = "") -> Iterator[subprocess.Popen[str]]:
+def command(found: Estate, folder: Path, *arguments: str, nap_before: str = "") -> Iterator[Running]:
     """
     ``sa-partman`` with *arguments* on the estate, at its time, as a process of its own.
 
     Args:
-        nap_before: It rests before it sends what contains this.
+        nap_before: It rests before it sends what contains this: then *folder* has a file ``resting``; it goes on when
+            there is a file ``go``.
     """
     (folder / "models.py").write_text(
         MODELS.format(nap=nap_before, database=found.engine.url.database, tables=found.tables)
@@ -298,19 +302,9 @@ def command(found: Estate, folder: Path, *arguments: str, nap_before: str = "") 
         "SA_PARTMAN_METADATA": "models:metadata",
         "SA_PARTMAN_DATABASE_URL": found.url,
     }
-    with subprocess.Popen(
-        [*COMMAND, *arguments, "--at", found.now.isoformat()],
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
+    arguments = (*arguments, "--at", found.now.isoformat())
+    with forking("sa_partman", arguments, folder, {**os.environ, **environment}) as child:
+        yield child
 
 
 def until(condition: Callable[[], Any], seconds: float = 10.0) -> bool:

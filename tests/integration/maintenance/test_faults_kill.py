@@ -161,7 +161,7 @@ def test_the_command_killed(database_url: str, tmp_path: Path) -> None:
                 until(lambda: others(found.engine) or child.poll() is not None, 30)
                 time.sleep(0.7 * found.dice.random())
                 child.kill()
-                child.wait(60)
+                child.wait()
 
             found.heal(f"turn {turn}")
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.database import holding
 from tests.support.faults import estate, points, writing
-from tests.support.killing import command, others, pending, resting, until
+from tests.support.killing import command, others, pending, until
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 SIGNALS = pytest.mark.parametrize("sent", CODES, ids=lambda sent: sent.name)
@@ -28,7 +28,7 @@ def test_a_signal_at_a_moment(database_url: str, tmp_path: Path, sent: signal.Si
             found.pass_days()
             with writing(found), command(found, tmp_path, "run", "--yes", nap_before=nap_before) as child:
                 if certain:
-                    assert until(lambda: resting(found.engine), 30)
+                    assert until((tmp_path / "resting").exists, 30)
                 else:
                     assert until(lambda: others(found.engine) or child.poll() is not None, 30)
                     time.sleep(0.5 * found.dice.random())
@@ -49,8 +49,9 @@ def test_a_signal_inside_a_concurrent_detach(database_url: str, tmp_path: Path, 
     with estate(database_url, "slid", "nested") as found:
         found.pass_days()
         with command(found, tmp_path, "run", "--yes", nap_before="CONCURRENTLY") as child:
-            assert until(lambda: resting(found.engine, "CONCURRENTLY"), 30)
+            assert until((tmp_path / "resting").exists, 30)
             with holding(found.engine, "SELECT count(*) FROM slid"):
+                (tmp_path / "go").touch()
                 assert until(lambda: pending(found), 30)
                 child.send_signal(sent)
                 _, said = child.communicate(timeout=20)
