@@ -8,6 +8,7 @@ One server per PostgreSQL version and test process, one fresh database per test:
     pytest --pg 15,16,17 --spread    each test on one of them, but those marked ``everywhere`` on all
 """
 
+import gc
 import os
 import signal
 import sys
@@ -26,6 +27,27 @@ from tests.support.servers import BY_URL, Address, address, binaries, start, tar
 HERE = Path(__file__).parent
 NEEDS_SERVER = tuple(HERE / folder for folder in ("integration", "migrations", "cli", "remedies", "golden"))
 CAMPAIGNS = ("test_faults_", "test_load", "test_pgbench")
+
+LIBRARIES = tuple(
+    HERE / each
+    for each in (
+        "migrations",
+        "integration/orm",
+        "integration/maintenance",
+        "cli/test_discovery.py",  # runs the env.py of Alembic's templates; no other command has to do with versions
+    )
+)
+STATEMENTS = (
+    # What the server does with statements that are sent as text, and nothing that SQLAlchemy has a part in: locks taken
+    # and not granted, what is mended, what a partition is given, and archives that are cut off.
+    "test_locks_",
+    "test_healing_",
+    "test_membership_c",
+    "test_membership_d",
+    "test_archive_f",
+    "test_archive_s",
+)
+"""What depends on the versions of SQLAlchemy and Alembic: the former but for the latter."""
 
 # A busy machine makes no example wrong.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -66,10 +88,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
         if item.path.name.startswith(CAMPAIGNS):
             item.add_marker(pytest.mark.campaign)
+        if any(item.path.is_relative_to(each) for each in LIBRARIES) and not item.path.name.startswith(STATEMENTS):
+            item.add_marker(pytest.mark.libraries)
+
+
+def pytest_collection() -> None:
+    """What is collected stays: to look for garbage in it meanwhile is a fifth of the time that it takes."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
     """A file that a test writes twice in a second must not be taken from a cache: nothing is put there from now on."""
+    gc.freeze()
+    gc.enable()
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 

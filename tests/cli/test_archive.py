@@ -8,6 +8,8 @@ from sqlalchemy import Engine, text
 
 from tests.support.command import Project
 
+pytestmark = pytest.mark.once
+
 LATER = "2030-10-15"
 JUNE = "public.events_p20300601"
 

@@ -10,6 +10,8 @@ from sqlalchemy import Engine, make_url, text
 from sa_partman.cli.main import COMMANDS
 from tests.support.command import AT, Project
 
+pytestmark = pytest.mark.once
+
 MARK = "h7nter2"
 NOWHERE = f"postgresql://u:{MARK}@127.0.0.1:1/none?password={MARK}&sslpassword={MARK}"
 ARGUMENTS = {

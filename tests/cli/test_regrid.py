@@ -1,9 +1,12 @@
 """``sa-partman plan`` and ``run`` after the interval of a model has changed."""
 
+import pytest
 from sqlalchemy import Engine
 
 from tests.support.command import AT, Project
 from tests.support.database import partitions
+
+pytestmark = pytest.mark.once
 
 
 def daily(events: Project) -> None:

@@ -6,6 +6,8 @@ from sqlalchemy import Engine
 from tests.support.command import PARTITIONS, Project
 from tests.support.database import sql
 
+pytestmark = pytest.mark.once
+
 LATER = "2030-10-15"
 """June has expired by then (two months are kept), July has not; two partitions are to be made."""
 MADE = {"events_p20300601", "events_p20300701", "events_p20300801"}

@@ -18,6 +18,8 @@ from sqlalchemy import Engine, text
 from tests.support.command import AT, PARTITIONS, Project
 from tests.support.warm import Running
 
+pytestmark = pytest.mark.once
+
 MADE = {"events_p20300601", "events_p20300701", "events_p20300801"}
 JULY = "2030-07-01"
 ENDS = [(signal.SIGTERM, 143), (signal.SIGINT, 130)]

@@ -18,7 +18,7 @@ from tests.remedies.rows import ROWS
 
 def _stories(*, server: bool) -> list[object]:
     return [
-        pytest.param(row, way, id=f"{row.name}-{number}")
+        pytest.param(row, way, id=f"{row.name}-{number}", marks=() if row.by_server(way) else pytest.mark.once)
         for row in ROWS
         if row.server is server
         for number, way in enumerate(row.ways or (None,))

@@ -450,6 +450,7 @@ def test_where_retention_keeps_what_leaves_rows_stay(engine: Engine, tmp_path: A
 # -- killed ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("statement", ["sa_partman.deleted', coalesce", "COMMIT"])
 def test_killed_at_every_batch(database_url: str, statement: str) -> None:
     """With writers at work: what is not expired is all there, once; the next run ends it."""

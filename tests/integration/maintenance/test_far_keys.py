@@ -83,6 +83,9 @@ def test_the_end_of_the_calendar_in_a_default_partition(engine: Engine) -> None:
     assert "[9999-12-01, MAXVALUE) (2 rows)" in found["default-rows"]
 
 
+# As many on any server, by the same statements.
+@pytest.mark.once
+@pytest.mark.campaign
 def test_a_past_of_more_than_a_thousand_partitions(engine: Engine) -> None:
     """One run makes all of it: after exit code 0 nothing is missing."""
     table = new_table(PartitionByRange("created_at", interval="1 day", premake=1, start="2023-02-25"))

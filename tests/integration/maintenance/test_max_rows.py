@@ -96,6 +96,7 @@ def crowded(engine: Engine) -> None:
         )
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("statement", ["LOCK TABLE", "WITH moved", "ATTACH PARTITION", "COMMIT"])
 @pytest.mark.parametrize("verb", ["run", "provision"])
 def test_killed_at_every_step(database_url: str, verb: str, statement: str) -> None:

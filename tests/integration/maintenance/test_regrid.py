@@ -234,6 +234,7 @@ def regrid(url: str, now: datetime, point: int) -> None:
         upkeep(engine, new_table(DAILY), now).run(regrid=True)
 
 
+@pytest.mark.campaign
 def test_killed_anywhere(database_url: str) -> None:
     """The months are there, or the days; there is a partition for each row, and the next run comes to the same end."""
     engine = create_engine(database_url)
