@@ -50,8 +50,8 @@ def test_a_far_row_in_a_partition_of_its_own(engine: Engine) -> None:
     [
         ("'2026-02-01'", "'infinity'"),
         ("'2026-02-01'", "'12026-01-01'"),
-        ("'-infinity'", "'2026-01-01'"),
-        ("'0044-03-15 BC'", "'2026-01-01'"),
+        ("'-infinity'", "'2026-01-30'"),
+        ("'0044-03-15 BC'", "'2026-01-30'"),
         ("'-infinity'", "'infinity'"),
     ],
 )
@@ -65,7 +65,7 @@ def test_time_without_end(engine: Engine, kind: Date | DateTime, lower: str, upp
     sql(engine, f"CREATE TABLE wide PARTITION OF events FOR VALUES FROM ({lower}) TO ({upper})")
     for now in ("2026-01-31 22:30", "2500-01-01"):
         maintainer = upkeep(engine, table, now)
-        if upper == "'2026-01-01'" and now == "2500-01-01":
+        if upper == "'2026-01-30'" and now == "2500-01-01":
             assert ["range-too-wide"] == codes(maintainer.plan().findings)
             continue
 
@@ -86,6 +86,7 @@ def test_the_end_of_the_calendar_in_a_default_partition(engine: Engine) -> None:
 # As many on any server, by the same statements.
 @pytest.mark.once
 @pytest.mark.campaign
+@pytest.mark.timeout(600)
 def test_a_past_of_more_than_a_thousand_partitions(engine: Engine) -> None:
     """One run makes all of it: after exit code 0 nothing is missing."""
     table = new_table(PartitionByRange("created_at", interval="1 day", premake=1, start="2023-02-25"))

@@ -67,17 +67,20 @@ def test_others_go_on_and_it_does_nothing_when_it_wakes_up(statement: str, engin
 def test_who_works_for_long_keeps_it(name: str, engine: Engine) -> None:
     """A hook takes twice as long as the lease: signs of life are given all the while."""
     events, _ = _tables(engine)
-    lease = 4.0
+    lease, asked = 4.0, []
 
     @before()
     def slowly(event: StepEvent) -> None:
-        time.sleep(2 * lease)
+        asked.append(event)
+        if len(asked) == 1:
+            time.sleep(2 * lease)
 
     with opened(name, engine.url.render_as_string(hide_password=False)) as face:
         maintainer = face.maintainer(events, NOW, lock=LockPolicy(lease=lease), hooks=[slowly])
         result = maintainer.provision(["events"])
 
     assert result.ok, str(result)
+    assert asked
 
 
 def test_a_long_conversion_keeps_its_right(engine: Engine) -> None:
