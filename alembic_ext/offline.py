@@ -138,7 +138,7 @@ def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
     parent, name = QualifiedName(operation.schema, operation.parent), _name(operation)
     if operation.rows_to_default:
         note(operations, f"the rows of {name} are dropped with it: whether there is a default partition is unknown")
-    write(operations, (_detach(parent, name, False), DropTable(name, parent)))
+    write(operations, (_detach(parent, name, False), DropTable(name)))
 
 
 def write(operations: Operations, actions: Iterable[Action]) -> None:

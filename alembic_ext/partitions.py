@@ -66,7 +66,7 @@ def _creation(
         moved = (_moved(session, default, name, bound, operation.limit, parent),)
     there = relation_named(session.connection, name)
     if there is not None and there.parent is None and is_detached_from(there.comment, parent):
-        return (*moved, attach, UnmarkDetached(name, parent, unmarked(there.comment)))
+        return (*moved, attach, UnmarkDetached(name, unmarked(there.comment)))
     taken = name_taken(session.connection, name)
     if taken is not None:
         raise taken
@@ -131,7 +131,7 @@ def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
         if moved and default is not None:
             target = relation_of(session.connection, default).name
             apply_actions(session.connection, (_moved(session, partition.name, target, bound, operation.limit),))
-        apply_actions(session.connection, (DropTable(partition.name, parent, foreign=foreign),))
+        apply_actions(session.connection, (DropTable(partition.name, foreign=foreign),))
 
 
 def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
@@ -145,7 +145,7 @@ def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
             )
         actions: list[Action] = [AttachPartition(session.table.name, name, bound, _key_of(session.table))]
         if is_marked(there.comment):
-            actions.append(UnmarkDetached(name, session.table.name, unmarked(there.comment)))
+            actions.append(UnmarkDetached(name, unmarked(there.comment)))
         apply_actions(session.connection, actions)
 
 

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from sa_partman.names import QualifiedName
     from sa_partman.observe.health import Health, JsonFormatter
     from sa_partman.orm.inserts import UnbatchedInserts
-    from sa_partman.plan.conversion.steps import ConversionPlan
+    from sa_partman.plan.conversion.request import ConversionPlan
     from sa_partman.plan.steps import Step
     from sa_partman.ports import Hook, after, before
 
@@ -127,7 +127,7 @@ _HOMES = {
         "JsonFormatter",
     ),
     "sa_partman.orm.inserts": ("UnbatchedInserts",),
-    "sa_partman.plan.conversion.steps": ("ConversionPlan",),
+    "sa_partman.plan.conversion.request": ("ConversionPlan",),
     "sa_partman.plan.steps": ("Step",),
     "sa_partman.ports": (
         "Hook",

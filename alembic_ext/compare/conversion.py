@@ -25,9 +25,8 @@ from sa_partman.compare.situation import Situation
 from sa_partman.key import Family, KeyType
 from sa_partman.orm.facts import lost_by, primary_key_of
 from sa_partman.orm.registry import PartitionByHash, PartitionByList, PartitionByRange
-from sa_partman.plan.conversion.history import outlived_history, range_history, unserved
-from sa_partman.plan.conversion.request import history_table
-from sa_partman.plan.conversion.types import retyped
+from sa_partman.plan.conversion.refusals import retyped
+from sa_partman.plan.conversion.request import history_table, outlived_history, range_history, unserved
 from sa_partman.ports import appointed
 from sa_partman.postgres.contents import estimated
 from sa_partman.postgres.conversion.rows import highest_key

@@ -71,7 +71,7 @@ def _work(
     _require_expired(connection, action)
     if action.archive is not None:
         _require_archived(connection, table, good)
-    late(running, connection, str(action.table), (DropTable(action.table, action.parent),))
+    late(running, connection, str(action.table), (DropTable(action.table),))
 
 
 def _require_expired(connection: Connection, action: DropDetached) -> None:

@@ -17,7 +17,7 @@ from sa_partman.cli.opening import opened
 from sa_partman.cli.output import finding_lines, print_json, print_lines
 from sa_partman.cli.progress import say_wait
 from sa_partman.cli.request import Request
-from sa_partman.ddl.stored import to_dict
+from sa_partman.ddl.render import to_stored
 from sa_partman.errors import ConfigurationError
 from sa_partman.maintenance.converter import Conversion, Converter
 
@@ -99,7 +99,7 @@ def _show(converter: Converter, table: str, decisions: Decisions, *, as_json: bo
     if as_json:
         print_json(
             {
-                "steps": [{**to_dict(step), "seconds": estimate.seconds(step.id)} for step in plan.steps],
+                "steps": [{**to_stored(step), "seconds": estimate.seconds(step.id)} for step in plan.steps],
                 "refusals": [{"what": each.what, "choices": each.choices} for each in plan.refusals],
                 "notes": list(plan.notes),
                 "rows": estimate.rows,

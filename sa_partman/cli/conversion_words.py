@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import click
 
 from sa_partman.cli.progress import CLEAR, is_on
-from sa_partman.ddl.stored import script
+from sa_partman.ddl.render import block, quoted_sql
 from sa_partman.engine.budget import LockPolicy
 from sa_partman.engine.outside import PATIENCE
 from sa_partman.engine.progress import Progress
-from sa_partman.plan.conversion.steps import ConversionPlan
+from sa_partman.plan.conversion.request import ConversionPlan
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.conversion.rows import Estimate
 from sa_partman.postgres.journal import Conversion
@@ -42,7 +42,7 @@ def script_lines(plan: ConversionPlan, estimate: Estimate, policy: LockPolicy) -
         yield f"-- {click.unstyle(line)}"
     for number, step in enumerate(plan.steps, 1):
         yield f"-- {number}. {step.id}: {step.title}; locks: {step.lock or 'none'}"
-        yield from script(step, policy.lock_timeout, PATIENCE * policy.budget)
+        yield from block(quoted_sql(step.actions), step, policy.lock_timeout, PATIENCE * policy.budget)
 
 
 def _about(seconds: float) -> str:

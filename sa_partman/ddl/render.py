@@ -1,152 +1,134 @@
-"""Action -> statements, and plans as the SQL that runs."""
+"""Action -> statements: as elements for a connection, as text for people, and as a conversion stores them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache, singledispatch
-from typing import get_args
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache, partial, singledispatch
+from operator import attrgetter
+from typing import Any
 
-from sqlalchemy import Dialect
+from sqlalchemy import MetaData, Table
+from sqlalchemy.exc import CompileError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
 
-from sa_partman.ddl import elements, membership
-from sa_partman.plan.actions import (
-    Action,
-    ArchiveTable,
-    AttachPartition,
-    CreatePartition,
-    CreateTable,
-    DeleteExpired,
-    DeleteReferring,
-    DetachPartition,
-    DropDetached,
-    DropInvalidIndex,
-    DropPartition,
-    DropTable,
-    FinalizeDetach,
-    MarkAdopted,
-    MarkDetached,
-    MoveRows,
-    RequireEmpty,
-    Stored,
-    UnmarkDetached,
-)
-from sa_partman.plan.member_actions import MemberAction
-from sa_partman.plan.steps import Step
+from sa_partman.names import QualifiedName, quote
+from sa_partman.plan.actions import Action, Stored
+from sa_partman.plan.steps import Purpose, Step
 
-Statements = tuple[ExecutableDDLElement, ...]
-
-
-@cache
-def _printing() -> Dialect:
-    # Imported when something is printed: it takes a tenth of the time that the whole package takes to start.
-    from sqlalchemy.dialects import postgresql
-
-    return postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+Relation = Callable[[QualifiedName], str]
+"""How the name of a relation is written."""
 
 
 @singledispatch
-def render(action: Action) -> Statements:
-    """The statements of *action*, in order."""
+def sql(action: Action, relation: Relation) -> str | tuple[str, ...]:
+    """What PostgreSQL is to do: one statement, or several in order, without semicolons."""
     raise NotImplementedError(type(action))
 
 
-# Whoever makes a partition, by a run, a migration or create_all(), marks it in the same breath: here nobody forgets it.
-@render.register
-def _(action: CreateTable) -> Statements:
-    return (elements.CreateTableDDL(action), elements.MarkCreatedDDL(action))
+def _statements(actions: Iterable[Action], relation: Relation) -> tuple[str, ...]:
+    found = (sql(action, relation) for action in actions)
+    return tuple(each for one in found for each in ((one,) if isinstance(one, str) else one))
 
 
-@render.register
-def _(action: CreatePartition) -> Statements:
-    return (elements.CreatePartitionDDL(action), elements.MarkCreatedDDL(action))
+class ActionDDL(ExecutableDDLElement):
+    """
+    One statement of an action, for a connection.
+
+    Args:
+        place: Which of its statements.
+        written: All of them, as its preparer wrote them; of all elements of the action.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, action: Action, place: int, written: dict[IdentifierPreparer, tuple[str, ...]]) -> None:
+        self.action, self.place, self.written = action, place, written
+
+    def statement(self, preparer: IdentifierPreparer) -> str:
+        if preparer not in self.written:
+            self.written[preparer] = _statements((self.action,), partial(_prepared, preparer))
+        return self.written[preparer][self.place]
 
 
-@render.register(DropTable)
-@render.register(DropPartition)
-def _(action: DropTable | DropPartition) -> Statements:
-    return (elements.DropTableDDL(action),)
+def render(action: Action) -> tuple[ActionDDL, ...]:
+    """The statements of *action*, in order."""
+    written: dict[IdentifierPreparer, tuple[str, ...]] = {}
+    return tuple(ActionDDL(action, place, written) for place in range(len(_statements((action,), _quoted))))
 
 
-@render.register
-def _(action: AttachPartition) -> Statements:
-    return (elements.AttachPartitionDDL(action),)
+@compiles(ActionDDL)
+def _elsewhere(element: ActionDDL, compiler: DDLCompiler, **_: Any) -> str:
+    raise CompileError(f"{type(element.action).__name__} exists on PostgreSQL only, not on {compiler.dialect.name}")
 
 
-@render.register
-def _(action: DetachPartition) -> Statements:
-    return (elements.DetachPartitionDDL(action),)
+@compiles(ActionDDL, "postgresql")
+def _on_postgresql(element: ActionDDL, compiler: DDLCompiler, **_: Any) -> str:
+    statement = element.statement(compiler.preparer)
+    # Drivers that use % for parameters need any other doubled.
+    return statement.replace("%", "%%") if _doubles(compiler.preparer) else statement
 
 
-@render.register
-def _(action: FinalizeDetach) -> Statements:
-    return (elements.FinalizeDetachDDL(action),)
+def _prepared(preparer: IdentifierPreparer, name: QualifiedName) -> str:
+    """*name*, quoted where it must be; ``schema_translate_map`` applies, as it does to a Table."""
+    written = preparer.format_table(_table(name))
+    return written.replace("%%", "%") if _doubles(preparer) else written
 
 
-@render.register
-def _(action: DropInvalidIndex) -> Statements:
-    return (elements.DropInvalidIndexDDL(action),)
+def _doubles(preparer: IdentifierPreparer) -> bool:
+    return bool(getattr(preparer, "_double_percents", False))
 
 
-@render.register(MarkDetached)
-@render.register(UnmarkDetached)
-@render.register(MarkAdopted)
-def _(action: MarkDetached | UnmarkDetached | MarkAdopted) -> Statements:
-    return (elements.CommentDDL(action),)
+@lru_cache(1024)
+def _table(name: QualifiedName) -> Table:
+    # A Table takes longer to make than the whole statement to compile, and a plan names its parents again and again.
+    return Table(name.name, MetaData(), schema=name.schema)
 
 
-@render.register
-def _(action: DeleteReferring) -> Statements:
-    return (elements.DeleteReferringDDL(action),)
+_quoted: Relation = attrgetter("quoted")
 
 
-@render.register
-def _(action: DeleteExpired) -> Statements:
-    return (elements.DeleteExpiredDDL(action),)
+@cache
+def _printing() -> Relation:
+    # Imported when something is printed: it takes a tenth of the time that the whole package takes to start.
+    from sqlalchemy.dialects import postgresql
 
-
-@render.register
-def _(action: RequireEmpty) -> Statements:
-    return (elements.RequireEmptyDDL(action),)
-
-
-@render.register
-def _(action: ArchiveTable) -> Statements:
-    return (elements.ArchiveTableDDL(action),)
-
-
-@render.register
-def _(action: DropDetached) -> Statements:
-    return (elements.DropDetachedDDL(action),)
-
-
-@render.register
-def _(action: MoveRows) -> Statements:
-    return (elements.LockDDL(action), elements.MoveRowsDDL(action))
-
-
-@render.register
-def _(action: Stored) -> Statements:
-    return (elements.StoredDDL(action),)
-
-
-for _kind in get_args(MemberAction):
-    render.register(_kind, membership.statements)
+    dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    return partial(_prepared, dialect.identifier_preparer)
 
 
 def sql_of(actions: Iterable[Action]) -> tuple[str, ...]:
     """The SQL of *actions*, a statement each, without semicolons; nothing is doubled for a driver."""
-    return tuple(str(statement.compile(dialect=_printing())) for action in actions for statement in render(action))
+    return _statements(actions, _printing())
+
+
+def quoted_sql(actions: Iterable[Action]) -> tuple[str, ...]:
+    """The same with the names of all relations quoted, which reads alike in every session: as conversions store it."""
+    return _statements(actions, _quoted)
+
+
+def stored(actions: Iterable[Action]) -> tuple[Stored, ...]:
+    """*actions* as what `quoted_sql` makes of each: so a conversion is sent, stored in between or not."""
+    return tuple(Stored(each, action.in_transaction) for action in actions for each in quoted_sql((action,)))
+
+
+def set_role(role: str | None, *, local: bool = True) -> str:
+    """
+    Who is at work from here on: a role, or None for the one that connected.
+
+    In a transaction SET LOCAL ends with it, so that nothing of it goes back into a pool.
+    """
+    return f"SET {'LOCAL ' * local}ROLE {'NONE' if role is None else quote(role)}"
 
 
 def step_sql(step: Step) -> tuple[str, ...]:
     """The SQL of *step*, and before it who does it, when that is not whoever connected."""
     if step.role is None:
         return sql_of(step.actions)
-    took = membership.RoleDDL(step.role, local=step.in_transaction)
-    back = () if step.in_transaction else (membership.RoleDDL(None, local=False),)
-    role, *given_back = (str(each.compile(dialect=_printing())) for each in (took, *back))
-    return (role, *sql_of(step.actions), *given_back)
+    local = step.in_transaction
+    back = () if local else (set_role(None, local=False),)
+    return (set_role(step.role, local=local), *sql_of(step.actions), *back)
 
 
 _ADVICE = """\
@@ -165,17 +147,47 @@ def script_of(steps: Iterable[Step], *, lock_timeout: float, patience: float) ->
         lock_timeout: Seconds that a transaction waits for a lock.
         patience: Seconds that a statement outside of any waits, behind which nobody queues.
     """
-    blocks = [_block(step, lock_timeout, patience) for step in steps]
+    blocks = ["".join(f"{line}\n" for line in block(step_sql(step), step, lock_timeout, patience)) for step in steps]
     return "\n".join([_ADVICE, *blocks]) if blocks else ""
 
 
-def _block(step: Step, lock_timeout: float, patience: float) -> str:
-    body = "".join(f"{sql};\n" for sql in step_sql(step))
-    if step.in_transaction:
-        return f"BEGIN;\nSET LOCAL lock_timeout = '{milliseconds(lock_timeout)}';\n{body}COMMIT;\n"
-    return f"SET lock_timeout = '{milliseconds(patience)}';\n{body}RESET lock_timeout;\n"
+def block(statements: Iterable[str], step: Step, lock_timeout: float, patience: float) -> tuple[str, ...]:
+    """The *statements* of *step* as they can be pasted, each with its semicolon; see `script_of`."""
+    body = tuple(f"{statement};" for statement in statements)
+    if not step.in_transaction:
+        return (f"SET lock_timeout = '{milliseconds(patience)}';", *body, "RESET lock_timeout;")
+    locks = (f"LOCK TABLE {', '.join(step.locked)} IN ACCESS EXCLUSIVE MODE;",) if step.locked else ()
+    return ("BEGIN;", f"SET LOCAL lock_timeout = '{milliseconds(lock_timeout)}';", *locks, *body, "COMMIT;")
 
 
 def milliseconds(seconds: float) -> str:
     """As a setting has it: at least 1 ms, for 0 would mean without end."""
     return f"{max(1, round(seconds * 1000))}ms"
+
+
+_SAME = ("id", "title", "lock", "scans", "builds", "guarded")
+
+
+def to_stored(step: Step) -> dict[str, Any]:
+    """*step* as JSON has it, in the form of version 0.1.0."""
+    return {
+        "id": step.id,
+        "title": step.title,
+        "statements": list(quoted_sql(step.actions)),
+        "undo": list(quoted_sql(step.undo)),
+        "transaction": step.in_transaction,
+        "lock": step.lock,
+        "scans": step.scans,
+        "locked": list(step.locked),
+        "builds": step.builds,
+        "guarded": step.guarded,
+    }
+
+
+def from_stored(stored: dict[str, Any], purpose: Purpose, table: QualifiedName) -> Step:
+    """The step that `to_stored` gave *stored* of, about *table*; its actions are the stored statements."""
+    actions, undo = (
+        tuple(Stored(each, stored["transaction"]) for each in stored[name]) for name in ("statements", "undo")
+    )
+    rest = {name: stored[name] for name in _SAME}
+    return Step(purpose, table, table, None, actions, undo=undo, locked=tuple(stored["locked"]), **rest)

@@ -10,13 +10,13 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.bound import DEFAULT
 from sa_partman.ddl.render import render
+from sa_partman.ddl.rows import DELETED, deleting
 from sa_partman.engine.running import Running
 from sa_partman.engine.statements import translating
 from sa_partman.engine.transaction import in_step
 from sa_partman.engine.unchanged import Overtaken, hold, require_below, require_partition
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.plan.actions import DeleteExpired, DeleteReferring
-from sa_partman.plan.deleting import DELETED, deleting
 from sa_partman.plan.locks import Lock, LockMode, Place
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.sqlstate import REFERENCED, first_line, sqlstate

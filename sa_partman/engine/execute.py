@@ -27,9 +27,8 @@ from sa_partman.plan.actions import (
     MarkDetached,
     MoveRows,
 )
-from sa_partman.plan.batches import MOST, MOST_REMOVED, pieces, room
 from sa_partman.plan.membership import MAKING
-from sa_partman.plan.steps import Step
+from sa_partman.plan.steps import MOST, MOST_REMOVED, Step, pieces, room
 
 
 def execute_step(running: Running, step: Step) -> tuple[int | None, str]:
@@ -171,7 +170,7 @@ def _remove_in_batches(running: Running, step: Step, found: TooMany) -> None:
 
 
 def _drop(running: Running, step: Step, branch: QualifiedName, leaves: tuple[QualifiedName, ...], still: Still) -> None:
-    part = replace(step, actions=tuple(DropTable(name, name) for name in leaves))
+    part = replace(step, actions=tuple(DropTable(name) for name in leaves))
 
     def work(connection: Connection) -> None:
         # Under the lock of the branch, which a detach of it, or of what is below it, would need too.

@@ -12,13 +12,13 @@ from datetime import timedelta
 from sqlalchemy import Connection, text
 
 from sa_partman.compare.situation import Situation
+from sa_partman.ddl.render import stored
 from sa_partman.engine.statements import apply_actions
 from sa_partman.errors import ConversionRefused
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Stored
 from sa_partman.plan.conversion.plain import PlainRequest, make_plain, plain_names, plain_refusals, plain_statistics
-from sa_partman.plan.conversion.request import Choices
-from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.plan.conversion.request import Choices, Refusal
 from sa_partman.postgres.conversion.beside import name_refusals, own_things, storage
 from sa_partman.postgres.conversion.plan import draw
 from sa_partman.postgres.session import pinned
@@ -62,7 +62,7 @@ def convert_inline(
         )
         if not drawn.plan.refusals:
             for step in drawn.plan.steps:
-                apply_actions(connection, step.actions, singly=True)
+                apply_actions(connection, stored(step.actions), singly=True)
     if drawn.plan.refusals:
         raise ConversionRefused(str(declared.name), map(str, drawn.plan.refusals))
 
@@ -94,7 +94,7 @@ def unpartition_inline(
             request = _request(connection, anatomy, tuple(primary_key), tuple(nullable))
             refusals = _refusals(connection, request)
             if not refusals:
-                apply_actions(connection, map(Stored, make_plain(request)), singly=True)
+                apply_actions(connection, stored(make_plain(request)), singly=True)
     if refusals:
         raise ConversionRefused(str(name), map(str, refusals), what="can't be made plain again")
 

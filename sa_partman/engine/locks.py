@@ -17,6 +17,7 @@ from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.ddl.render import render
+from sa_partman.ddl.rows import predicate
 from sa_partman.engine.budget import Spending
 from sa_partman.engine.running import Running
 from sa_partman.engine.waits import Key, Wait, described
@@ -25,7 +26,6 @@ from sa_partman.events import Holder
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, MoveRows
 from sa_partman.plan.locks import Lock, LockMode, Relatives, locks_of, subjects_of
-from sa_partman.plan.moving import predicate
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.reflect import constraints_on
 from sa_partman.postgres.session import act_as, features_of

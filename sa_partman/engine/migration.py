@@ -12,13 +12,13 @@ from sa_partman.bounds.bound import ListBound
 from sa_partman.bounds.text import describe, in_order
 from sa_partman.catalog import FoundTable, default_of
 from sa_partman.compare.situation import Situation
+from sa_partman.ddl.rows import predicate
 from sa_partman.engine.statements import apply_actions, name_taken
 from sa_partman.key import PartitionKey
 from sa_partman.marks import is_detached_from
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import Action
 from sa_partman.plan.membership import as_members, makes
-from sa_partman.plan.moving import predicate
 from sa_partman.plan.repartition import (
     RepartitionFacts,
     RepartitionFailed,

@@ -28,7 +28,7 @@ from sa_partman.plan.actions import (
     MarkDetached,
     UnmarkDetached,
 )
-from sa_partman.plan.member_actions import MemberAction
+from sa_partman.plan.table_actions import MemberAction
 from sa_partman.postgres.residues import running_detaches
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, UNDEFINED_TABLE, first_line, sqlstate
 

@@ -28,8 +28,7 @@ from sa_partman.maintenance.settings import Settings
 from sa_partman.maintenance.tenants import typed
 from sa_partman.plan.actions import ArchiveTable, DeleteExpired, DeleteReferring, DropDetached, DropInvalidIndex
 from sa_partman.plan.branches import branch_steps, still_declared
-from sa_partman.plan.raising import raised
-from sa_partman.plan.steps import Purpose, Step, TablePlan, in_order
+from sa_partman.plan.steps import Purpose, Step, TablePlan, in_order, raised
 from sa_partman.postgres.connect import dependable
 from sa_partman.postgres.view import View
 

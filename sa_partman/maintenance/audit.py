@@ -18,8 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.text import describe
-from sa_partman.ddl.render import step_sql
-from sa_partman.ddl.stored import statements_of
+from sa_partman.ddl.render import quoted_sql, step_sql
 from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.results import Outcome, StepResult, sentence
@@ -118,7 +117,7 @@ def of_conversion(
 
 def sent_of(purpose: str, step: Step) -> tuple[str, ...]:
     """What the server is sent of *step*: on the way, or to take it back."""
-    return statements_of(step.undo if purpose == "abort" else step.actions)
+    return quoted_sql(step.undo if purpose == "abort" else step.actions)
 
 
 LOCK_TIMEOUT = 2.0

@@ -28,8 +28,7 @@ from sa_partman.maintenance.settings import Clock, clock, hooks_of
 from sa_partman.names import QualifiedName
 from sa_partman.orm.facts import primary_key_of
 from sa_partman.orm.registry import declared_tables
-from sa_partman.plan.conversion.request import Choices
-from sa_partman.plan.conversion.steps import ConversionPlan
+from sa_partman.plan.conversion.request import Choices, ConversionPlan
 from sa_partman.ports import Hook, Sleeping
 from sa_partman.postgres import journal
 from sa_partman.postgres.audit import CONVERSION_RUN

@@ -22,8 +22,7 @@ from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import CreatePartition, CreateTable
-from sa_partman.plan.batches import batches, gathered, groups, is_light, most_of, most_together, parent_of
-from sa_partman.plan.steps import Step
+from sa_partman.plan.steps import Step, batches, gathered, groups, is_light, most_of, most_together, parent_of
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import first_line

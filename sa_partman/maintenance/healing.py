@@ -15,8 +15,8 @@ from sa_partman.maintenance.results import StepResult
 from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import AttachPartition, FinalizeDetach
-from sa_partman.plan.heal import index_steps
 from sa_partman.plan.steps import TablePlan
+from sa_partman.plan.table import index_steps
 from sa_partman.postgres.connect import behind_pooler, connected
 from sa_partman.postgres.residues import changed_meanwhile, invalid_indexes, outdated_tables, unvalidated
 from sa_partman.postgres.session import pin

@@ -15,8 +15,7 @@ from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import AttachPartition, CreatePartition
 from sa_partman.plan.membership import as_members, by_owner, makes, newest_leaf, repair_step
-from sa_partman.plan.showing import readable
-from sa_partman.plan.steps import Step, TablePlan
+from sa_partman.plan.steps import Step, TablePlan, readable
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.relations import privileges_of
 from sa_partman.postgres.session import pin

@@ -263,4 +263,4 @@ def _apart(step: Step, name: QualifiedName, comment: str) -> tuple[tuple[Action,
     """What comes before the rows, and what comes after them; the mark last."""
     places = [place for place, each in enumerate(step.actions) if isinstance(each, CreateTable | CreatePartition)]
     middle = places[-1] + 1
-    return step.actions[:middle], (*step.actions[middle:], UnmarkDetached(name, name, comment))
+    return step.actions[:middle], (*step.actions[middle:], UnmarkDetached(name, comment))

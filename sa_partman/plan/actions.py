@@ -8,18 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.compare.expired_rows import MOVED_AT_MOST
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName
-from sa_partman.plan.member_actions import MemberAction
 from sa_partman.spec.archive import Archive
 
 
+class Action:
+    """One change; see the classes of this module and of `table_actions`."""
+
+    __slots__ = ()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether it can share a transaction with other actions."""
+        return True
+
+
 @dataclass(frozen=True, slots=True)
-class CreateTable:
+class CreateTable(Action):
     """
     A stand-alone table like *like*, to be attached, with our mark. Locks *like*: ACCESS SHARE.
 
@@ -28,7 +37,9 @@ class CreateTable:
         unlogged: Its rows are lost in a crash.
         tablespace: None: the default one.
         access_method: None: the default one.
+        options: Storage parameters.
         without_statistics: It does not take over extended statistics.
+        bare: Nor constraints, comments and our mark: it is no partition, or not to be seen as one yet.
     """
 
     name: QualifiedName
@@ -37,35 +48,27 @@ class CreateTable:
     unlogged: bool = False
     tablespace: str | None = None
     access_method: str | None = None
+    options: tuple[str, ...] = ()
     without_statistics: bool = field(default=False, compare=False)
-
-    in_transaction: ClassVar[bool] = True
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class DropTable:
+class DropTable(Action):
     """
     Drop a table, and the partitions that it has. Locks it and, while attached, its parent: ACCESS EXCLUSIVE.
 
-    The other fields say how to make it again, empty.
-
     Args:
-        foreign: It is a foreign table; its rows stay on the other server. Its inverse would make an ordinary one.
+        foreign: It is a foreign table; its rows stay on the other server.
     """
 
     name: QualifiedName
-    like: QualifiedName
-    partition_by: str | None = None
-    unlogged: bool = False
-    tablespace: str | None = None
-    access_method: str | None = None
-    foreign: bool = field(default=False, repr=False)
-
-    in_transaction: ClassVar[bool] = True
+    foreign: bool = field(default=False, repr=False, kw_only=True)
+    if_exists: bool = field(default=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
-class CreatePartition:
+class CreatePartition(Action):
     """
     A table made as a partition at once, with our mark. Locks the parent: ACCESS EXCLUSIVE; so for parents that nobody
     sees yet.
@@ -78,50 +81,38 @@ class CreatePartition:
     partition_by: str | None = None
     unlogged: bool = False
 
-    in_transaction: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, slots=True)
-class DropPartition:
+class DropPartition(Action):
     """
     Drop an attached partition with its rows. Locks the parent: ACCESS EXCLUSIVE.
 
     Args:
-        foreign: It is a foreign table; its rows stay on the other server. Its inverse would make an ordinary one.
+        foreign: It is a foreign table; its rows stay on the other server.
     """
 
     parent: QualifiedName
     name: QualifiedName
     bound: Bound
     key: PartitionKey
-    partition_by: str | None = None
-    unlogged: bool = False
-    foreign: bool = field(default=False, repr=False)
-
-    in_transaction: ClassVar[bool] = True
+    foreign: bool = field(default=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
-class AttachPartition:
+class AttachPartition(Action):
     """
     Make *partition* a partition of *parent*. Locks the parent: SHARE UPDATE EXCLUSIVE; a default partition and
     *partition*: ACCESS EXCLUSIVE.
-
-    Args:
-        concurrently: How its inverse detaches.
     """
 
     parent: QualifiedName
     partition: QualifiedName
     bound: Bound
     key: PartitionKey = field(repr=False)
-    concurrently: bool = field(default=False, repr=False)
-
-    in_transaction: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
-class DetachPartition:
+class DetachPartition(Action):
     """
     Make *partition* a table of its own. Locks the parent and a default partition: ACCESS EXCLUSIVE; *concurrently*,
     the parent: SHARE UPDATE EXCLUSIVE.
@@ -139,7 +130,7 @@ class DetachPartition:
 
 
 @dataclass(frozen=True, slots=True)
-class FinalizeDetach:
+class FinalizeDetach(Action):
     """
     End a concurrent detach that was interrupted. Locks the parent: SHARE UPDATE EXCLUSIVE; *partition*, and tables that
     refer to *parent*: ACCESS EXCLUSIVE.
@@ -148,11 +139,9 @@ class FinalizeDetach:
     parent: QualifiedName
     partition: QualifiedName
 
-    in_transaction: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, slots=True)
-class DropInvalidIndex:
+class DropInvalidIndex(Action):
     """
     Drop an index of *table* whose build was cut off, if it still is invalid. Locks *table*: ACCESS EXCLUSIVE, for an
     instant.
@@ -161,11 +150,9 @@ class DropInvalidIndex:
     index: QualifiedName
     table: QualifiedName
 
-    in_transaction: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, slots=True)
-class MarkDetached:
+class MarkDetached(Action):
     """
     Comment on *table* that it was detached from *parent* by us. Locks it: SHARE UPDATE EXCLUSIVE.
 
@@ -187,26 +174,17 @@ class MarkDetached:
     foreign: bool = field(default=False, repr=False)
     asked: bool = field(default=False, repr=False)
 
-    in_transaction: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, slots=True)
-class UnmarkDetached:
-    """Take our mark off *table*, which is attached again. Locks it: SHARE UPDATE EXCLUSIVE."""
+class UnmarkDetached(Action):
+    """Take our mark off *table*, which is attached again, and leave *comment*. Locks it: SHARE UPDATE EXCLUSIVE."""
 
     table: QualifiedName
-    parent: QualifiedName
     comment: str | None = None
-    at: datetime | None = field(default=None, repr=False)
-    bound: Bound | None = field(default=None, repr=False)
-    key: PartitionKey | None = field(default=None, repr=False)
-    foreign: bool = field(default=False, repr=False)
-
-    in_transaction: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
-class MarkAdopted:
+class MarkAdopted(Action):
     """
     Comment on the partition *table* that it was handed over to us: retention takes it like one that we made. Locks it:
     SHARE UPDATE EXCLUSIVE.
@@ -225,11 +203,9 @@ class MarkAdopted:
     bound: Bound | None = field(default=None, repr=False)
     key: PartitionKey | None = field(default=None, repr=False)
 
-    in_transaction: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, slots=True)
-class MoveRows:
+class MoveRows(Action):
     """
     Move the rows that *bound* takes from *source* into *target*, at most one of which is attached. Locks *source* and
     *attached*: SHARE ROW EXCLUSIVE; with rows to move, *attached*: ACCESS EXCLUSIVE. It is refused where it
@@ -252,11 +228,20 @@ class MoveRows:
     known_as: QualifiedName | None = None
     attached: QualifiedName | None = field(default=None, repr=False)
 
-    in_transaction: ClassVar[bool] = True
+
+@dataclass(frozen=True, slots=True)
+class CopyRows(Action):
+    """
+    Copy all rows of *source*, which is dropped afterwards, into *target*. Locks *source*: ACCESS SHARE; *target*: ROW
+    EXCLUSIVE. It is refused where a subscriber would be sent the rows again.
+    """
+
+    source: QualifiedName
+    target: QualifiedName
 
 
 @dataclass(frozen=True, slots=True)
-class RequireEmpty:
+class RequireEmpty(Action):
     """
     Go on only if *table*, a partition of *parent*, has no row. Locks both, and what is below: ACCESS EXCLUSIVE, so that
     this stays so until the end of the transaction.
@@ -265,11 +250,9 @@ class RequireEmpty:
     table: QualifiedName
     parent: QualifiedName
 
-    in_transaction: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, slots=True)
-class DeleteReferring:
+class DeleteReferring(Action):
     """
     Delete the rows of *table* that refer to rows of *partition*, in batches that are each a transaction. Locks *table*:
     ROW EXCLUSIVE.
@@ -292,11 +275,9 @@ class DeleteReferring:
     key: PartitionKey | None = field(default=None, repr=False)
     where: str = ""
 
-    in_transaction: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, slots=True)
-class DeleteExpired:
+class DeleteExpired(Action):
     """
     Delete the expired rows of *table*, in batches that are each a transaction. Locks it: ROW EXCLUSIVE, and the rows of
     a batch.
@@ -317,8 +298,10 @@ class DeleteExpired:
     batch: int = 5_000
     rows: int = field(default=0, compare=False, repr=False)
 
-    # Each batch is one, so that it needs to be outside of any.
-    in_transaction: ClassVar[bool] = False
+    @property
+    def in_transaction(self) -> bool:
+        """Each batch is one, so that it needs to be outside of any."""
+        return False
 
 
 COUNTED = 1_000_000
@@ -326,7 +309,7 @@ COUNTED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveTable:
+class ArchiveTable(Action):
     """
     Write *table*, which was detached from *parent*, to a file, and read it back. Locks it: SHARE ROW EXCLUSIVE.
 
@@ -342,11 +325,9 @@ class ArchiveTable:
     bound: Bound | None = field(default=None, repr=False)
     key: PartitionKey | None = field(default=None, repr=False)
 
-    in_transaction: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, slots=True)
-class DropDetached:
+class DropDetached(Action):
     """
     Drop *table* if it still bears our mark, which names *parent*. Locks it: SHARE ROW EXCLUSIVE, then ACCESS EXCLUSIVE,
     also on the tables that it refers to.
@@ -363,41 +344,20 @@ class DropDetached:
     expired: Bound | None = field(default=None, repr=False)
     key: PartitionKey | None = field(default=None, repr=False)
 
-    in_transaction: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Action):
     """
     A statement as the catalog has it, or as a conversion has stored it. Locks what it says, at most: ACCESS EXCLUSIVE.
 
     Args:
         sql: Without a semicolon.
-        in_transaction: False: it can only stand alone (CONCURRENTLY).
+        transaction: False: it can only stand alone (CONCURRENTLY).
     """
 
     sql: str
-    in_transaction: bool = True
+    transaction: bool = True
 
-
-Action = (
-    Stored
-    | CreateTable
-    | DropTable
-    | CreatePartition
-    | DropPartition
-    | AttachPartition
-    | DetachPartition
-    | FinalizeDetach
-    | DropInvalidIndex
-    | MarkDetached
-    | UnmarkDetached
-    | MarkAdopted
-    | MoveRows
-    | MemberAction
-    | RequireEmpty
-    | DeleteReferring
-    | DeleteExpired
-    | ArchiveTable
-    | DropDetached
-)
+    @property
+    def in_transaction(self) -> bool:
+        return self.transaction

@@ -9,7 +9,9 @@ from sa_partman.bounds.bound import OrderKey, RangeBound, row_order
 from sa_partman.catalog import Parent, Partition, Privileges
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, CreateTable
-from sa_partman.plan.member_actions import (
+from sa_partman.plan.naming import statistics_name
+from sa_partman.plan.steps import Purpose, Step
+from sa_partman.plan.table_actions import (
     ChangeOwner,
     CreatePolicy,
     CreateStatistics,
@@ -25,8 +27,6 @@ from sa_partman.plan.member_actions import (
     SetStatisticsTarget,
     SetStorage,
 )
-from sa_partman.plan.naming import statistics_name
-from sa_partman.plan.steps import Purpose, Step
 from sa_partman.table.definition import Grant
 from sa_partman.table.membership import Member, Membership, effective, unmeasured, unsettled, untargeted
 
@@ -108,13 +108,11 @@ def _changes_of_new(name: QualifiedName, membership: Membership, *, divided: boo
 def changes(name: QualifiedName, have: Member, want: Member) -> Iterator[MemberAction]:
     """What makes *have* as *want*; nothing that would rewrite the table."""
     if have.owner != want.owner:
-        yield ChangeOwner(name, want.owner, have.owner)
+        yield ChangeOwner(name, want.owner)
     yield from _grants(name, have, want)
     yield from _row_security(name, have, want)
     if (have.replica_identity, have.replica_index) != (want.replica_identity, want.replica_index):
-        yield SetReplicaIdentity(
-            name, want.replica_identity, want.replica_index, have.replica_identity, have.replica_index
-        )
+        yield SetReplicaIdentity(name, want.replica_identity, want.replica_index)
     yield from _planned(name, have, want)
     for publication in sorted(want.publications - have.publications, key=lambda each: each.name):
         yield Publish(name, publication, as_connected=not publication.usable)
@@ -163,7 +161,7 @@ def _grouped(grants: Iterable[Grant]) -> Iterator[tuple[str, str | None, bool, t
 
 def _row_security(name: QualifiedName, have: Member, want: Member) -> Iterator[MemberAction]:
     for policy in sorted(have.policies - want.policies, key=lambda each: each.name):
-        yield DropPolicy(name, policy)
+        yield DropPolicy(name, policy.name)
     for policy in sorted(want.policies - have.policies, key=lambda each: each.name):
         yield CreatePolicy(name, policy)
     if have.row_security != want.row_security:

@@ -112,7 +112,7 @@ class _Builder:
             actions: tuple[Action, ...] = (
                 *moved,  # what came for it meanwhile
                 AttachPartition(parent.name, name, bound, level.key),
-                UnmarkDetached(name, ours.parent, ours.comment),
+                UnmarkDetached(name, ours.comment),
             )
         else:
             actions = creation(level, parent, name, bound, situation, self.taken)

@@ -259,7 +259,7 @@ def repartition_actions(
     # As in plan.provision.attached_from_the_top: from PostgreSQL 17 on an identity comes by being attached.
     below = tuple(_attached_below(change, created)) if facts.inherits_identity else ()
     attached: tuple[Action, ...] = (
-        *(DropTable(renamed[each.name], parent) for each in change.emptied),
+        *(DropTable(renamed[each.name]) for each in change.emptied),
         *(DetachPartition(each.parent, each.partition, each.bound, each.key) for each in below),
         *(AttachPartition(parent, target.name, target.bound, key) for target in change.targets),
         *below,
@@ -288,7 +288,7 @@ def _made(
         there = [each.bound for each in target.keeper.partitions]
         return () if below is None else tuple(same_partitions(below, target.name, sources_of(change, target), there))
     if target.name in facts.returning:
-        return (UnmarkDetached(target.name, parent, unmarked(facts.returning[target.name])),)
+        return (UnmarkDetached(target.name, unmarked(facts.returning[target.name])),)
     if below is None:
         return (CreateTable(target.name, parent, unlogged=level.spec.unlogged),)
     bound, inside = target.bound, facts.situation

@@ -38,9 +38,9 @@ from sa_partman.compare.lists import missing_labels
 from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import Line
+from sa_partman.ddl.rows import held_by
 from sa_partman.key import KeyType, PartitionKey
 from sa_partman.names import QualifiedName, quote
-from sa_partman.plan.moving import held_by
 from sa_partman.plan.repartition import starting_at
 from sa_partman.postgres.contents import count_rows
 from sa_partman.postgres.session import features_of, verbatim

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
 from sa_partman.catalog import UnfinishedConversion
-from sa_partman.ddl.stored import from_dict, to_dict
+from sa_partman.ddl.render import from_stored, to_stored
 from sa_partman.errors import MissingPrivilege
 from sa_partman.finding import Finding
 from sa_partman.names import QualifiedName, text_literal
@@ -148,7 +148,7 @@ def begin(connection: Connection, new: NewConversion) -> Conversion:
                     connection.exec_driver_sql(statement)
         rows = _locked(connection)
         given = {field.name: getattr(new, field.name) for field in fields(NewConversion)}
-        begun = Conversion(**given, id=max(rows, default=0) + 1)
+        begun = _read(_to_row(Conversion(**given, id=max(rows, default=0) + 1)))
         # An undo or a conversion that was taken back is told of until the next one begins.
         kept = {key: row for key, row in rows.items() if row["status"] != "aborted" or _table(row) != new.table}
         _write(connection, {**kept, begun.id: _to_row(begun)})
@@ -282,7 +282,7 @@ def _to_row(conversion: Conversion) -> _Row:
         "table_name": conversion.table.name,
         "table_oid": conversion.oid,
         "primary_key": list(conversion.primary_key),
-        "steps": [to_dict(step) for step in conversion.steps],
+        "steps": [to_stored(step) for step in conversion.steps],
         "steps_done": conversion.done,
     }
 
@@ -294,6 +294,6 @@ def _read(row: _Row) -> Conversion:
         table=_table(row),
         oid=int(row["table_oid"]),
         primary_key=tuple(row["primary_key"]),
-        steps=tuple(from_dict(each, purpose, _table(row)) for each in row["steps"]),
+        steps=tuple(from_stored(each, purpose, _table(row)) for each in row["steps"]),
         done=row["steps_done"],
     )

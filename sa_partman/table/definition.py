@@ -315,11 +315,6 @@ class Cover:
     others: tuple[str, ...] = ()
     ours: bool = True
 
-    def excepting(self, *tables: QualifiedName) -> str:
-        """The statement that leaves *tables* out of it, too."""
-        listed = ", ".join(f"TABLE {each}" for each in (*(table.quoted for table in tables), *self.others))
-        return f"ALTER PUBLICATION {quote(self.name)} SET ALL TABLES EXCEPT ({listed})"
-
 
 @dataclass(frozen=True, slots=True)
 class TableDefinition:

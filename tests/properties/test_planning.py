@@ -16,7 +16,7 @@ from sa_partman.compare.covered import uncovered
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import current_cell, cutoff_of
-from sa_partman.plan.conversion.history import outlived_history, range_history
+from sa_partman.plan.conversion.request import outlived_history, range_history
 from sa_partman.plan.steps import Purpose
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.base import PartitionSpec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -230,3 +231,11 @@ def collide(one: Bound, other: Bound) -> bool:
 def situation(now: str | datetime, **changes: object) -> Situation:
     base = Situation(at(now) if isinstance(now, str) else now)
     return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def kinds(of: type[Action] = Action) -> tuple[type[Action], ...]:
+    """Every kind of action, by module and name."""
+    found = {each for below in of.__subclasses__() for each in (*kinds(below), below) if not each.__subclasses__()}
+    # With slots a dataclass is made twice.
+    kept = (each for each in found if getattr(sys.modules[each.__module__], each.__name__) is each)
+    return tuple(sorted(kept, key=lambda each: (each.__module__, each.__name__)))

@@ -7,27 +7,40 @@ cut-over has nothing to scan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Any
 
 from sa_partman.bounds.bound import DefaultBound, RangeBound
 from sa_partman.bounds.text import describe
 from sa_partman.compare.shape import LostIndex, lost_indexes
-from sa_partman.marks import CREATED
-from sa_partman.names import QualifiedName, quote
-from sa_partman.plan.conversion import carry, estimates, settings
-from sa_partman.plan.conversion.cutover import Cutover
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import Action, DropTable
+from sa_partman.plan.conversion import carry
+from sa_partman.plan.conversion.carry import commented, history_name
+from sa_partman.plan.conversion.cutover import Cutover, Parts
 from sa_partman.plan.conversion.inbound import Again, again
-from sa_partman.plan.conversion.parts import Parts, history_name
 from sa_partman.plan.conversion.refusals import refusals_of
-from sa_partman.plan.conversion.request import ConversionRequest, Profile
-from sa_partman.plan.conversion.steps import ConversionPlan, resume_point
+from sa_partman.plan.conversion.request import ConversionPlan, ConversionRequest, Profile, resume_point
 from sa_partman.plan.naming import statistics_name
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.plan.table_actions import (
+    AddCheck,
+    AddConstraint,
+    Analyze,
+    CopyEstimates,
+    DropConstraint,
+    DropIndex,
+    SetNotNull,
+    ValidateConstraint,
+)
 from sa_partman.table.definition import TableDefinition
 
 _AX = "ACCESS EXCLUSIVE"
 _SUX = "SHARE UPDATE EXCLUSIVE"
+
+_COPIED = 18
+"""The first version of PostgreSQL that takes statistics. Source: Statistics Manipulation Functions."""
 
 INBOUND = "inbound:"
 """How the ids of those steps begin whose ``undo`` gives a foreign key of another table its old form back."""
@@ -56,7 +69,7 @@ def statistics_of(anatomy: TableDefinition, *, back: bool = False) -> frozenset[
     Args:
         back: That its way back takes.
     """
-    temporary = frozenset(each.name.sibling(carry.temporary(each.name.name)) for each in anatomy.statistics)
+    temporary = frozenset(map(carry.beside, anatomy.statistics))
     history = frozenset(each.name.sibling(history_name(each.name.name)) for each in anatomy.statistics)
     return temporary if back else temporary | history
 
@@ -120,67 +133,47 @@ class _Attach(Parts):
         """Every relation that the conversion makes or renames, as it is called then."""
         yield from (self.new, self.old, self.table.sibling(self.key_index), self.table.sibling(self.request.check))
         yield from (each.name for each in self.future_partitions())
-        keys = [*carry.carried(self.anatomy, self.local)]
-        named = [self.table.sibling(index.name) for index in keys]
-        if self.request.primary_key:
-            named.append(self.table.sibling(carry.primary_key_name(self.anatomy)))
-        for each in named:
-            yield each.sibling(carry.temporary(each.name))
-            yield each.sibling(history_name(each.name))
+        key = carry.primary_key_name(self.anatomy)
+        named = [index.name for index in carry.carried(self.anatomy, self.local)]
+        named += [key] if self.request.primary_key else []
+        yield from carry.temporary_names(self.anatomy, named)
+        yield from (self.table.sibling(history_name(name)) for name in named)
         if self.request.primary_key and self.anatomy.primary_key is None:
-            yield self.table.sibling(carry.primary_key_name(self.anatomy))
-        yield from (
-            each.name.sibling(carry.temporary(each.name.name)) for each in self.anatomy.sequences if each.identity
-        )
+            yield self.table.sibling(key)
 
     # -- before the cut-over ---------------------------------------------------------------------------------------
 
     def _unique_index(self) -> Iterator[Step]:
         if not self.swaps_key:
             return
-        name = self.table.sibling(self.key_index)
-        concurrently = "CONCURRENTLY " if self.request.concurrently else ""
-        build = carry.build_key_index(
-            self.anatomy,
-            self.table,
-            self.key_index,
-            self.request.primary_key,
-            concurrently=self.request.concurrently,
-        )
-        yield resume_point(
-            Purpose.CONVERT,
-            self.table,
+        name, concurrently = self.table.sibling(self.key_index), self.request.concurrently
+        key = self.request.primary_key
+        yield self._step(
             "unique_index",
-            f"build the unique index of the new primary key ({', '.join(self.request.primary_key)})",
-            (build,),
-            (f"DROP INDEX {concurrently}IF EXISTS {name.quoted}",),
-            transaction=not self.request.concurrently,
+            f"build the unique index of the new primary key ({', '.join(key)})",
+            (carry.build_key_index(self.anatomy, self.table, name.name, key, concurrently=concurrently),),
+            (DropIndex(name, concurrently, if_exists=True),),
             lock=f"{_SUX} on {self.table}: readers and writers go on",
             scans=f"{self.table} twice",
             builds=name.quoted,
         )
 
     def _check(self) -> Step:
-        name, predicate = quote(self.request.check), self.predicate
-        return resume_point(
-            Purpose.CONVERT,
-            self.table,
+        return self._step(
             "check",
             f"promise {describe(self.request.readable)} for new rows",
-            (f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {name} CHECK ({predicate}) NOT VALID",),
-            (f"ALTER TABLE {self.table.quoted} DROP CONSTRAINT IF EXISTS {name}",),
+            (AddCheck(self.table, self.request.check, self.predicate, validated=False),),
+            (DropConstraint(self.table, self.request.check, if_exists=True),),
             lock=f"{_AX} on {self.table} for an instant",
             locked=(self.table.quoted,),
             guarded=True,
         )
 
     def _validate(self) -> Step:
-        return resume_point(
-            Purpose.CONVERT,
-            self.table,
+        return self._step(
             "validate",
             "prove it for the rows that are there",
-            (f"ALTER TABLE {self.table.quoted} VALIDATE CONSTRAINT {quote(self.request.check)}",),
+            (ValidateConstraint(self.table, self.request.check),),
             lock=f"{_SUX} on {self.table}: readers and writers go on, autovacuum of it waits",
             scans=f"{self.table} once",
         )
@@ -190,92 +183,69 @@ class _Attach(Parts):
         needed = self.key.columns if isinstance(self.request.history, RangeBound) else self.request.primary_key
         nullable = [name for name in self.key.columns if name in needed and not self.anatomy.column(name).not_null]
         if nullable:
-            alter = f"ALTER TABLE {self.table.quoted}"
-            yield resume_point(
-                Purpose.CONVERT,
-                self.table,
+            yield self._step(
                 "not_null",
                 f"declare {', '.join(nullable)} NOT NULL, which the CHECK proves",
-                tuple(f"{alter} ALTER COLUMN {quote(name)} SET NOT NULL" for name in nullable),
-                tuple(f"{alter} ALTER COLUMN {quote(name)} DROP NOT NULL" for name in nullable),
+                (SetNotNull(self.table, name) for name in nullable),
+                (SetNotNull(self.table, name, on=False) for name in nullable),
                 lock=f"{_AX} on {self.table} for an instant",
                 locked=(self.table.quoted,),
                 guarded=True,
             )
 
     def _parent(self) -> Step:
-        return resume_point(
-            Purpose.CONVERT,
-            self.table,
+        return self._step(
             "parent",
             "build the partitioned table and its future partitions apart",
-            tuple(self._parent_statements()),
-            (f"DROP TABLE IF EXISTS {self.new.quoted}",),
+            self._parent_actions(),
+            (DropTable(self.new, if_exists=True),),
             lock=f"ACCESS SHARE on {self.table}, SHARE ROW EXCLUSIVE on the tables that it refers to",
         )
 
-    def _parent_statements(self) -> Iterator[str]:
-        level = self.request.declared.level
-        yield from carry.create_like(self.anatomy, self.new, level.partition_by, without=self.request.check)
-        yield from carry.keys(self.anatomy, self.new, self.request.primary_key, self.local)
-        yield from carry.identities(self.anatomy, self.new)
-        yield from settings.extended_statistics(self.anatomy, self.new)
-        yield from settings.table_settings(self.anatomy, self.new)
+    def _parent_actions(self) -> Iterator[Action]:
+        level, anatomy = self.request.declared.level, self.anatomy
+        yield from carry.create_like(anatomy, self.new, level.partition_by, without=self.request.check)
+        yield from carry.keys(anatomy, self.new, self.request.primary_key, self.local)
+        yield from carry.identities(anatomy, self.new)
+        yield from carry.extended_statistics(anatomy, self.new)
+        yield from carry.table_settings(anatomy, self.new)
         for each in self.future_partitions():
-            yield each.statement
-            yield from settings.commented(f"TABLE {each.name.quoted}", CREATED)
-            yield from settings.leaf_settings(self.anatomy, each.name, divided=each.divided)
-            yield from settings.leaf_statistics(self.anatomy, each.name)
-            if each.top:
-                for foreign in self.anatomy.foreign_keys:
-                    yield f"ALTER TABLE {each.name.quoted} ADD CONSTRAINT {quote(foreign.name)} {foreign.definition}"
+            yield each
+            yield from carry.leaf_settings(anatomy, each.name, divided=each.partition_by is not None)
+            if each.parent == self.new:
+                for foreign in anatomy.foreign_keys:
+                    yield AddConstraint(each.name, foreign.name, foreign.definition)
             if isinstance(each.bound, DefaultBound):
                 # Otherwise ATTACH would look into it for rows of the history.
-                excluded = f"ADD CONSTRAINT {quote(self.request.check)} CHECK (NOT ({self.predicate}))"
-                yield f"ALTER TABLE {each.name.quoted} {excluded}"
-        yield from carry.index_targets(self.anatomy, self.new, self.local)
-        yield from carry.triggers(self.anatomy, self.new)
+                yield AddCheck(each.name, self.request.check, f"NOT ({self.predicate})")
+        yield from carry.index_targets(anatomy, self.new, self.local)
+        yield from carry.triggers(anatomy, self.new)
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 
     def _inbound(self) -> Iterator[Step]:
-        for each in self.again:
-            if each.key.validated:
-                alter = f"ALTER TABLE {each.key.table.quoted}"
-                name = quote(each.key.name)
-                yield resume_point(
-                    Purpose.CONVERT,
-                    self.table,
-                    f"{INBOUND}{each.key.table}.{each.key.name}",
-                    f"prove the foreign key {each.key.name} of {each.key.table} for the rows that are there",
-                    (f"{alter} VALIDATE CONSTRAINT {name}",),
-                    (
-                        f"{alter} DROP CONSTRAINT {name}",
-                        f"{alter} ADD CONSTRAINT {name} {each.key.definition} NOT VALID",
-                        *settings.commented(f"CONSTRAINT {name} ON {each.key.table.quoted}", each.key.comment),
-                    ),
-                    lock=f"{_SUX} on {each.key.table}: readers and writers go on",
-                    scans=f"{each.key.table} once",
-                )
+        for key in (each.key for each in self.again if each.key.validated):
+            yield self._step(
+                f"{INBOUND}{key.table}.{key.name}",
+                f"prove the foreign key {key.name} of {key.table} for the rows that are there",
+                (ValidateConstraint(key.table, key.name),),
+                (
+                    DropConstraint(key.table, key.name),
+                    AddConstraint(key.table, key.name, key.definition, validated=False),
+                    *commented("CONSTRAINT", key.table, key.comment, key.name),
+                ),
+                lock=f"{_SUX} on {key.table}: readers and writers go on",
+                scans=f"{key.table} once",
+            )
 
     def _foreign_keys(self) -> Iterator[Step]:
         """One transaction for each referenced table: their locks never meet."""
         by_table = sorted(self.anatomy.foreign_keys, key=lambda each: str(each.references))
         for references, group in groupby(by_table, key=lambda each: each.references):
-            constraints = tuple(group)
-            yield resume_point(
-                Purpose.CONVERT,
-                self.table,
+            yield self._step(
                 f"foreign_key:{references}",
                 f"declare the foreign keys to {references} on the partitioned table",
-                tuple(
-                    statement
-                    for each in constraints
-                    for statement in (
-                        f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {quote(each.name)} {each.definition}",
-                        *settings.commented(f"CONSTRAINT {quote(each.name)} ON {self.table.quoted}", each.comment),
-                    )
-                ),
+                carry.foreign_keys(group, self.table),
                 lock=f"{_AX} on {references} for an instant, SHARE ROW EXCLUSIVE on {self.table}",
                 # First, as an application that writes both does it: who holds this one needs the table next.
                 locked=() if references is None else (references.quoted,),
@@ -283,24 +253,14 @@ class _Attach(Parts):
             )
 
     def _finish(self, profile: Profile) -> Step:
-        # Extended statistics can't be copied.
-        if self.anatomy.server >= estimates.SINCE and profile.analyzed and not self.anatomy.statistics:
-            return resume_point(
-                Purpose.CONVERT,
-                self.table,
-                "analyze",
-                "copy the planner's statistics to the partitioned table",
-                estimates.copied(self.old, self.table),
-                lock=f"{_SUX} on {self.table}",
-            )
+        """The partitioned table inherits what the planner knows of the rows; extended statistics can't be copied."""
+        lock = f"{_SUX} on {self.table}"
+        if self.anatomy.server >= _COPIED and profile.analyzed and not self.anatomy.statistics:
+            copy = (CopyEstimates(self.old, self.table),)
+            return self._step("analyze", "copy the planner's statistics to the partitioned table", copy, lock=lock)
         # The history keeps the statistics that it had; before 18 there is no way to leave it out.
-        only = "ONLY " if self.anatomy.server >= 18 else ""
-        return resume_point(
-            Purpose.CONVERT,
-            self.table,
-            "analyze",
-            "analyze the partitioned table",
-            (f"ANALYZE {only}{self.table.quoted}",),
-            lock=f"{_SUX} on {self.table}",
-            scans="a sample",
-        )
+        analyze = Analyze(self.table, only=self.anatomy.server >= 18)
+        return self._step("analyze", "analyze the partitioned table", (analyze,), lock=lock, scans="a sample")
+
+    def _step(self, id: str, title: str, actions: Iterable[Action], undo: Iterable[Action] = (), **more: Any) -> Step:
+        return resume_point(Purpose.CONVERT, self.table, id, title, actions, undo, **more)

@@ -1,19 +1,55 @@
-"""Statements that make another table what one is: its columns, keys, sequences and triggers."""
+"""What makes another table the same as one: columns, keys, sequences, triggers, comments, privileges, statistics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from sa_partman.names import QualifiedName, join_name, quote
-from sa_partman.plan.conversion.settings import commented, granted
-from sa_partman.table.definition import HERE, Column, Index, OwnedSequence, TableDefinition, Trigger
+from sa_partman.names import QualifiedName, join_name
+from sa_partman.plan.actions import Action, CreateTable, Stored
+from sa_partman.plan.naming import statistics_name
+from sa_partman.plan.table_actions import (
+    AddConstraint,
+    AddIdentity,
+    AddPrimaryKey,
+    ChangeOwner,
+    Comment,
+    ContinueSequence,
+    CreateIndex,
+    CreatePolicy,
+    CreateStatistics,
+    DropPolicy,
+    GrantPrivileges,
+    Kind,
+    OwnSequence,
+    Publish,
+    Rename,
+    RevokePrivileges,
+    SetColumn,
+    SetIndexColumnTarget,
+    SetIndexTablespace,
+    SetReplicaIdentity,
+    SetRowSecurity,
+    SetStatisticsTarget,
+    SetStorage,
+    SetTrigger,
+    Subject,
+    Unpublish,
+)
+from sa_partman.table.definition import (
+    HERE,
+    Column,
+    Constraint,
+    ExtendedStatistics,
+    Index,
+    ObjectPrivileges,
+    OwnedSequence,
+    Policy,
+    TableDefinition,
+)
+from sa_partman.table.membership import STATISTICS, ColumnSetting
 
-_ENABLE = {"D": "DISABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER", "R": "ENABLE REPLICA TRIGGER"}
-
-
-def at(definition: str, table: QualifiedName) -> str:
-    """*definition* written for *table*."""
-    return definition.replace(HERE, table.quoted)
+Actions = Iterator[Action]
 
 
 def temporary(name: str) -> str:
@@ -21,9 +57,38 @@ def temporary(name: str) -> str:
     return join_name(name, "pnew")
 
 
+def history_name(name: str) -> str:
+    """What an index or constraint of the history is called, once the partitioned table bears its name."""
+    return join_name(name, "history")
+
+
+def beside(sequence: OwnedSequence | ExtendedStatistics) -> QualifiedName:
+    """What its successor is called until it lets go of its name."""
+    return sequence.name.sibling(temporary(sequence.name.name))
+
+
+def temporary_names(anatomy: TableDefinition, indexes: Iterable[str]) -> Iterator[QualifiedName]:
+    """The names of relations that are made for *indexes* and identity columns, until they get their own."""
+    yield from (anatomy.name.sibling(temporary(name)) for name in indexes)
+    yield from (beside(each) for each in anatomy.sequences if each.identity)
+
+
+def commented(
+    kind: Subject, name: QualifiedName, comment: str | None, part: str | None = None, before: str | None = None
+) -> Actions:
+    """
+    Gives it *comment*; see `Comment`.
+
+    Args:
+        before: What it has.
+    """
+    if comment != before:
+        yield Comment(kind, name, comment, part)
+
+
 def create_like(
     anatomy: TableDefinition, new: QualifiedName, partition_by: str | None, *, without: str = ""
-) -> Iterator[str]:
+) -> Actions:
     """
     The bare table: columns, defaults, generated columns, NOT NULL, storage, CHECK constraints and their comments.
 
@@ -31,26 +96,21 @@ def create_like(
         partition_by: None makes a plain table.
         without: A CHECK constraint that is not to be carried.
     """
-    unlogged = "UNLOGGED " if anatomy.persistence == "u" and partition_by is None else ""
-    space = f" TABLESPACE {quote(anatomy.tablespace)}" if anatomy.tablespace else ""
-    by = f" PARTITION BY {partition_by}" if partition_by else ""
-    options = f" WITH ({', '.join(anatomy.options)})" if anatomy.options and partition_by is None else ""
-    like = (
-        f"LIKE {anatomy.name.quoted} INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES EXCLUDING STATISTICS "
-        f"EXCLUDING CONSTRAINTS EXCLUDING COMMENTS"
-    )
-    yield f"CREATE {unlogged}TABLE {new.quoted} ({like}){by}{options}{space}"
-    yield f"ALTER TABLE {new.quoted} OWNER TO {quote(anatomy.owner)}"
+    unlogged = anatomy.persistence == "u" and partition_by is None
+    options = anatomy.options if partition_by is None else ()
+    yield CreateTable(new, anatomy.name, partition_by, unlogged, anatomy.tablespace, options=options, bare=True)
+    yield ChangeOwner(new, anatomy.owner)
     for each in anatomy.constraints:
         if each.kind == "c" and each.name != without:
-            yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(each.name)} {each.definition}"
+            yield AddConstraint(new, each.name, each.definition)
         if each.kind in ("c", "n") and each.name != without:
-            yield from commented(f"CONSTRAINT {quote(each.name)} ON {new.quoted}", each.comment)
+            yield from commented("CONSTRAINT", new, each.comment, each.name)
 
 
-def keys(
-    anatomy: TableDefinition, new: QualifiedName, primary_key: tuple[str, ...], local: frozenset[str]
-) -> Iterator[str]:
+# -- keys and indexes
+
+
+def keys(anatomy: TableDefinition, new: QualifiedName, primary_key: tuple[str, ...], local: frozenset[str]) -> Actions:
     """
     The primary key, unique constraints and indexes, under temporary names.
 
@@ -61,59 +121,59 @@ def keys(
     if primary_key:
         present = anatomy.primary_key
         name = temporary(primary_key_name(anatomy))
-        wanted = f"PRIMARY KEY {key_columns(anatomy, primary_key)}{'' if present is None else _with(present)}"
-        yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(name)} {wanted}"
+        yield AddPrimaryKey(new, name, primary_key, _included(present, primary_key), _options(present))
         if present is not None:
             yield from _index_settings(anatomy, present, new, name)
     for index in carried(anatomy, local):
         name = temporary(index.name)
         if index.constraint is not None:
             definition = next(each.definition for each in anatomy.constraints if each.name == index.constraint)
-            yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(name)} {definition}{_with(index)}"
+            yield AddConstraint(new, name, definition, index.options)
         else:
-            yield f"CREATE {'UNIQUE ' * index.unique}INDEX {quote(name)} ON {new.quoted} {index.tail}"
+            yield CreateIndex(new, name, index.tail, unique=index.unique)
         yield from _index_settings(anatomy, index, new, name)
-
-
-def key_columns(anatomy: TableDefinition, primary_key: tuple[str, ...]) -> str:
-    """The columns of a primary key, with those that the present one includes beside its own."""
-    present = anatomy.primary_key
-    included = tuple(each for each in present.included if each not in primary_key) if present is not None else ()
-    return f"({columns(primary_key)})" + (f" INCLUDE ({columns(included)})" if included else "")
 
 
 def build_key_index(
     anatomy: TableDefinition, table: QualifiedName, name: str, primary_key: tuple[str, ...], *, concurrently: bool
-) -> str:
-    """CREATE UNIQUE INDEX *name* for a primary key to come, stored as the one of *anatomy* is."""
+) -> CreateIndex:
+    """The index *name* for a primary key to come, stored as the one of *anatomy* is."""
     present = anatomy.primary_key
-    stored = "" if present is None else _with(present)
-    if present is not None and present.tablespace is not None:
-        stored += f" TABLESPACE {quote(present.tablespace)}"
-    create = f"CREATE UNIQUE INDEX {'CONCURRENTLY ' * concurrently}{quote(name)}"
-    return f"{create} ON {table.quoted} {key_columns(anatomy, primary_key)}{stored}"
+    return CreateIndex(
+        table,
+        name,
+        columns=primary_key,
+        included=_included(present, primary_key),
+        options=_options(present),
+        tablespace=None if present is None else present.tablespace,
+        unique=True,
+        concurrently=concurrently,
+    )
 
 
-def _with(index: Index) -> str:
-    return f" WITH ({', '.join(index.options)})" if index.options else ""
+def _included(present: Index | None, primary_key: tuple[str, ...]) -> tuple[str, ...]:
+    """What the present primary key includes beside its own columns."""
+    return () if present is None else tuple(each for each in present.included if each not in primary_key)
 
 
-def _index_settings(anatomy: TableDefinition, index: Index, new: QualifiedName, name: str) -> Iterator[str]:
-    place = new.sibling(name).quoted
+def _options(index: Index | None) -> tuple[str, ...]:
+    return () if index is None else index.options
+
+
+def _index_settings(anatomy: TableDefinition, index: Index, new: QualifiedName, name: str) -> Actions:
     if index.tablespace is not None:
-        yield f"ALTER INDEX {place} SET TABLESPACE {quote(index.tablespace)}"
-    yield from commented(f"INDEX {place}", index.comment)
+        yield SetIndexTablespace(new.sibling(name), index.tablespace)
+    yield from commented("INDEX", new.sibling(name), index.comment)
     for each in anatomy.constraints:
         if each.name == index.constraint:
-            yield from commented(f"CONSTRAINT {quote(name)} ON {new.quoted}", each.comment)
+            yield from commented("CONSTRAINT", new, each.comment, name)
 
 
-def index_targets(anatomy: TableDefinition, new: QualifiedName, local: frozenset[str]) -> Iterator[str]:
+def index_targets(anatomy: TableDefinition, new: QualifiedName, local: frozenset[str]) -> Actions:
     """The statistics targets of expressions in the indexes of `keys`, and in the parts that partitions have by now."""
     for index in carried(anatomy, local):
         for number, target in index.targets:
-            place = new.sibling(temporary(index.name)).quoted
-            yield f"ALTER INDEX {place} ALTER COLUMN {number} SET STATISTICS {target}"
+            yield SetIndexColumnTarget(new.sibling(temporary(index.name)), number, target)
 
 
 def primary_key_name(anatomy: TableDefinition) -> str:
@@ -121,51 +181,228 @@ def primary_key_name(anatomy: TableDefinition) -> str:
     return present.name if present is not None else join_name(anatomy.name.name, "pkey")
 
 
-def columns(names: tuple[str, ...]) -> str:
-    return ", ".join(map(quote, names))
+def carried(anatomy: TableDefinition, local: frozenset[str] = frozenset()) -> tuple[Index, ...]:
+    """The indexes that the other table gets, the primary key left out."""
+    return tuple(index for index in anatomy.indexes if index.kind != "p" and index.name not in local)
 
 
-def identities(anatomy: TableDefinition, new: QualifiedName) -> Iterator[str]:
+def take_names(anatomy: TableDefinition, primary_key: tuple[str, ...], local: frozenset[str] = frozenset()) -> Actions:
+    """What `keys` and `extended_statistics` made gets the names that are free now."""
+    names = [primary_key_name(anatomy)] if primary_key else []
+    for name in (*names, *(index.name for index in carried(anatomy, local))):
+        yield Rename("INDEX", anatomy.name.sibling(temporary(name)), name)
+    for each in anatomy.statistics:
+        yield Rename("STATISTICS", beside(each), each.name.name)
+
+
+# -- sequences, triggers, and what refers to the table
+
+
+def identities(anatomy: TableDefinition, new: QualifiedName) -> Actions:
     """Identity columns, each with a sequence like the present one under a temporary name."""
     for sequence in anatomy.sequences:
         if sequence.identity:
-            name = sequence.name.sibling(temporary(sequence.name.name))
-            yield from add_identity(new, anatomy.column(sequence.column), sequence, name)
+            yield from add_identity(anatomy, new, sequence)
 
 
-def add_identity(table: QualifiedName, column: Column, like: OwnedSequence, name: QualifiedName) -> Iterator[str]:
-    """Makes *column* an identity column, with a sequence *name* that is *like* another one."""
-    when = "ALWAYS" if column.identity == "a" else "BY DEFAULT"
-    yield (
-        f"ALTER TABLE {table.quoted} ALTER COLUMN {quote(column.name)} "
-        f"ADD GENERATED {when} AS IDENTITY (SEQUENCE NAME {name.quoted} {like.options})"
-    )
-    yield from granted(like.privileges, f"SEQUENCE {name.quoted}")
-    yield from commented(f"SEQUENCE {name.quoted}", like.comment)
+def add_identity(anatomy: TableDefinition, table: QualifiedName, like: OwnedSequence) -> Actions:
+    """Makes a column of *table* an identity column, with a sequence *like* that one under a temporary name."""
+    name = beside(like)
+    yield AddIdentity(table, like.column, anatomy.column(like.column).identity == "a", name, like.options)
+    yield from granted(like.privileges, name, "SEQUENCE")
+    yield from commented("SEQUENCE", name, like.comment)
 
 
-def continued(new: QualifiedName, old: QualifiedName) -> str:
-    """The sequence *new* goes on where *old* stands."""
-    literal = new.quoted.replace("'", "''")
-    return f"SELECT setval('{literal}', last_value, is_called) FROM {old.quoted}"
+def sequences(anatomy: TableDefinition, table: QualifiedName, *, identity: bool = False) -> Actions:
+    """
+    Sequences go on where they are, and belong to *table*.
+
+    Args:
+        identity: Make the columns of *table* identity columns first.
+    """
+    for each in anatomy.sequences:
+        if each.identity:
+            yield from add_identity(anatomy, table, each) if identity else ()
+            yield ContinueSequence(beside(each), each.name)
+        else:
+            yield OwnSequence(each.name, table, each.column)
 
 
-def triggers(anatomy: TableDefinition, new: QualifiedName) -> Iterator[str]:
+def take_sequence_names(anatomy: TableDefinition) -> Actions:
+    for each in anatomy.sequences:
+        if each.identity:
+            yield Rename("SEQUENCE", beside(each), each.name.name)
+
+
+def triggers(anatomy: TableDefinition, new: QualifiedName) -> Actions:
     for trigger in anatomy.triggers:
-        yield at(trigger.definition, new)
-        yield from _enabled(trigger, new)
-        yield from commented(f"TRIGGER {quote(trigger.name)} ON {new.quoted}", trigger.comment)
+        yield Stored(trigger.definition.replace(HERE, new.quoted))
+        if trigger.enabled != "O":
+            yield SetTrigger(new, trigger.name, trigger.enabled)
+        yield from commented("TRIGGER", new, trigger.comment, trigger.name)
 
 
-def _enabled(trigger: Trigger, table: QualifiedName) -> Iterator[str]:
-    if trigger.enabled in _ENABLE:
-        yield f"ALTER TABLE {table.quoted} {_ENABLE[trigger.enabled]} {quote(trigger.name)}"
+def restored(anatomy: TableDefinition) -> Actions:
+    """What referred to the table by its oid refers to the one that bears its name now."""
+    return (Stored(statement) for dependent in anatomy.dependents for statement in dependent.restore)
 
 
-def rename_index(schema: str | None, index: str, name: str) -> str:
-    return f"ALTER INDEX {QualifiedName(schema, index).quoted} RENAME TO {quote(name)}"
+def published(anatomy: TableDefinition, before: QualifiedName, after: QualifiedName) -> Actions:
+    """*after* takes the place of *before* in its publications."""
+    for each in anatomy.publications:
+        yield Unpublish(before, each)
+        yield Publish(after, each)
 
 
-def carried(anatomy: TableDefinition, local: frozenset[str]) -> tuple[Index, ...]:
-    """The indexes that the partitioned table gets, the primary key left out."""
-    return tuple(index for index in anatomy.indexes if index.kind != "p" and index.name not in local)
+def foreign_keys(constraints: Iterable[Constraint], table: QualifiedName, *, validated: bool = True) -> Actions:
+    for each in constraints:
+        yield AddConstraint(table, each.name, each.definition, validated=validated)
+        yield from commented("CONSTRAINT", table, each.comment, each.name)
+
+
+# -- what a table says and allows
+
+
+def granted(
+    privileges: ObjectPrivileges, name: QualifiedName, kind: Kind = "TABLE", also: Iterable[str] = ()
+) -> Actions:
+    """
+    Gives *name*, which belongs to the same owner, exactly these privileges.
+
+    Args:
+        name: It is new, or has privileges of nobody but *also*.
+        also: Quoted: others who have privileges on it.
+    """
+    others = dict.fromkeys((*privileges.strangers, *also))
+    if privileges.untouched and not others:
+        return
+    everybody = dict.fromkeys(("PUBLIC", privileges.owner, *others))
+    yield RevokePrivileges(name, ", ".join(everybody), ("ALL",), kind=kind)
+    for grant in privileges.grants:
+        grantable = grant.grantable and grant.grantee != privileges.owner
+        yield GrantPrivileges(name, grant.grantee, (grant.privilege,), grant.column, grantable, kind)
+
+
+def table_settings(anatomy: TableDefinition, new: QualifiedName) -> Actions:
+    """Comments, statistics targets, grants, row security and policies of the new table."""
+    for column, comment in anatomy.comments:
+        yield from _column_comment(new, column, comment)
+    yield from member_settings(anatomy, new)
+
+
+def _column_comment(
+    table: QualifiedName, column: str | None, comment: str | None, before: str | None = None
+) -> Actions:
+    """Of the table itself, if *column* is None."""
+    return commented("TABLE" if column is None else "COLUMN", table, comment, column, before)
+
+
+def member_settings(anatomy: TableDefinition, table: QualifiedName) -> Actions:
+    """What every table of the tree has for itself, for nothing of it is inherited."""
+    for column in anatomy.columns:
+        if column.statistics >= 0:
+            yield _target(table, column)
+        if column.options:
+            yield SetStorage(table, column.options, column=column.name)
+    yield from granted(anatomy.privileges, table)
+    if anatomy.row_security:
+        yield SetRowSecurity(table, on=True)
+    if anatomy.force_row_security:
+        yield SetRowSecurity(table, on=True, forced=True)
+    for policy in anatomy.policies:
+        if not policy.reads_itself:
+            yield from _policy(policy, table)
+    # That of an index is per partition.
+    if anatomy.replica_identity in ("f", "n"):
+        yield SetReplicaIdentity(table, anatomy.replica_identity)
+
+
+def _target(table: QualifiedName, column: Column) -> SetColumn:
+    return SetColumn(table, ColumnSetting(column.name, STATISTICS, str(column.statistics)))
+
+
+def late_policies(anatomy: TableDefinition, table: QualifiedName) -> Actions:
+    """Policies that read the table itself: they can be made once the new one bears the name."""
+    for policy in anatomy.policies:
+        if policy.reads_itself:
+            yield from _policy(policy, table)
+
+
+def _policy(policy: Policy, table: QualifiedName) -> Actions:
+    yield CreatePolicy(table, policy)
+    yield from commented("POLICY", table, policy.comment, policy.name)
+
+
+def leaf_settings(anatomy: TableDefinition, leaf: QualifiedName, *, divided: bool = False) -> Actions:
+    """
+    What a partition does not take over from its partitioned table by itself.
+
+    Args:
+        divided: It is partitioned itself, and has no storage.
+    """
+    yield ChangeOwner(leaf, anatomy.owner)
+    if anatomy.options and not divided:
+        yield SetStorage(leaf, anatomy.options)
+    yield from member_settings(anatomy, leaf)
+    for each in anatomy.statistics:  # the planner looks at the statistics of each by itself
+        name = statistics_name(leaf, each.name.name)
+        yield from create_statistics(replace(each, comment=None), name, leaf, anatomy.owner)
+
+
+def extended_statistics(anatomy: TableDefinition, new: QualifiedName) -> Actions:
+    """CREATE STATISTICS under temporary names."""
+    for each in anatomy.statistics:
+        yield from create_statistics(each, beside(each), new, anatomy.owner)
+
+
+def create_statistics(like: ExtendedStatistics, name: QualifiedName, table: QualifiedName, owner: str) -> Actions:
+    yield CreateStatistics(table, name, like.tail)
+    yield ChangeOwner(name, owner, "STATISTICS")
+    if like.target >= 0:
+        yield SetStatisticsTarget(table, name, like.target)
+    yield from commented("STATISTICS", name, like.comment)
+
+
+def adopted(anatomy: TableDefinition, table: TableDefinition, name: QualifiedName) -> Actions:
+    """
+    What *table* has to change to say and allow what *anatomy* does now.
+
+    Args:
+        name: What *table* is called when that is done.
+    """
+    if table.owner != anatomy.owner:
+        yield ChangeOwner(name, anatomy.owner)
+    wanted, before = dict(anatomy.comments), dict(table.comments)
+    for column in dict.fromkeys((*before, *wanted)):
+        yield from _column_comment(name, column, wanted.get(column), before.get(column))
+    yield from _columns_adopted(anatomy, table, name)
+    if {*anatomy.privileges.grants} != {*table.privileges.grants}:
+        yield from granted(anatomy.privileges, name, also=sorted({each.grantee for each in table.privileges.grants}))
+    yield from _row_security_adopted(anatomy, table, name)
+    if anatomy.replica_identity != table.replica_identity and anatomy.replica_identity != "i":
+        yield SetReplicaIdentity(name, anatomy.replica_identity)
+
+
+def _columns_adopted(anatomy: TableDefinition, table: TableDefinition, name: QualifiedName) -> Actions:
+    for column in anatomy.columns:
+        before = table.find(column.name) or Column(column.name, column.type, column.not_null)
+        if column.statistics != before.statistics:
+            yield _target(name, column)
+        gone = tuple(option for option in before.options if option not in column.options)
+        if gone:
+            yield SetStorage(name, gone, unset=True, column=column.name)
+        if column.options and column.options != before.options:
+            yield SetStorage(name, column.options, column=column.name)
+
+
+def _row_security_adopted(anatomy: TableDefinition, table: TableDefinition, name: QualifiedName) -> Actions:
+    if anatomy.row_security != table.row_security:
+        yield SetRowSecurity(name, anatomy.row_security)
+    if anatomy.force_row_security != table.force_row_security:
+        yield SetRowSecurity(name, anatomy.force_row_security, forced=True)
+    for policy in table.policies:
+        if policy not in anatomy.policies:
+            yield DropPolicy(name, policy.name)
+    for policy in anatomy.policies:
+        if policy not in table.policies:
+            yield from _policy(policy, name)

@@ -1,18 +1,76 @@
-"""The cut-over of an attach in place: one short transaction, in which nothing is scanned."""
+"""
+The cut-over of an attach in place, one short transaction in which nothing is scanned; and what it shares with the other
+steps: names, the proof of the bound, the partitions beside the history.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from sa_partman.bounds.bound import DefaultBound
-from sa_partman.bounds.text import for_values
+from sa_partman.bounds.text import check_predicate
+from sa_partman.catalog import Partition
+from sa_partman.compare.shape import descend
+from sa_partman.key import PartitionKey
 from sa_partman.marks import created
-from sa_partman.names import quote
-from sa_partman.plan.conversion import carry, settings
-from sa_partman.plan.conversion.parts import Parts, history_name
-from sa_partman.plan.conversion.steps import resume_point
+from sa_partman.plan.actions import Action, AttachPartition, CreatePartition
+from sa_partman.plan.conversion import carry
+from sa_partman.plan.conversion.carry import history_name
+from sa_partman.plan.conversion.inbound import Again, again
+from sa_partman.plan.conversion.request import ConversionRequest, filled, key_index, resume_point
+from sa_partman.plan.naming import partition_name
+from sa_partman.plan.provision import first_partitions, missing_bounds
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.table.definition import Index
+from sa_partman.plan.table_actions import (
+    AddPrimaryKey,
+    Comment,
+    ContinueSequence,
+    DropConstraint,
+    DropIdentity,
+    DropIndex,
+    DropTrigger,
+    ExceptTables,
+    OwnSequence,
+    Rename,
+)
+from sa_partman.table.definition import Index, TableDefinition
+
+
+class Parts:
+    """One request, taken apart."""
+
+    def __init__(self, request: ConversionRequest, anatomy: TableDefinition) -> None:
+        self.request, self.anatomy = request, anatomy
+        self.table, self.new, self.old = request.table, request.new, request.old
+        self.key: PartitionKey = request.declared.level.key
+        self.local = frozenset(request.choices.unique)
+        present = anatomy.primary_key
+        self.swaps_key = bool(request.primary_key) and (present is None or present.columns != request.primary_key)
+        self.again = [each for key in anatomy.inbound if isinstance(each := again(key, request, anatomy), Again)]
+
+    @property
+    def key_index(self) -> str:
+        return key_index(self.table)
+
+    @property
+    def predicate(self) -> str:
+        return str(check_predicate(self.request.history, [part.sql for part in self.key.parts], self.key.types))
+
+    def future_partitions(self) -> Iterator[CreatePartition]:
+        """Every partition beside the history, named after the table and not after its temporary name."""
+        level = self.request.declared.level
+        beside = Partition(self.table, 0, self.request.history, "p", partitions=(self.history(),))
+        situation = filled(level, self.request.history, self.request.situation, beside.oid)
+        for bound, label, _ in missing_bounds(level, beside, situation):
+            name = partition_name(level, self.table, bound, label)
+            below = None if isinstance(bound, DefaultBound) else level.below
+            by = None if below is None else below.partition_by
+            yield CreatePartition(self.new, name, bound, self.key, by, level.spec.unlogged and below is None)
+            if below is not None:
+                yield from first_partitions(below, name, descend(level, bound, self.request.situation))
+
+    def history(self) -> Partition:
+        return Partition(self.old, 0, self.request.history, "r")
 
 
 class Cutover(Parts):
@@ -27,96 +85,68 @@ class Cutover(Parts):
             self.table,
             "cutover",
             f"swap: {self.table} becomes the partition {self.old.name} of the partitioned table",
-            tuple(self._statements()),
+            self._actions(),
             lock=f"ACCESS EXCLUSIVE on {', '.join(locked)} for milliseconds",
             locked=locked,
             guarded=True,
         )
 
-    def _statements(self) -> Iterator[str]:
+    def _actions(self) -> Iterator[Action]:
         for inbound in self.anatomy.inbound:
-            yield f"ALTER TABLE {inbound.table.quoted} DROP CONSTRAINT {quote(inbound.name)}"
+            yield DropConstraint(inbound.table, inbound.name)
         for trigger in self.anatomy.triggers:
-            yield f"DROP TRIGGER {quote(trigger.name)} ON {self.table.quoted}"
+            yield DropTrigger(self.table, trigger.name)
         yield from self._history_names()
         yield from self._sequences_out()
-        yield f"ALTER TABLE {self.table.quoted} RENAME TO {quote(self.old.name)}"
-        yield f"ALTER TABLE {self.new.quoted} RENAME TO {quote(self.table.name)}"
-        yield from self._new_names()
+        yield Rename("TABLE", self.table, self.old.name)
+        yield Rename("TABLE", self.new, self.table.name)
+        yield from carry.take_names(self.anatomy, self.request.primary_key, self.local)
         for cover in self.anatomy.covers:
             if cover.excepted:  # no partition may be in such a clause
-                yield cover.excepting(self.table)
-        bound = for_values(self.request.history, self.key.types)
-        yield f"ALTER TABLE {self.table.quoted} ATTACH PARTITION {self.old.quoted} {bound}"
+                yield ExceptTables(cover.name, (self.table,), cover.others)
+        yield AttachPartition(self.table, self.old, self.request.history, self.key)
         # Who converts the table hands it over.
-        yield from settings.commented(f"TABLE {self.old.quoted}", created(dict(self.anatomy.comments).get(None)))
-        yield f"ALTER TABLE {self.old.quoted} DROP CONSTRAINT {quote(self.request.check)}"
+        yield Comment("TABLE", self.old, created(dict(self.anatomy.comments).get(None)))
+        yield DropConstraint(self.old, self.request.check)
         for each in self.future_partitions():
             if isinstance(each.bound, DefaultBound):
-                yield f"ALTER TABLE {each.name.quoted} DROP CONSTRAINT {quote(self.request.check)}"
-        yield from self._sequences_in()
-        yield from self._dependents()
-        for publication in self.anatomy.publications:
-            name = quote(publication.name)
-            yield f"ALTER PUBLICATION {name} DROP TABLE {self.old.quoted}"
-            yield f"ALTER PUBLICATION {name} ADD TABLE {self.table.quoted}{publication.tail}"
-
-    def _dependents(self) -> Iterator[str]:
-        """What referred to the table by its oid refers to the one that bears its name now."""
-        for dependent in self.anatomy.dependents:
-            yield from dependent.restore
+                yield DropConstraint(each.name, self.request.check)
+        for sequence in self.anatomy.sequences:
+            if not sequence.identity:
+                yield OwnSequence(sequence.name, self.table, sequence.column)
+        yield from carry.restored(self.anatomy)
         for member in (self.table, *(each.name for each in self.future_partitions())):
-            yield from settings.late_policies(self.anatomy, member)
-        for each in self.again:
-            yield from each.statements(self.request)
+            yield from carry.late_policies(self.anatomy, member)
+        for key in self.again:
+            yield from key.actions(self.request)
+        yield from carry.published(self.anatomy, self.old, self.table)
 
-    def _history_names(self) -> Iterator[str]:
+    def _history_names(self) -> Iterator[Action]:
         """The history's keys and indexes let go of their names; the primary key takes its new columns."""
-        schema = self.table.schema
         name = carry.primary_key_name(self.anatomy)
         if self.swaps_key:
             if self.anatomy.primary_key is not None:
-                yield f"ALTER TABLE {self.table.quoted} DROP CONSTRAINT {quote(name)}"
-            yield (
-                f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {quote(history_name(name))} "
-                f"PRIMARY KEY USING INDEX {quote(self.key_index)}"
-            )
+                yield DropConstraint(self.table, name)
+            yield AddPrimaryKey(self.table, history_name(name), index=self.key_index)
         elif self.request.primary_key:
-            yield carry.rename_index(schema, name, history_name(name))
+            yield Rename("INDEX", self.table.sibling(name), history_name(name))
         for name in sorted(self.local):
             if self.request.choices.unique[name] == "drop":
                 yield self._dropped(next(index for index in self.anatomy.indexes if index.name == name))
         for index in carry.carried(self.anatomy, self.local):
-            yield carry.rename_index(schema, index.name, history_name(index.name))
+            yield Rename("INDEX", self.table.sibling(index.name), history_name(index.name))
         for each in self.anatomy.statistics:
-            yield settings.rename_statistics(each.name, history_name(each.name.name))
+            yield Rename("STATISTICS", each.name, history_name(each.name.name))
 
-    def _dropped(self, index: Index) -> str:
+    def _dropped(self, index: Index) -> Action:
         if index.constraint is not None:
-            return f"ALTER TABLE {self.table.quoted} DROP CONSTRAINT {quote(index.constraint)}"
-        return f"DROP INDEX {self.table.sibling(index.name).quoted}"
+            return DropConstraint(self.table, index.constraint)
+        return DropIndex(self.table.sibling(index.name))
 
-    def _new_names(self) -> Iterator[str]:
-        schema = self.table.schema
-        if self.request.primary_key:
-            name = carry.primary_key_name(self.anatomy)
-            yield carry.rename_index(schema, carry.temporary(name), name)
-        for index in carry.carried(self.anatomy, self.local):
-            yield carry.rename_index(schema, carry.temporary(index.name), index.name)
-        for each in self.anatomy.statistics:
-            yield settings.rename_statistics(each.name.sibling(carry.temporary(each.name.name)), each.name.name)
-
-    def _sequences_out(self) -> Iterator[str]:
+    def _sequences_out(self) -> Iterator[Action]:
         """The next value goes on where the old sequence stands."""
         for sequence in self.anatomy.sequences:
             if sequence.identity:
-                new = sequence.name.sibling(carry.temporary(sequence.name.name))
-                yield carry.continued(new, sequence.name)
-                yield f"ALTER TABLE {self.table.quoted} ALTER COLUMN {quote(sequence.column)} DROP IDENTITY"
-                yield f"ALTER SEQUENCE {new.quoted} RENAME TO {quote(sequence.name.name)}"
-
-    def _sequences_in(self) -> Iterator[str]:
-        for sequence in self.anatomy.sequences:
-            if not sequence.identity:
-                owner = f"{self.table.quoted}.{quote(sequence.column)}"
-                yield f"ALTER SEQUENCE {sequence.name.quoted} OWNED BY {owner}"
+                yield ContinueSequence(carry.beside(sequence), sequence.name)
+                yield DropIdentity(self.table, sequence.column)
+                yield Rename("SEQUENCE", carry.beside(sequence), sequence.name.name)

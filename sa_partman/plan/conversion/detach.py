@@ -6,15 +6,30 @@ Rows that came into other partitions meanwhile are moved into it, inside the swa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sa_partman.names import QualifiedName, join_name, quote
-from sa_partman.plan.conversion import carry, settings
+from sa_partman.bounds.bound import DEFAULT
+from sa_partman.key import PartitionKey
+from sa_partman.names import QualifiedName, join_name
+from sa_partman.plan.actions import Action, CopyRows, DetachPartition, DropTable
+from sa_partman.plan.conversion import carry
+from sa_partman.plan.conversion.carry import commented
 from sa_partman.plan.conversion.refusals import cover_refusals, dependent_refusals, table_refusals
-from sa_partman.plan.conversion.steps import ConversionPlan, Refusal, resume_point
-from sa_partman.plan.moving import copying
+from sa_partman.plan.conversion.request import ConversionPlan, Refusal, resume_point
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.plan.table_actions import (
+    AddPrimaryKey,
+    Analyze,
+    DropConstraint,
+    DropIndex,
+    DropTrigger,
+    ExceptTables,
+    Rename,
+    SetStatisticsTarget,
+    ValidateConstraint,
+)
 from sa_partman.table.definition import Constraint, InboundKey, Index, TableDefinition
 
 
@@ -29,9 +44,9 @@ class UndoRequest:
         elsewhere: Rows in other partitions.
         twice: Primary keys of the plain table that more than one row would have, as text; some of them.
         limit: More rows than this are not moved inside the swap.
-        afterwards: Statements that take back what the conversion did to the columns.
-        inbound: Foreign keys of other tables, by table and name, and the statements that give each its old form back,
-            the first of which drops it.
+        afterwards: What takes back what the conversion did to the columns.
+        inbound: Foreign keys of other tables, by table and name, and what gives each its old form back, the first of
+            which drops it.
         users: What refers to partitions that are dropped.
         followers: Logical replication slots of which changes are being read.
         sending: Publications that have the table without naming it, and send what is inserted into any.
@@ -45,8 +60,8 @@ class UndoRequest:
     elsewhere: int
     limit: int
     twice: tuple[str, ...] = ()
-    afterwards: tuple[str, ...] = ()
-    inbound: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    afterwards: tuple[Action, ...] = ()
+    inbound: Mapping[str, tuple[Action, ...]] = field(default_factory=dict)
     users: tuple[str, ...] = ()
     followers: tuple[str, ...] = ()
     sending: tuple[str, ...] = ()
@@ -120,60 +135,46 @@ class _Detach:
         self.swaps_key = (() if present is None else present.columns) != request.primary_key
 
     def steps(self) -> Iterator[Step]:
-        if self.swaps_key and self.request.primary_key:
-            concurrently = "CONCURRENTLY " if self.request.concurrently else ""
+        key, concurrently = self.request.primary_key, self.request.concurrently
+        if self.swaps_key and key:
             name = self.history.sibling(self._key_index)
-            build = carry.build_key_index(
-                self.request.history,
-                self.history,
-                name.name,
-                self.request.primary_key,
-                concurrently=self.request.concurrently,
-            )
-            yield resume_point(
-                Purpose.UNDO,
-                self.table,
+            yield self._step(
                 "unique_index",
-                f"build the unique index of the old primary key ({', '.join(self.request.primary_key)})",
-                (build,),
-                (f"DROP INDEX {concurrently}IF EXISTS {name.quoted}",),
-                transaction=not self.request.concurrently,
+                f"build the unique index of the old primary key ({', '.join(key)})",
+                (carry.build_key_index(self.request.history, self.history, name.name, key, concurrently=concurrently),),
+                (DropIndex(name, concurrently, if_exists=True),),
                 lock=f"SHARE UPDATE EXCLUSIVE on {self.history}: readers and writers go on",
                 scans=f"{self.history} twice",
                 builds=name.quoted,
             )
-        yield resume_point(
-            Purpose.UNDO,
-            self.table,
+        yield self._step(
             "cutover",
             f"swap: {self.history} becomes the plain table {self.table.name}",
-            tuple(self._cutover()),
+            self._cutover(),
             lock=f"ACCESS EXCLUSIVE on {self.table} and its partitions, while {self.request.elsewhere} rows move",
             scans="the partitions beside the history",
             locked=self._locked(),
         )
         for foreign in self._lost_keys():
-            yield resume_point(
-                Purpose.UNDO,
-                self.table,
-                f"foreign_key:{foreign.name}",
-                f"prove the foreign key {foreign.name}, which PostgreSQL 14 has lost, for the rows that are there",
-                (f"ALTER TABLE {self.table.quoted} VALIDATE CONSTRAINT {quote(foreign.name)}",),
-                lock=f"SHARE UPDATE EXCLUSIVE on {self.table}: readers and writers go on",
-                scans=f"{self.table} once",
-            )
+            lost = f"{foreign.name}, which PostgreSQL 14 has lost,"
+            yield self._proven(f"foreign_key:{foreign.name}", lost, self.table, foreign.name)
         for inbound in self.anatomy.inbound:
             if inbound.validated:
-                yield resume_point(
-                    Purpose.UNDO,
-                    self.table,
-                    f"inbound:{inbound_id(inbound)}",
-                    f"prove the foreign key {inbound.name} of {inbound.table} for the rows that are there",
-                    (f"ALTER TABLE {inbound.table.quoted} VALIDATE CONSTRAINT {quote(inbound.name)}",),
-                    lock=f"SHARE UPDATE EXCLUSIVE on {inbound.table}: readers and writers go on",
-                    scans=f"{inbound.table} once",
-                )
-        yield resume_point(Purpose.UNDO, self.table, "analyze", "analyze the table", (f"ANALYZE {self.table.quoted}",))
+                of = f"{inbound.name} of {inbound.table}"
+                yield self._proven(f"inbound:{inbound_id(inbound)}", of, inbound.table, inbound.name)
+        yield self._step("analyze", "analyze the table", (Analyze(self.table),))
+
+    def _proven(self, id: str, said: str, table: QualifiedName, name: str) -> Step:
+        return self._step(
+            id,
+            f"prove the foreign key {said} for the rows that are there",
+            (ValidateConstraint(table, name),),
+            lock=f"SHARE UPDATE EXCLUSIVE on {table}: readers and writers go on",
+            scans=f"{table} once",
+        )
+
+    def _step(self, id: str, title: str, actions: Iterable[Action], undo: Iterable[Action] = (), **more: Any) -> Step:
+        return resume_point(Purpose.UNDO, self.table, id, title, actions, undo, **more)
 
     @property
     def _key_index(self) -> str:
@@ -194,107 +195,78 @@ class _Detach:
     def names(self) -> Iterator[QualifiedName]:
         """Every relation that the way back makes or renames, as it is called then."""
         yield from (self.parts, self.table.sibling(self._key_index))
-        yield from (self.table.sibling(carry.temporary(index.name)) for index in self.anatomy.indexes)
-        yield from (
-            each.name.sibling(carry.temporary(each.name.name)) for each in self.anatomy.sequences if each.identity
-        )
+        yield from carry.temporary_names(self.anatomy, (index.name for index in self.anatomy.indexes))
 
-    def _cutover(self) -> Iterator[str]:
-        schema = self.table.schema
-        for inbound in self.anatomy.inbound:
+    def _cutover(self) -> Iterator[Action]:
+        anatomy, table = self.anatomy, self.table
+        for inbound in anatomy.inbound:
             yield self.request.inbound[inbound_id(inbound)][0]
-        for trigger in self.anatomy.triggers:
-            yield f"DROP TRIGGER {quote(trigger.name)} ON {self.table.quoted}"
-        yield f"ALTER TABLE {self.table.quoted} DETACH PARTITION {self.history.quoted}"
-        for cover in self.anatomy.covers:
+        for trigger in anatomy.triggers:
+            yield DropTrigger(table, trigger.name)
+        yield DetachPartition(table, self.history, DEFAULT, PartitionKey(()))  # whatever its bound is
+        for cover in anatomy.covers:
             if cover.excepted:
-                yield cover.excepting(self.table, self.history)
-        yield copying(self.table, self.history)
-        yield f"ALTER TABLE {self.table.quoted} RENAME TO {quote(self.parts.name)}"
-        yield f"ALTER TABLE {self.history.quoted} RENAME TO {quote(self.table.name)}"
-        for index in self.anatomy.indexes:
-            yield carry.rename_index(schema, index.name, carry.temporary(index.name))
+                yield ExceptTables(cover.name, (table, self.history), cover.others)
+        yield CopyRows(table, self.history)
+        yield Rename("TABLE", table, self.parts.name)
+        yield Rename("TABLE", self.history, table.name)
+        for index in anatomy.indexes:
+            yield Rename("INDEX", table.sibling(index.name), carry.temporary(index.name))
         yield from self._primary_key()
-        for index in carry.carried(self.anatomy, frozenset()):
+        for index in carry.carried(anatomy):
             if index.name in self.request.indexes:
-                yield carry.rename_index(schema, self.request.indexes[index.name], index.name)
+                yield Rename("INDEX", table.sibling(self.request.indexes[index.name]), index.name)
                 yield from self._index_comments(index)
-        yield from settings.adopted(self.anatomy, self.request.history, self.table)
-        for foreign in self._lost_keys():
-            name = quote(foreign.name)
-            yield f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {name} {foreign.definition} NOT VALID"
-            yield from settings.commented(f"CONSTRAINT {name} ON {self.table.quoted}", foreign.comment)
+        yield from carry.adopted(anatomy, self.request.history, table)
+        yield from carry.foreign_keys(self._lost_keys(), table, validated=False)
         yield from self._statistics()
-        yield from self._sequences()
-        yield from carry.triggers(self.anatomy, self.table)
-        for dependent in self.anatomy.dependents:
-            yield from dependent.restore
-        for inbound in self.anatomy.inbound:
+        yield from carry.sequences(anatomy, table, identity=True)
+        yield from carry.triggers(anatomy, table)
+        yield from carry.restored(anatomy)
+        for inbound in anatomy.inbound:
             yield from self.request.inbound[inbound_id(inbound)][1:]
-        for publication in self.anatomy.publications:
-            name = quote(publication.name)
-            yield f"ALTER PUBLICATION {name} DROP TABLE {self.parts.quoted}"
-            yield f"ALTER PUBLICATION {name} ADD TABLE {self.table.quoted}{publication.tail}"
+        yield from carry.published(anatomy, self.parts, table)
         yield from self.request.afterwards
-        yield f"DROP TABLE {self.parts.quoted}"
-        for sequence in self.anatomy.sequences:
-            if sequence.identity:
-                temporary = sequence.name.sibling(carry.temporary(sequence.name.name))
-                yield f"ALTER SEQUENCE {temporary.quoted} RENAME TO {quote(sequence.name.name)}"
+        yield DropTable(self.parts)
+        yield from carry.take_sequence_names(anatomy)
 
-    def _index_comments(self, index: Index) -> Iterator[str]:
+    def _index_comments(self, index: Index) -> Iterator[Action]:
         own = next(each for each in self.request.history.indexes if each.name == self.request.indexes[index.name])
-        place = self.table.sibling(index.name).quoted
-        yield from settings.recommented(f"INDEX {place}", index.comment, own.comment)
+        yield from commented("INDEX", self.table.sibling(index.name), index.comment, before=own.comment)
         if index.constraint is not None:
             wanted, before = (
                 next(each.comment for each in anatomy.constraints if each.name == name)
                 for anatomy, name in ((self.anatomy, index.constraint), (self.request.history, own.constraint))
             )
-            target = f"CONSTRAINT {quote(index.constraint)} ON {self.table.quoted}"
-            yield from settings.recommented(target, wanted, before)
+            yield from commented("CONSTRAINT", self.table, wanted, index.constraint, before)
 
-    def _primary_key(self) -> Iterator[str]:
+    def _primary_key(self) -> Iterator[Action]:
         present, own = self.anatomy.primary_key, self.request.history.primary_key
         name = carry.primary_key_name(self.anatomy)
         if not self.swaps_key:
             if present is not None and own is not None:
-                yield carry.rename_index(self.table.schema, own.name, name)
+                yield Rename("INDEX", self.table.sibling(own.name), name)
                 yield from self._index_comments(present)
             return
         if own is not None:
-            yield f"ALTER TABLE {self.table.quoted} DROP CONSTRAINT {quote(own.name)}"
+            yield DropConstraint(self.table, own.name)
         if self.request.primary_key:
-            yield (
-                f"ALTER TABLE {self.table.quoted} ADD CONSTRAINT {quote(name)} "
-                f"PRIMARY KEY USING INDEX {quote(self._key_index)}"
-            )
-            for index in (present,) if present is not None else ():
-                comment = next(each.comment for each in self.anatomy.constraints if each.name == index.name)
-                yield from settings.commented(f"INDEX {self.table.sibling(name).quoted}", index.comment)
-                yield from settings.commented(f"CONSTRAINT {quote(name)} ON {self.table.quoted}", comment)
+            yield AddPrimaryKey(self.table, name, index=self._key_index)
+            if present is not None:
+                comment = next(each.comment for each in self.anatomy.constraints if each.name == present.name)
+                yield from commented("INDEX", self.table.sibling(name), present.comment)
+                yield from commented("CONSTRAINT", self.table, comment, name)
 
-    def _statistics(self) -> Iterator[str]:
+    def _statistics(self) -> Iterator[Action]:
         """Those of the history get their names back; what was made on the partitioned table since is made anew."""
         own = {each.name.name: each for each in self.request.history.statistics}
         for each in self.anatomy.statistics:
-            yield settings.rename_statistics(each.name, carry.temporary(each.name.name))
-            before = own.get(join_name(each.name.name, "history"))
+            yield Rename("STATISTICS", each.name, carry.temporary(each.name.name))
+            before = own.get(carry.history_name(each.name.name))
             if before is None:
-                yield from settings.create_statistics(each, each.name, self.table, self.anatomy.owner)
+                yield from carry.create_statistics(each, each.name, self.table, self.anatomy.owner)
                 continue
-            yield settings.rename_statistics(before.name, each.name.name)
+            yield Rename("STATISTICS", before.name, each.name.name)
             if each.target != before.target:
-                yield f"ALTER STATISTICS {each.name.quoted} SET STATISTICS {each.target}"
-            yield from settings.recommented(f"STATISTICS {each.name.quoted}", each.comment, before.comment)
-
-    def _sequences(self) -> Iterator[str]:
-        for sequence in self.anatomy.sequences:
-            if sequence.identity:
-                temporary = sequence.name.sibling(carry.temporary(sequence.name.name))
-                column = self.anatomy.column(sequence.column)
-                yield from carry.add_identity(self.table, column, sequence, temporary)
-                yield carry.continued(temporary, sequence.name)
-            else:
-                owner = f"{self.table.quoted}.{quote(sequence.column)}"
-                yield f"ALTER SEQUENCE {sequence.name.quoted} OWNED BY {owner}"
+                yield SetStatisticsTarget(self.table, each.name, each.target)
+            yield from commented("STATISTICS", each.name, each.comment, before=before.comment)

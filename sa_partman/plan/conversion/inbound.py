@@ -5,18 +5,13 @@ most of them can't go on as they are.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sa_partman.names import quote
-from sa_partman.plan.conversion.carry import carried, columns
-from sa_partman.plan.conversion.request import ConversionRequest, Profile
-from sa_partman.plan.conversion.settings import commented
-from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.plan.conversion.carry import Actions, carried, commented
+from sa_partman.plan.conversion.request import ConversionRequest, Profile, Refusal
+from sa_partman.plan.table_actions import AddForeignKey
 from sa_partman.table.definition import InboundKey, TableDefinition
-
-_SETS = re.compile(r"ON DELETE SET (NULL|DEFAULT)(?! \()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +32,13 @@ class Again:
     def composite(self) -> bool:
         return self.referenced != self.key.referenced
 
-    def statements(self, request: ConversionRequest) -> Iterator[str]:
+    def actions(self, request: ConversionRequest) -> Actions:
         """Adds it, unproven: only new rows are looked at."""
-        table, name = self.key.table.quoted, quote(self.key.name)
+        key = self.key
         # The columns that it had are set, and the partition key beside them stays.
-        tail = _SETS.sub(self._some, self.key.tail) if self.composite else self.key.tail
-        yield (
-            f"ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({columns(self.columns)}) "
-            f"REFERENCES {request.table.quoted} ({columns(self.referenced)}){tail} NOT VALID"
-        )
-        yield from commented(f"CONSTRAINT {name} ON {table}", self.key.comment)
-
-    def _some(self, action: re.Match[str]) -> str:
-        return f"{action.group()} ({columns(self.key.columns)})"
+        setting = key.columns if self.composite else ()
+        yield AddForeignKey(key.table, key.name, self.columns, request.table, self.referenced, key.tail, setting)
+        yield from commented("CONSTRAINT", key.table, key.comment, key.name)
 
 
 def again(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition) -> Again | Refusal | None:

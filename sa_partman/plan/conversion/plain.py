@@ -7,13 +7,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sa_partman.names import QualifiedName, join_name, quote
-from sa_partman.plan.conversion import carry, settings
+from sa_partman.names import QualifiedName, join_name
+from sa_partman.plan.actions import Action, CopyRows, DropTable
+from sa_partman.plan.conversion import carry
 from sa_partman.plan.conversion.attach import statistics_of
 from sa_partman.plan.conversion.refusals import cover_refusals, dependent_refusals, table_refusals
-from sa_partman.plan.conversion.request import new_table
-from sa_partman.plan.conversion.steps import Refusal
-from sa_partman.plan.moving import copying
+from sa_partman.plan.conversion.request import Refusal, new_table
+from sa_partman.plan.table_actions import (
+    AddConstraint,
+    Analyze,
+    DropConstraint,
+    ExceptTables,
+    Rename,
+    SetNotNull,
+)
 from sa_partman.table.definition import InboundKey, TableDefinition
 
 
@@ -67,7 +74,7 @@ def plain_refusals(request: PlainRequest) -> Iterator[Refusal]:
 def _goes_on(key: InboundKey, request: PlainRequest) -> bool:
     uniques = [{*request.primary_key}] + [
         {*map(str, index.columns)}
-        for index in carry.carried(request.anatomy, frozenset())
+        for index in carry.carried(request.anatomy)
         if index.unique and not index.partial and None not in index.columns
     ]
     return key.table != request.table and {*key.referenced} in uniques
@@ -77,84 +84,43 @@ def plain_names(request: PlainRequest) -> Iterator[QualifiedName]:
     """The names of relations that are taken meanwhile."""
     anatomy = request.anatomy
     yield from (request.new, request.parts)
-    if request.primary_key:
-        yield request.table.sibling(carry.temporary(carry.primary_key_name(anatomy)))
-    yield from (request.table.sibling(carry.temporary(index.name)) for index in carry.carried(anatomy, frozenset()))
-    yield from (each.name.sibling(carry.temporary(each.name.name)) for each in anatomy.sequences if each.identity)
+    named = [carry.primary_key_name(anatomy)] if request.primary_key else []
+    yield from carry.temporary_names(anatomy, (*named, *(index.name for index in carry.carried(anatomy))))
 
 
 def plain_statistics(request: PlainRequest) -> frozenset[QualifiedName]:
     return statistics_of(request.anatomy, back=True)
 
 
-def make_plain(request: PlainRequest) -> Iterator[str]:
-    """The statements, in order; the partitioned table is locked already."""
+def make_plain(request: PlainRequest) -> Iterator[Action]:
+    """What is done, in order; the partitioned table is locked already."""
     anatomy, new, table = request.anatomy, request.new, request.table
     yield from carry.create_like(anatomy, new, None)
     for name in request.nullable:
-        yield f"ALTER TABLE {new.quoted} ALTER COLUMN {quote(name)} DROP NOT NULL"
+        yield SetNotNull(new, name, on=False)
     for cover in anatomy.covers:
         if cover.excepted:
-            yield cover.excepting(table, new)
-    yield copying(table, new)
+            yield ExceptTables(cover.name, (table, new), cover.others)
+    yield CopyRows(table, new)
     yield from carry.keys(anatomy, new, request.primary_key, frozenset())
     yield from carry.index_targets(anatomy, new, frozenset())
     yield from carry.identities(anatomy, new)
-    yield from settings.extended_statistics(anatomy, new)
-    yield from _foreign_keys(anatomy, new)
-    yield from settings.table_settings(anatomy, new)
+    yield from carry.extended_statistics(anatomy, new)
+    yield from carry.foreign_keys(anatomy.foreign_keys, new)
+    yield from carry.table_settings(anatomy, new)
     yield from carry.triggers(anatomy, new)
     for key in anatomy.inbound:
-        yield f"ALTER TABLE {key.table.quoted} DROP CONSTRAINT {quote(key.name)}"
-    yield f"ALTER TABLE {table.quoted} RENAME TO {quote(request.parts.name)}"
-    yield f"ALTER TABLE {new.quoted} RENAME TO {quote(table.name)}"
-    yield from _dependents(request)
-    yield from _sequences(anatomy, table)
-    yield f"DROP TABLE {request.parts.quoted}"
-    yield from _names(request)
-    yield f"ANALYZE {table.quoted}"
-
-
-def _foreign_keys(anatomy: TableDefinition, new: QualifiedName) -> Iterator[str]:
-    for each in anatomy.foreign_keys:
-        yield f"ALTER TABLE {new.quoted} ADD CONSTRAINT {quote(each.name)} {each.definition}"
-        yield from settings.commented(f"CONSTRAINT {quote(each.name)} ON {new.quoted}", each.comment)
-
-
-def _dependents(request: PlainRequest) -> Iterator[str]:
-    anatomy, table = request.anatomy, request.table
-    for dependent in anatomy.dependents:
-        yield from dependent.restore
-    yield from settings.late_policies(anatomy, table)
-    for publication in anatomy.publications:
-        name = quote(publication.name)
-        yield f"ALTER PUBLICATION {name} DROP TABLE {request.parts.quoted}"
-        yield f"ALTER PUBLICATION {name} ADD TABLE {table.quoted}{publication.tail}"
+        yield DropConstraint(key.table, key.name)
+    yield Rename("TABLE", table, request.parts.name)
+    yield Rename("TABLE", new, table.name)
+    yield from carry.restored(anatomy)
+    yield from carry.late_policies(anatomy, table)
+    yield from carry.published(anatomy, request.parts, table)
     for key in anatomy.inbound:
-        yield f"ALTER TABLE {key.table.quoted} ADD CONSTRAINT {quote(key.name)} {key.definition}" + (
-            "" if key.validated else " NOT VALID"
-        )
-        yield from settings.commented(f"CONSTRAINT {quote(key.name)} ON {key.table.quoted}", key.comment)
-
-
-def _sequences(anatomy: TableDefinition, table: QualifiedName) -> Iterator[str]:
-    for each in anatomy.sequences:
-        if each.identity:
-            yield carry.continued(each.name.sibling(carry.temporary(each.name.name)), each.name)
-        else:
-            yield f"ALTER SEQUENCE {each.name.quoted} OWNED BY {table.quoted}.{quote(each.column)}"
-
-
-def _names(request: PlainRequest) -> Iterator[str]:
-    anatomy, schema = request.anatomy, request.table.schema
-    if request.primary_key:
-        name = carry.primary_key_name(anatomy)
-        yield carry.rename_index(schema, carry.temporary(name), name)
-    for index in carry.carried(anatomy, frozenset()):
-        yield carry.rename_index(schema, carry.temporary(index.name), index.name)
-    for each in anatomy.statistics:
-        yield settings.rename_statistics(each.name.sibling(carry.temporary(each.name.name)), each.name.name)
-    for sequence in anatomy.sequences:
-        if sequence.identity:
-            temporary = sequence.name.sibling(carry.temporary(sequence.name.name))
-            yield f"ALTER SEQUENCE {temporary.quoted} RENAME TO {quote(sequence.name.name)}"
+        yield AddConstraint(key.table, key.name, key.definition, validated=key.validated)
+        yield from carry.commented("CONSTRAINT", key.table, key.comment, key.name)
+    yield from carry.sequences(anatomy, table)
+    yield DropTable(request.parts)
+    yield from carry.take_names(anatomy, request.primary_key)
+    yield from carry.take_sequence_names(anatomy)
+    yield Analyze(table)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection, text
 
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.plan.conversion.request import Refusal
 
 _TREE = """
 tree AS (SELECT t.relid FROM pg_partition_tree(CAST(CAST(:oid AS oid) AS regclass)) t

@@ -11,20 +11,25 @@ from sqlalchemy import Connection, text
 
 from sa_partman.compare.shape import MISSING_TABLE, shape_finding
 from sa_partman.compare.situation import Situation
-from sa_partman.ddl.stored import statements_of
+from sa_partman.ddl.render import quoted_sql
+from sa_partman.ddl.rows import LOGICAL
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.attach import INBOUND, attach_in_place, leaf_statistics_of, names_of, statistics_of
+from sa_partman.plan.conversion.carry import history_name
 from sa_partman.plan.conversion.detach import UndoRequest, detach_in_place, undo_names
 from sa_partman.plan.conversion.fingerprint import fingerprint
-from sa_partman.plan.conversion.history import unserved
 from sa_partman.plan.conversion.inbound import Again, again
-from sa_partman.plan.conversion.parts import history_name
-from sa_partman.plan.conversion.refusals import table_refusals
-from sa_partman.plan.conversion.request import Choices, ConversionRequest, key_index, proof
-from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
-from sa_partman.plan.conversion.types import retyped, type_refusals
-from sa_partman.plan.moving import LOGICAL
+from sa_partman.plan.conversion.refusals import retyped, table_refusals, type_refusals
+from sa_partman.plan.conversion.request import (
+    Choices,
+    ConversionPlan,
+    ConversionRequest,
+    Refusal,
+    key_index,
+    proof,
+    unserved,
+)
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.contents import estimated
 from sa_partman.postgres.conversion.beside import name_refusals, users
@@ -219,12 +224,8 @@ def _request(
         rows_elsewhere(connection, anatomy.oid, history.oid, limit),
         limit,
         _twice(connection, conversion.primary_key, anatomy, history),
-        next((statements_of(step.undo) for step in conversion.steps if step.id == "not_null"), ()),
-        {
-            step.id.removeprefix(INBOUND): statements_of(step.undo)
-            for step in conversion.steps
-            if step.id.startswith(INBOUND)
-        },
+        next((step.undo for step in conversion.steps if step.id == "not_null"), ()),
+        {step.id.removeprefix(INBOUND): step.undo for step in conversion.steps if step.id.startswith(INBOUND)},
         users(connection, anatomy.oid, history.oid),
         slots(connection, active=True),
         tuple(
@@ -311,7 +312,7 @@ def loose_mark(connection: Connection, table: QualifiedName) -> tuple[Any, ...]:
 
 
 def _made_not_null(steps: tuple[Step, ...]) -> str:
-    return " ".join(sql for step in steps if step.id == "not_null" for sql in statements_of(step.actions))
+    return " ".join(sql for step in steps if step.id == "not_null" for sql in quoted_sql(step.actions))
 
 
 def _column(column: Column, ours: str) -> tuple[Any, ...]:

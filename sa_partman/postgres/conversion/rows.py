@@ -22,10 +22,8 @@ from sa_partman.bounds.text import check_predicate, literal, value_of
 from sa_partman.compare.situation import Situation
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, quote
-from sa_partman.plan.conversion.history import list_history, range_history
 from sa_partman.plan.conversion.inbound import Again
-from sa_partman.plan.conversion.request import Profile
-from sa_partman.plan.conversion.steps import Refusal
+from sa_partman.plan.conversion.request import Profile, Refusal, list_history, range_history
 from sa_partman.postgres.session import verbatim
 from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel

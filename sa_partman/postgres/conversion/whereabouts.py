@@ -14,7 +14,7 @@ from shlex import quote as in_shell
 from sqlalchemy import Connection, text
 
 from sa_partman.catalog import LostConversion, UnfinishedConversion
-from sa_partman.ddl.stored import statements_of
+from sa_partman.ddl.render import quoted_sql
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName, join_name, quote
 from sa_partman.plan.actions import Stored
@@ -240,7 +240,7 @@ def _moved(step: Step, stored: Conversion, now: QualifiedName, moved: bool) -> S
         return sql
 
     builds = None if step.builds is None else written(step.builds)
-    undo = tuple(Stored(written(sql), step.in_transaction) for sql in statements_of(step.undo))
+    undo = tuple(Stored(written(sql), step.in_transaction) for sql in quoted_sql(step.undo))
     return replace(step, undo=undo, locked=tuple(map(written, step.locked)), builds=builds)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from sa_partman.ddl.stored import statements_of
+from sa_partman.ddl.render import quoted_sql
 from sa_partman.maintenance.converter import Converter
 from tests.support.carrying import EVENTS, NOW, declared, rows, run
 
@@ -78,9 +78,9 @@ def test_without_the_proof_the_guard_would_stop_the_swap(engine: Engine) -> None
     notices = Notices(engine)
     with engine.connect() as connection:
         connection.exec_driver_sql("SET client_min_messages = debug1")
-        for statement in statements_of(steps["parent"].actions):
+        for statement in quoted_sql(steps["parent"].actions):
             connection.exec_driver_sql(statement.replace("%", "%%"))
-        swap = next(each for each in statements_of(steps["cutover"].actions) if "ATTACH PARTITION" in each)
+        swap = next(each for each in quoted_sql(steps["cutover"].actions) if "ATTACH PARTITION" in each)
         connection.exec_driver_sql(
             "ALTER TABLE events RENAME TO events_history; ALTER TABLE events_pnew DROP CONSTRAINT events_pkey_pnew;"
             "ALTER TABLE events_pnew RENAME TO events; ALTER TABLE events_history ALTER created_at SET NOT NULL;"

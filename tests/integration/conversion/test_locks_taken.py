@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from sa_partman.ddl.stored import statements_of
+from sa_partman.ddl.render import quoted_sql
 from sa_partman.maintenance.converter import Converter
-from sa_partman.plan.lock_modes import LockMode
+from sa_partman.plan.locks import LockMode
 from tests.support.carrying import EVENTS, NOW, declared, run
 
 PAGE = Path(__file__).parents[3] / "docs" / "locks.md"
@@ -44,7 +44,7 @@ def test_the_locks_of_each_step(engine: Engine) -> None:
         name = step.id.partition(":")[0]
         level = "READ COMMITTED" if step.in_transaction else "AUTOCOMMIT"
         with engine.connect().execution_options(isolation_level=level) as connection:
-            for statement in statements_of(step.actions):
+            for statement in quoted_sql(step.actions):
                 connection.exec_driver_sql(statement.replace("%", "%%"))
             held = connection.exec_driver_sql(_LOCKS).all()
             connection.commit()

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, Integer, MetaData, Numeric, Uuid, event
 
 from sa_partman import PartitionByList, PartitionByRange
-from sa_partman.ddl.stored import statements_of
+from sa_partman.ddl.render import quoted_sql
 from sa_partman.errors import ExecutionError
 from sa_partman.maintenance.converter import Converter
 from tests.support.carrying import EVENTS, NOW, declared, rows, run
@@ -77,7 +77,7 @@ def reached(engine: Engine, metadata: MetaData | None = None, **choices: Any) ->
     if plan.refusals:
         return "; ".join(each.what for each in plan.refusals)
     swap = next(step for step in plan.steps if step.id == "cutover")
-    attach = next(each for each in statements_of(swap.actions) if "ATTACH PARTITION" in each)
+    attach = next(each for each in quoted_sql(swap.actions) if "ATTACH PARTITION" in each)
     return f"up to {attach.partition('TO (')[2].partition('::')[0].strip(chr(39))}"
 
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
-from sa_partman.ddl.stored import statements_of
+from sa_partman.ddl.render import quoted_sql
 from sa_partman.maintenance.converter import Converter
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.fingerprint import fingerprint
@@ -23,7 +23,7 @@ def test_a_plan_sets_what_somebody_set(engine: Engine) -> None:
     run(engine, EVENTS + "ALTER TABLE events ALTER kind SET (n_distinct = 5)")
     stamped(engine, "events")
     steps = Converter(engine, declared(), now=NOW).plan("events").steps
-    sent = [sql for step in steps for sql in statements_of(step.actions)]
+    sent = [sql for step in steps for sql in quoted_sql(step.actions)]
 
     setting = [statement for statement in sent if "ALTER COLUMN" in statement and " SET (" in statement]
     assert ['"kind" SET (n_distinct=5)'] * len(setting) == [each.rpartition("COLUMN ")[2] for each in setting]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sa_partman.plan import batches
+from sa_partman.plan import steps
 from tests.support.faces import ASYNC_FACES, FACES, Face, opened
 
 
@@ -20,7 +20,7 @@ def face(request: pytest.FixtureRequest, database_url: str) -> Iterator[Face]:
 @pytest.fixture
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """No two tables share a transaction, so that a test can stop between any two steps."""
-    monkeypatch.setattr(batches, "TOGETHER", 1)
+    monkeypatch.setattr(steps, "TOGETHER", 1)
 
 
 @pytest.fixture(params=ASYNC_FACES)

@@ -25,7 +25,7 @@ KEY = declare(PartitionByRange("created_at", interval="1 month")).level.key
 
 def step(purpose: Purpose, number: int) -> Step:
     name = QualifiedName("public", f"events_{number}")
-    return Step(purpose, TABLE, name, BOUND, (DropTable(name, TABLE),))
+    return Step(purpose, TABLE, name, BOUND, (DropTable(name),))
 
 
 def plan(*steps: Step) -> MaintenancePlan:
@@ -59,7 +59,7 @@ def test_partitions_of_all_levels_are_counted() -> None:
         *(CreatePartition(tenant, each, BOUND, KEY) for each in below),
     )
     creation = Step(Purpose.PROVISION, TABLE, tenant, None, made)
-    drop = Step(Purpose.DROP, TABLE, tenant, None, (DropTable(tenant, TABLE),), below=3)
+    drop = Step(Purpose.DROP, TABLE, tenant, None, (DropTable(tenant),), below=3)
 
     assert "4 partitions will be created" == counted(plan(creation))
     assert "4 partitions will be dropped" == counted(plan(drop))

@@ -12,7 +12,7 @@ from sa_partman.bounds.bound import DEFAULT, MAXVALUE, MINVALUE, Bound, KeyValue
 from sa_partman.bounds.interval import Position
 from sa_partman.compare.expired_rows import Outlived, outlived_of
 from sa_partman.marks import restored
-from sa_partman.plan.conversion.history import outlived_history
+from sa_partman.plan.conversion.request import outlived_history
 from sa_partman.spec.base import PartitionSpec
 from tests.support.builders import EVENTS, TIMESTAMP, at, declare, found, partition, situation, span
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
 from sa_partman.bounds.bound import DEFAULT
 from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
-from sa_partman.plan.actions import (
-    Action,
-    DetachPartition,
-)
+from sa_partman.plan.actions import DetachPartition
+from tests.support.builders import kinds
 
 
-@pytest.mark.parametrize("kind", get_args(Action), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 def test_every_action_names_its_lock(kind: type) -> None:
     """So that whoever reads a plan knows what it costs."""
     assert any(word in (kind.__doc__ or "") for word in ("SHARE", "EXCLUSIVE"))

@@ -21,10 +21,12 @@ from sa_partman.plan.actions import (
     DropPartition,
     MoveRows,
 )
-from sa_partman.plan.batches import (
+from sa_partman.plan.steps import (
     MOST,
     MOST_REMOVED,
     TOGETHER,
+    Purpose,
+    Step,
     batches,
     gathered,
     groups,
@@ -35,7 +37,6 @@ from sa_partman.plan.batches import (
     room,
     weight,
 )
-from sa_partman.plan.steps import Purpose, Step
 from tests.support.builders import EVENTS, declare, numbers
 
 KEY = declare(PartitionByRange("created_at", interval="1 month")).level.key

@@ -19,9 +19,8 @@ from sa_partman.plan.actions import (
     DropPartition,
     FinalizeDetach,
 )
-from sa_partman.plan.heal import heal_steps, index_steps
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.plan.table import plan_table
+from sa_partman.plan.table import heal_steps, index_steps, plan_table
 from sa_partman.spec.range_spec import Retention
 from tests.support.builders import EVENTS, at, declare, found, partition, span
 
@@ -106,7 +105,7 @@ def test_of_somebody_else_with_partitions_of_its_own() -> None:
         (DetachPartition, "leaf"),
         (AttachPartition, "old"),
         (AttachPartition, "leaf"),
-    ] == [(type(each), each.partition.name) for each in step.actions]  # type: ignore[union-attr]
+    ] == [(type(each), each.partition.name) for each in step.actions]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

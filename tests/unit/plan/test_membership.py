@@ -18,11 +18,10 @@ from sa_partman.plan.actions import (
     DetachPartition,
     MoveRows,
 )
-from sa_partman.plan.batches import pieces
 from sa_partman.plan.locks import LockMode, Relatives, locks_of, subjects_of
-from sa_partman.plan.member_actions import GrantPrivileges, Publish, SetReplicaIdentity, SetRowSecurity
 from sa_partman.plan.membership import as_members, by_owner, changes, makes, newest_leaf, repair_step
-from sa_partman.plan.steps import Purpose, Step
+from sa_partman.plan.steps import Purpose, Step, pieces
+from sa_partman.plan.table_actions import GrantPrivileges, Publish, SetReplicaIdentity, SetRowSecurity
 from sa_partman.table.definition import NAME, Grant, Policy, Publication
 from sa_partman.table.membership import Member, Membership, differences
 from tests.support.builders import numbers

@@ -12,8 +12,7 @@ from sa_partman.codecs.codec import Codec
 from sa_partman.key import PartitionKey
 from sa_partman.maintenance.results import sentence, step_dict
 from sa_partman.plan.actions import AttachPartition
-from sa_partman.plan.showing import readable
-from sa_partman.plan.steps import Purpose, Step
+from sa_partman.plan.steps import Purpose, Step, readable
 from sa_partman.spec.declared import DeclaredTable
 from tests.support.builders import EVENTS, Catalog, declare, holds, numbers, situation, span
 

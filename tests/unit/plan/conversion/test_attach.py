@@ -10,15 +10,14 @@ import pytest
 from sa_partman import PartitionByRange
 from sa_partman.bounds.bound import MINVALUE, RangeBound
 from sa_partman.compare.situation import Situation
-from sa_partman.ddl.stored import from_dict, statements_of, to_dict
+from sa_partman.ddl.render import from_stored, quoted_sql, to_stored
 from sa_partman.key import KeyType
-from sa_partman.names import QualifiedName
+from sa_partman.names import QualifiedName, text_literal
 from sa_partman.plan.conversion.attach import attach_in_place, names_of
+from sa_partman.plan.conversion.carry import granted
 from sa_partman.plan.conversion.fingerprint import fingerprint
 from sa_partman.plan.conversion.inbound import Again, again
-from sa_partman.plan.conversion.request import Choices, ConversionRequest, Profile
-from sa_partman.plan.conversion.settings import granted, literal
-from sa_partman.plan.conversion.steps import ConversionPlan, Refusal
+from sa_partman.plan.conversion.request import Choices, ConversionPlan, ConversionRequest, Profile, Refusal
 from sa_partman.plan.steps import Step
 from sa_partman.spec.declared import ColumnType, bind
 from sa_partman.table.definition import (
@@ -143,7 +142,7 @@ def test_an_index_whose_columns_no_other_one_begins_with_is_named(
 
 def test_one_check_proves_not_null_and_the_bound() -> None:
     """In the key's own type."""
-    (statement,) = statements_of(step(plan(), "check").actions)
+    (statement,) = quoted_sql(step(plan(), "check").actions)
 
     assert '"at" IS NOT NULL AND "at" < \'2024-07-01 00:00:00+00\'::timestamp with time zone) NOT VALID' in statement
 
@@ -151,10 +150,10 @@ def test_one_check_proves_not_null_and_the_bound() -> None:
 def test_a_step_is_the_same_after_it_was_stored() -> None:
     """It comes back from JSON, with the statements instead of what they were rendered from."""
     for each in plan().steps:
-        stored = json.loads(json.dumps(to_dict(each)))
+        stored = json.loads(json.dumps(to_stored(each)))
 
-        assert stored == to_dict(from_dict(stored, each.purpose, TABLE))
-        assert each.in_transaction == from_dict(stored, each.purpose, TABLE).in_transaction
+        assert stored == to_stored(from_stored(stored, each.purpose, TABLE))
+        assert each.in_transaction == from_stored(stored, each.purpose, TABLE).in_transaction
 
 
 def test_a_refused_conversion_has_no_steps() -> None:
@@ -179,13 +178,13 @@ def test_an_inbound_key_becomes_what_was_chosen(policy: str, kind: type) -> None
 def test_a_composite_key_sets_only_what_it_did() -> None:
     """SET NULL without columns would set the partition key as well."""
     found = plan(anatomy(inbound=(NOTES,)), inbound="composite")
-    added = next(each for each in statements_of(step(found, "cutover").actions) if 'ADD CONSTRAINT "fk"' in each)
+    added = next(each for each in quoted_sql(step(found, "cutover").actions) if 'ADD CONSTRAINT "fk"' in each)
 
     assert (
         'ALTER TABLE "s"."notes" ADD CONSTRAINT "fk" FOREIGN KEY ("event", "at") REFERENCES "s"."events" ("id", "at") '
         'ON DELETE SET NULL ("event") NOT VALID'
     ) == added
-    assert ('ALTER TABLE "s"."notes" VALIDATE CONSTRAINT "fk"',) == statements_of(
+    assert ('ALTER TABLE "s"."notes" VALIDATE CONSTRAINT "fk"',) == quoted_sql(
         step(found, "inbound:s.notes.fk").actions
     )
 
@@ -238,15 +237,15 @@ def test_untouched_privileges_need_no_statement() -> None:
     """Unless default privileges would add somebody."""
     grants = (Grant("me", "SELECT"), Grant("me", "INSERT"))
 
-    assert [] == list(granted(ObjectPrivileges("me", grants), "TABLE t"))
+    assert [] == list(granted(ObjectPrivileges("me", grants), TABLE))
     assert [
-        "REVOKE ALL ON TABLE t FROM PUBLIC, me, you",
-        "GRANT SELECT ON TABLE t TO me",
-        "GRANT INSERT ON TABLE t TO me",
-    ] == list(granted(ObjectPrivileges("me", grants, strangers=("you",)), "TABLE t"))
+        'REVOKE ALL ON TABLE "s"."events" FROM PUBLIC, me, you',
+        'GRANT SELECT ON TABLE "s"."events" TO me',
+        'GRANT INSERT ON TABLE "s"."events" TO me',
+    ] == list(quoted_sql(granted(ObjectPrivileges("me", grants, strangers=("you",)), TABLE)))
 
 
 @pytest.mark.parametrize(("value", "written"), [("it's", "'it''s'"), ("a\\b", "E'a\\\\b'")])
 def test_a_literal_means_the_same_in_every_session(value: str, written: str) -> None:
     """Whatever standard_conforming_strings says."""
-    assert written == literal(value)
+    assert written == text_literal(value)

@@ -3,7 +3,7 @@
 from sa_partman import PartitionByRange
 from sa_partman.key import KeyType
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.types import retyped, type_refusals
+from sa_partman.plan.conversion.refusals import retyped, type_refusals
 from sa_partman.spec.declared import ColumnType, DeclaredTable, bind
 from tests.unit.plan.conversion.test_attach import anatomy
 

@@ -1,15 +1,16 @@
 """
-Moving and copying rows from table to table: one statement for all who do it, which asks before the first row what must
-not happen. It is a DO block, so that it can be printed, and reads the catalog where it runs.
+Moving, copying and deleting rows: one statement for all who do it, which asks before the first row what must not
+happen. It is a DO block, so that it can be printed, and reads the catalog where it runs.
 """
 
 from __future__ import annotations
 
 from sa_partman.bounds.bound import Bound, HashBound
 from sa_partman.bounds.text import check_predicate
+from sa_partman.ddl.render import Relation, sql
 from sa_partman.key import PartitionKey
-from sa_partman.names import QualifiedName, do, text_literal
-from sa_partman.plan.actions import MoveRows
+from sa_partman.names import QualifiedName, do, quote, text_literal
+from sa_partman.plan.actions import CopyRows, DeleteExpired, DeleteReferring, MoveRows, RequireEmpty
 
 
 def predicate(bound: Bound, key: PartitionKey, parent: QualifiedName | None = None) -> str:
@@ -29,7 +30,14 @@ def predicate(bound: Bound, key: PartitionKey, parent: QualifiedName | None = No
     return found
 
 
-def moving(action: MoveRows) -> str:
+@sql.register
+def _(action: MoveRows, relation: Relation) -> tuple[str, ...]:
+    source = relation(action.source)
+    tables = source if action.attached is None else f"ONLY {relation(action.attached)}, {source}"
+    return f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE", _moving(action)
+
+
+def _moving(action: MoveRows) -> str:
     """The rows of *action*, deleted and inserted in one statement; generated columns are computed anew."""
     where = predicate(action.bound, action.key, action.parent)
     source, target = action.source.quoted, action.target.quoted
@@ -57,8 +65,9 @@ def _alone(action: MoveRows) -> str:
     LOCK TABLE ONLY {action.attached.quoted} IN ACCESS EXCLUSIVE MODE;"""
 
 
-def copying(source: QualifiedName, target: QualifiedName) -> str:
-    """All rows of *source*, which is dropped afterwards, also into *target*."""
+@sql.register
+def _(action: CopyRows, relation: Relation) -> str:
+    source, target = action.source, action.target
     guard = _unpublished(None, target, None, _copied(target))
     body = (
         f"'INSERT INTO ' || {text_literal(target.quoted)} || ' (' || names || ') OVERRIDING SYSTEM VALUE SELECT ' "
@@ -234,3 +243,112 @@ def _copied(target: QualifiedName) -> tuple[str, str]:
             "publication and create it again afterwards"
         ),
     )
+
+
+@sql.register
+def _(action: RequireEmpty, relation: Relation) -> str:
+    table = relation(action.table)
+    said = text_literal(
+        f"{action.table} holds rows by now, so it stays until it is over; nothing was changed, and nothing has to be "
+        f"done: the next run --regrid leaves it out"
+    )
+    # Row security must not hide a row from the question: the server refuses it then.
+    return do(f"""
+BEGIN
+    PERFORM pg_catalog.set_config('row_security', 'off', true);
+    LOCK TABLE ONLY {relation(action.parent)} IN ACCESS EXCLUSIVE MODE;
+    LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM {table}) THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = {said};
+    END IF;
+END""")
+
+
+@sql.register
+def _(action: DeleteReferring, relation: Relation) -> str:
+    table, partition = relation(action.table), relation(action.partition)
+    pairs = zip(action.columns, action.referred, strict=True)
+    same = " AND ".join(f"p.{quote(theirs)} = s.{quote(ours)}" for ours, theirs in pairs)
+    only = f" AND ({action.where})" if action.where else ""
+    refers = f"EXISTS (SELECT FROM {partition} p WHERE {same}{only})"
+    rows = f"SELECT s.ctid FROM {table} s WHERE {refers} LIMIT {action.batch}"
+    # Asked twice: of a row that somebody changes meanwhile, older minor releases do not ask again whether it has that
+    # ctid still, and would delete one that refers to another partition now.
+    return f"DELETE FROM {table} s WHERE s.ctid = ANY (ARRAY({rows})) AND {refers}"
+
+
+DELETED = "sa_partman.deleted"
+"""The setting in which one batch says how many rows it deleted."""
+
+
+def deleting(action: DeleteExpired) -> str:
+    """
+    One batch, for a transaction of its own. How many rows it deleted is in `DELETED` then.
+
+    Rows that somebody changes meanwhile are looked at again when their locks are granted, and by the DELETE.
+    """
+    return do(f"""{_DECLARE}
+BEGIN{_batch(action, "        ")}
+    PERFORM pg_catalog.set_config('{DELETED}', coalesce(gone, 0)::text, true);
+END""")
+
+
+@sql.register
+def _(action: DeleteExpired, relation: Relation) -> str:
+    """Batch after batch, each committed, until the last one; for a session that is in no transaction."""
+    return do(f"""{_DECLARE}
+BEGIN
+    LOOP{_batch(action, "            ")}
+        COMMIT;
+        EXIT WHEN coalesce(cardinality(sa_partman_rows), 0) < {action.batch};
+    END LOOP;
+END""")
+
+
+# Beside the columns of the table a variable has a name that none of them has.
+_DECLARE = """
+#variable_conflict use_column
+DECLARE
+    sa_partman_rows tid[];
+    gone bigint;
+    referred boolean;
+    key record;"""
+
+
+def _batch(action: DeleteExpired, indent: str) -> str:
+    table, where = action.table.quoted, f"({action.where})"
+    name = text_literal(table)
+    shown = text_literal(str(action.table))
+    # A referring row that comes later has to wait for our lock, and then finds none to refer to. What refers without an
+    # action is refused by the DELETE itself.
+    lines = f"""
+PERFORM pg_catalog.set_config('row_security', 'off', true);
+SELECT array_agg(batch.ctid) INTO sa_partman_rows
+FROM (SELECT ctid FROM ONLY {table} WHERE {where} LIMIT {action.batch} FOR UPDATE) AS batch;
+FOR key IN
+    SELECT f.conname, f.conrelid::pg_catalog.regclass AS referring, string_agg(
+        format('d.%I OPERATOR(%I.%s) r.%I', a.attname, n.nspname, o.oprname, b.attname), ' AND ') AS same
+    FROM pg_catalog.pg_constraint f
+    CROSS JOIN unnest(f.confkey, f.conkey, f.conpfeqop) AS u(ours, theirs, equals)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = u.ours
+    JOIN pg_catalog.pg_attribute b ON b.attrelid = f.conrelid AND b.attnum = u.theirs
+    JOIN pg_catalog.pg_operator o ON o.oid = u.equals JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+    WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confdeltype NOT IN ('a', 'r') AND sa_partman_rows IS NOT NULL
+        AND f.confrelid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors({name}::pg_catalog.regclass))
+    GROUP BY f.oid, f.conname, f.conrelid
+LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s d JOIN %s r ON %s WHERE d.ctid = ANY ($1) AND NOT '
+        '(r.tableoid = $2 AND r.ctid = ANY ($1)))', {name}, key.referring, key.same)
+        INTO referred USING sa_partman_rows, {name}::pg_catalog.regclass::oid;
+    IF referred THEN
+        RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
+            MESSAGE = 'rows of ' || key.referring || ' refer to them (foreign key ' || key.conname || ')';
+    END IF;
+END LOOP;
+DELETE FROM ONLY {table} WHERE ctid = ANY (sa_partman_rows) AND {where};
+GET DIAGNOSTICS gone = ROW_COUNT;
+IF gone = 0 AND sa_partman_rows IS NOT NULL THEN
+    RAISE EXCEPTION USING ERRCODE = 'triggered_action_exception',
+        MESSAGE = 'a trigger or rule of ' || {shown} || ' keeps its rows; disable or drop it';
+END IF;"""
+    return lines.replace("\n", "\n" + indent[4:])
