@@ -33,7 +33,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
 
 from alembic_ext.offline import is_made_in_script, is_partition_in_script, is_partitioned_in_script
-from alembic_ext.session import glance, is_offline, on_postgresql, refuse_pending, translated_name
+from alembic_ext.session import is_offline, on_postgresql, reading_connection, refuse_pending, translated_name
 from sa_partman.ddl import blocks
 from sa_partman.marks import mark_lines
 from sa_partman.names import QualifiedName
@@ -109,7 +109,7 @@ def _drop_column(operations: Operations, operation: DropColumnOp) -> None:
 
 
 def _refuse_pending(operations: Operations, operation: Any, verb: str) -> None:
-    with glance(operations) as connection:
+    with reading_connection(operations) as connection:
         if connection is None or not features_of(connection).compares_constraints_to_finalize:
             return
         oid = oid_of(connection, _named(connection, operation.table_name, operation.schema))
@@ -119,7 +119,7 @@ def _refuse_pending(operations: Operations, operation: Any, verb: str) -> None:
 
 def _refuse_key(operations: Operations, operation: AlterColumnOp | DropColumnOp, verb: str, what: str) -> None:
     table, column = operation.table_name, operation.column_name
-    with glance(operations) as connection:
+    with reading_connection(operations) as connection:
         if connection is None:
             return
         parent = partitioned_by_column(connection, _named(connection, table, operation.schema), str(column))
@@ -221,7 +221,7 @@ def _rename_table(operations: Operations, operation: RenameTableOp, original: Or
         if any(_is_known(operations, QualifiedName(operation.schema, name)) for name in names):
             _write(operations, blocks.rename_in_marks(QualifiedName(operation.schema, names[1]), names[0]))
         return done
-    with glance(operations) as connection:
+    with reading_connection(operations) as connection:
         if connection is not None:
             name = _named(connection, names[1], operation.schema)
             connection.exec_driver_sql(blocks.rename_in_marks(name, names[0]).replace("%", "%%"))
@@ -276,7 +276,7 @@ def _before_recreation(batch: BatchOperationsImpl) -> str | None:
 def _comment_again(batch: BatchOperationsImpl, comment: str | None) -> None:
     if comment is None:
         return
-    with glance(batch.operations) as connection:
+    with reading_connection(batch.operations) as connection:
         if connection is not None:
             name = _named(connection, batch.table_name, batch.schema)
             connection.exec_driver_sql(blocks.set_comment(name, comment).replace("%", "%%"))
@@ -294,7 +294,7 @@ def _not_recreated(name: QualifiedName, what: str) -> str:
 
 def _found(operations: Operations, table: str, schema: str | None) -> MigratedTable | None:
     """None where nothing can be looked at, or nothing is there."""
-    with glance(operations) as connection:
+    with reading_connection(operations) as connection:
         return None if connection is None else migrated_table(connection, _named(connection, table, schema))
 
 

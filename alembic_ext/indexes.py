@@ -13,13 +13,13 @@ from sqlalchemy.schema import CreateIndex
 
 from alembic_ext.offline import note
 from alembic_ext.session import (
-    WAITS,
-    announce,
-    glance,
+    WAIT_LOG,
+    announce_commit,
+    in_autocommit_block,
     is_offline,
-    may_leave,
+    may_autocommit,
     on_postgresql,
-    outside,
+    reading_connection,
     refuse_pending,
     translated,
     translated_name,
@@ -133,15 +133,15 @@ def create(operations: Operations, operation: CreatePartitionedIndexOp) -> None:
         operations.invoke(_plain(operation))
         return
     context = operations.migration_context
-    announce(context, what)
-    with translated(what), outside(context) as connection:
+    announce_commit(context, what)
+    with translated(what), in_autocommit_block(context) as connection:
         oid = oid_of(connection, translated_name(connection, QualifiedName(operation.schema, operation.table_name)))
         assert oid is not None
         refuse_pending(connection, oid, what)
         table = relation_of(connection, oid).name
         tail = _tail(operation.to_index(context), connection.dialect)
         name = table.sibling(str(operation.index_name))
-        with unhurried(connection, WAITS) as autocommit:
+        with unhurried(connection, WAIT_LOG) as autocommit:
             build_partitioned_index(autocommit, WantedIndex(name, table, oid, bool(operation.unique), tail))
 
 
@@ -150,13 +150,13 @@ def drop(operations: Operations, operation: DropPartitionedIndexOp) -> None:
     if not _is_ours(operations, operation, what):
         operations.invoke(_plain_drop(operation))
         return
-    announce(operations.migration_context, what)
-    with translated(what), outside(operations.migration_context) as connection:
+    announce_commit(operations.migration_context, what)
+    with translated(what), in_autocommit_block(operations.migration_context) as connection:
         oid = oid_of(connection, translated_name(connection, QualifiedName(operation.schema, operation.index_name)))
         if oid is None and operation.if_exists:
             return
         name = QualifiedName(operation.schema, operation.index_name)
-        with unhurried(connection, WAITS) as autocommit:
+        with unhurried(connection, WAIT_LOG) as autocommit:
             drop_partitioned_index(autocommit, name if oid is None else relation_of(connection, oid).name)
 
 
@@ -168,14 +168,14 @@ def _is_ours(operations: Operations, operation: CreateIndexOp | DropIndexOp, wha
         if isinstance(operation, CreateIndexOp):
             note(operations, f"{what}: this blocks writers; only on a connection it is built partition by partition")
         return False
-    with glance(operations) as connection:
+    with reading_connection(operations) as connection:
         assert connection is not None
         name = QualifiedName(operation.schema, str(operation.table_name or ""))
         if operation.table_name is not None:
             oid = oid_of(connection, translated_name(connection, name))
             if oid is None or relation_of(connection, oid).kind != "p":
                 return False
-    if may_leave(operations.migration_context):
+    if may_autocommit(operations.migration_context):
         return True
     warnings.warn(
         f"{what}: the caller owns the transaction, so the plain form is used inside of it, which blocks writers to its "

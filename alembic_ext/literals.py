@@ -28,7 +28,7 @@ Given = dict[str, Any]
 """The keyword arguments of an operation that say a bound."""
 
 
-def bound_given(
+def bound_from_arguments(
     *,
     values: Iterable[Any] | None = None,
     lower: Any = None,
@@ -84,20 +84,20 @@ def _row(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-def given(bound: Bound) -> Given:
+def bound_arguments(bound: Bound) -> Given:
     """The keyword arguments that say *bound*, as plain literals."""
     match bound:
         case RangeBound():
-            lower, upper = tuple(map(plain, bound.lower)), tuple(map(plain, bound.upper))
+            lower, upper = tuple(map(plain_literal, bound.lower)), tuple(map(plain_literal, bound.upper))
             return {"lower": lower[0], "upper": upper[0]} if len(lower) == 1 else {"lower": lower, "upper": upper}
         case ListBound():
-            return {"values": [plain(value) for value in in_order(bound.values)]}
+            return {"values": [plain_literal(value) for value in in_order(bound.values)]}
         case HashBound():
             return {"modulus": bound.modulus, "remainder": bound.remainder}
     return {"default": True}
 
 
-def plain(value: KeyValue) -> Any:
+def plain_literal(value: KeyValue) -> Any:
     """*value* as a literal: numbers, text, True and None as they are, all else as PostgreSQL writes it."""
     match value:
         case datetime():
@@ -116,7 +116,7 @@ def plain(value: KeyValue) -> Any:
     return value
 
 
-def typed(bound: Bound, types: Sequence[KeyType]) -> Bound:
+def typed_bound(bound: Bound, types: Sequence[KeyType]) -> Bound:
     """
     *bound* with values of the key's *types*.
 

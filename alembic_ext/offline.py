@@ -21,7 +21,7 @@ from alembic.util import CommandError
 from sqlalchemy import Table, event
 
 from alembic_ext import ops, table_ops
-from alembic_ext.literals import guessed_types, typed
+from alembic_ext.literals import guessed_types, typed_bound
 from alembic_ext.session import bound_level
 from sa_partman.bounds.bound import Bound, ListBound
 from sa_partman.compare.situation import Situation
@@ -173,7 +173,7 @@ def _bound(operation: ops.PartitionOp) -> Bound:
     if operation.bound is None:
         raise CommandError(f"op.{operation.verb}({operation.name!r}, ...) lacks the bound, such as values=")
     types = guessed_types(operation.bound)
-    return typed(operation.bound, types) if types else operation.bound
+    return typed_bound(operation.bound, types) if types else operation.bound
 
 
 def _key(bound: Bound) -> PartitionKey:

@@ -12,7 +12,7 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
 
-from alembic_ext.literals import bound_given
+from alembic_ext.literals import bound_from_arguments
 from sa_partman.bounds.bound import Bound
 from sa_partman.spec.base import PartitionSpec
 
@@ -146,7 +146,7 @@ class CreatePartitionOp(PartitionOp):
             CommandError: The bound is not said, or said twice, or another partition has it; *parent* is not
                 partitioned; something else bears the name; or more than *limit* rows would move. Nothing was changed.
         """
-        bound = bound_given(
+        bound = bound_from_arguments(
             values=values, lower=lower, upper=upper, modulus=modulus, remainder=remainder, default=default
         )
         operation = cls(
@@ -228,7 +228,7 @@ class DropPartitionOp(PartitionOp):
             CommandError: It is no partition of *parent*, or one with another bound; or more than *limit* rows would
                 move. Nothing was changed.
         """
-        bound = bound_given(
+        bound = bound_from_arguments(
             values=values, lower=lower, upper=upper, modulus=modulus, remainder=remainder, default=default
         )
         operation = cls(
@@ -275,7 +275,7 @@ class AttachPartitionOp(PartitionOp):
             CommandError: There is no such table, it has rows outside of the bound, or PostgreSQL refuses it for another
                 reason; nothing was changed.
         """
-        bound = bound_given(
+        bound = bound_from_arguments(
             values=values, lower=lower, upper=upper, modulus=modulus, remainder=remainder, default=default
         )
         operations.invoke(cls(name, parent, bound, schema=schema, partition_schema=partition_schema))
@@ -339,7 +339,7 @@ class DetachPartitionOp(PartitionOp):
             CommandError: It is no partition of *parent*, or one with another bound; or *parent* has a default
                 partition, and *concurrently* is set. Nothing was changed.
         """
-        bound = bound_given(
+        bound = bound_from_arguments(
             values=values, lower=lower, upper=upper, modulus=modulus, remainder=remainder, default=default
         )
         operation = cls(

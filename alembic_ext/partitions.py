@@ -11,8 +11,16 @@ from alembic.util import CommandError
 
 from alembic_ext import ops
 from alembic_ext.enums import refuse_unknown_labels
-from alembic_ext.literals import typed
-from alembic_ext.session import WAITS, OperationSession, announce, bound_level, may_leave, on_partitioned_table, outside
+from alembic_ext.literals import typed_bound
+from alembic_ext.session import (
+    WAIT_LOG,
+    OperationSession,
+    announce_commit,
+    bound_level,
+    in_autocommit_block,
+    may_autocommit,
+    on_partitioned_table,
+)
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
 from sa_partman.bounds.text import describe
 from sa_partman.compare.situation import Situation
@@ -152,9 +160,9 @@ def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
 def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
     context = operations.migration_context
     what = f"op.detach_partition({operation.name!r}, concurrently=True)"
-    concurrently = operation.concurrently and may_leave(context)
+    concurrently = operation.concurrently and may_autocommit(context)
     if concurrently:
-        announce(context, what)
+        announce_commit(context, what)
     elif operation.concurrently:
         warnings.warn(f"{what}: the caller owns the transaction, so the partition is detached within it", stacklevel=2)
     with _at(operations, operation) as session:
@@ -180,7 +188,7 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
         # The mark comes first, so that a concurrent detach that is cut off leaves a table that is known to be ours.
         apply_actions(session.connection, marks if concurrently else (action, *marks))
     if concurrently:
-        with outside(context) as connection, unhurried(connection, WAITS) as autocommit:
+        with in_autocommit_block(context) as connection, unhurried(connection, WAIT_LOG) as autocommit:
             for sql in sql_of((action,)):
                 autocommit.concurrently(sql, parent, f"the detach of {partition.name}")
     if operation.without_foreign_keys:
@@ -200,7 +208,7 @@ def _attached(session: OperationSession, operation: ops.PartitionOp) -> tuple[Re
         raise CommandError(f"op.{operation.verb}: {name} {what}; nothing was changed")
     bound = partition.bound_in(key)
     assert bound is not None
-    wanted = bound if operation.bound is None else typed(operation.bound, key.types)
+    wanted = bound if operation.bound is None else typed_bound(operation.bound, key.types)
     if wanted != bound:
         raise CommandError(
             f"op.{operation.verb}: {name} is the partition for {describe(bound)}, not for {describe(wanted)}; "
@@ -222,7 +230,7 @@ def _bound_of(operation: ops.PartitionOp, key: PartitionKey) -> Bound:
         raise CommandError(
             f"{operation.call} lacks the bound: values=, lower= and upper=, modulus= and remainder=, or default=True"
         )
-    return typed(operation.bound, key.types)
+    return typed_bound(operation.bound, key.types)
 
 
 def _key_of(table: Relation) -> PartitionKey:

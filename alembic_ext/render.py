@@ -11,7 +11,7 @@ from typing import Any
 from alembic.autogenerate import render as alembic_render
 
 from alembic_ext import enums, indexes, ops, table_ops
-from alembic_ext.literals import given
+from alembic_ext.literals import bound_arguments
 from sa_partman.bounds.bound import Extreme
 from sa_partman.spec.base import PartitionSpec
 
@@ -110,7 +110,7 @@ def _limit(operation: Any) -> int | None:
 
 
 def _partition(context: Any, operation: ops.PartitionOp, more: Mapping[str, Any]) -> str:
-    bound = {} if operation.bound is None else given(operation.bound)
+    bound = {} if operation.bound is None else bound_arguments(operation.bound)
     return _call(context, operation.verb, (operation.name, operation.parent), {**bound, **more, **operation.names})
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WAITS = logging.getLogger("alembic.sa_partman")
+WAIT_LOG = logging.getLogger("alembic.sa_partman")
 """Where a migration says what it waits for: loggers that alembic.ini does not name are silenced by it."""
 
 
@@ -42,8 +42,8 @@ def in_autocommit(connection: Connection) -> bool:
     return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
 
 
-def may_leave(context: MigrationContext) -> bool:
-    """Whether `outside` works: the session commits each statement, or Alembic may commit what it has begun."""
+def may_autocommit(context: MigrationContext) -> bool:
+    """Whether `in_autocommit_block` works: each statement commits itself, or Alembic may commit what it has begun."""
     connection = context.connection
     if connection is None or context._in_external_transaction:
         return False
@@ -51,12 +51,12 @@ def may_leave(context: MigrationContext) -> bool:
 
 
 @contextmanager
-def outside(context: MigrationContext) -> Iterator[Connection]:
+def in_autocommit_block(context: MigrationContext) -> Iterator[Connection]:
     """
-    A connection in autocommit, for what PostgreSQL does outside of transactions only; `announce` it before.
+    A connection in autocommit, for what PostgreSQL does outside of transactions only; `announce_commit` it before.
 
     Args:
-        context: One that `may_leave`.
+        context: One that `may_autocommit`.
     """
     assert context.connection is not None
     with nullcontext() if in_autocommit(context.connection) else context.autocommit_block():
@@ -64,8 +64,8 @@ def outside(context: MigrationContext) -> Iterator[Connection]:
         yield context.connection
 
 
-def announce(context: MigrationContext, what: str) -> None:
-    """Says what `outside` does to the transaction: nothing in autocommit."""
+def announce_commit(context: MigrationContext, what: str) -> None:
+    """Says what `in_autocommit_block` does to the transaction: nothing in autocommit."""
     connection = context.connection
     if connection is None or in_autocommit(connection):
         return
@@ -128,7 +128,7 @@ def is_offline(operations: Operations) -> bool:
 
 
 @contextmanager
-def glance(operations: Operations) -> Iterator[Connection | None]:
+def reading_connection(operations: Operations) -> Iterator[Connection | None]:
     """
     The connection, for a look that leaves no trace: a query begins a transaction, and Alembic commits what it does
     outside of one, in a batch for example, only where none has begun.

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 from alembic_ext.compare.catalog import partitions_of
-from alembic_ext.literals import in_file, plain
+from alembic_ext.literals import in_file, plain_literal
 from alembic_ext.session import in_transaction, lock_timeout
 from alembic_ext.table_ops import PartitionTableOp, UnpartitionTableOp
 from sa_partman.bounds.bound import HashBound, ListBound, RangeBound
@@ -76,7 +76,7 @@ def unpartitioned(connection: Connection, table: Table) -> UnpartitionTableOp:
         CommandError: Nobody can tell how a downgrade would partition it again.
     """
     found, _ = partitions_of(connection, table.schema, table.name)
-    declaration = guessed(found)
+    declaration = guessed_declaration(found)
     if declaration is None:
         raise CommandError(
             f"{table.fullname} is PARTITION BY {found.strategy} ({found.key}) in the database, its model does not say "
@@ -97,7 +97,7 @@ def unpartitioned(connection: Connection, table: Table) -> UnpartitionTableOp:
 _INTERVALS = ("1 month", "1 day", "1 week", "1 year", "3 months", "1 hour", "6 months", "2 weeks", "15 minutes")
 
 
-def guessed(found: FoundTable) -> PartitionSpec | None:
+def guessed_declaration(found: FoundTable) -> PartitionSpec | None:
     """None when its partitions follow no pattern, or its key is an expression."""
     if found.key is None or found.key.has_expression:
         return None
@@ -128,7 +128,7 @@ def _below(parent: Parent) -> PartitionSpec | None:
 def _values(parent: Parent) -> dict[str, list[object]]:
     prefix = f"{parent.name.name}_"
     return {
-        each.name.name.removeprefix(prefix): [plain(value) for value in in_order(each.bound.values)]
+        each.name.name.removeprefix(prefix): [plain_literal(value) for value in in_order(each.bound.values)]
         for each in parent.partitions
         if isinstance(each.bound, ListBound)
     }

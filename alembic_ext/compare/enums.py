@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table
 
 from alembic_ext import ops, table_ops
 from alembic_ext.enums import AddEnumLabelsOp
-from alembic_ext.literals import plain
+from alembic_ext.literals import plain_literal
 from sa_partman.names import QualifiedName
 from sa_partman.orm.facts import enum_of
 from sa_partman.orm.registry import spec_of
@@ -80,7 +80,7 @@ def _listed(table: Table) -> Iterator[tuple[str, set[str]]]:
     spec = spec_of(table)
     for level in () if spec is None else spec.levels():
         if isinstance(level, ListSpec) and level.values.literal and isinstance(level.key[0], str):
-            values = (plain(value) for _, each in level.values.labelled for value in each)
+            values = (plain_literal(value) for _, each in level.values.labelled for value in each)
             yield level.key[0], {str(value) for value in values if value is not None}
 
 

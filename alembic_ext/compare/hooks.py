@@ -11,9 +11,9 @@ from alembic.operations.ops import UpgradeOps
 
 from alembic_ext.compare.catalog import Catalog, NameFilter, ObjectFilter, read_catalog
 from alembic_ext.compare.indexes import choose_partitioned
-from alembic_ext.compare.inspector import overlook_partitions
+from alembic_ext.compare.inspector import hide_partitions
 from alembic_ext.compare.order import Order
-from alembic_ext.compare.other_comparators import pass_last
+from alembic_ext.compare.other_comparators import after_all_comparators
 from alembic_ext.compare.tables import compare_existing, complete_created, complete_dropped, strip_info
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,8 @@ def prepare(context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Any) -> N
         names = NameFilter(catalog, mapped)
         context._name_filters.append(names)
         context._object_filters.append(ObjectFilter(catalog))
-        overlook_partitions(context.inspector, catalog, context.connection)
-        pass_last(context, upgrade_ops, names)
+        hide_partitions(context.inspector, catalog, context.connection)
+        after_all_comparators(context, upgrade_ops, names)
     setattr(context, _ATTRIBUTE, AutogenerateState(catalog))
 
 

@@ -33,7 +33,7 @@ _AT_ONCE = 100
 """Tables. Without hash and merge joins the query of indexes compares each index with each other one."""
 
 
-def overlook_partitions(inspector: Inspector, catalog: Catalog, connection: Connection) -> None:
+def hide_partitions(inspector: Inspector, catalog: Catalog, connection: Connection) -> None:
     """
     Makes *inspector* list, and read, only what *catalog* says may be seen.
 

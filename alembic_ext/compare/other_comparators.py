@@ -37,38 +37,38 @@ _WRITTEN, _NAMED = ("on_entity", "on"), ("table_name", "table", "source_table")
 """What operations, and the things in them, call the table that they are about: as SQL, or by its bare name."""
 
 
-def pass_last(context: AutogenContext, upgrade_ops: UpgradeOps, names: NameFilter) -> None:
+def after_all_comparators(context: AutogenContext, upgrade_ops: UpgradeOps, names: NameFilter) -> None:
     """Alembic reverses the operations when all comparators are done: whoever registers after us is behind us there."""
     reverse_into = upgrade_ops.reverse_into
 
     def reverse(downgrade_ops: DowngradeOps) -> DowngradeOps:
         assert context.connection is not None
-        leave_alone(context.connection, upgrade_ops, names)
-        leave_inherited(context.connection, upgrade_ops, names)
-        leave_given(context.connection, upgrade_ops, names)
+        remove_on_hidden(context.connection, upgrade_ops, names)
+        remove_inherited(context.connection, upgrade_ops, names)
+        remove_granted(context.connection, upgrade_ops, names)
         add_labels(context.connection, context.sorted_tables, upgrade_ops)
         return reverse_into(downgrade_ops)
 
     upgrade_ops.reverse_into = reverse  # type: ignore[method-assign]
 
 
-def leave_alone(connection: Connection, container: OpContainer, names: NameFilter) -> None:
+def remove_on_hidden(connection: Connection, container: OpContainer, names: NameFilter) -> None:
     """Removes, of what others emitted, what takes something from a table that *names* hides, or from a partition."""
     about = [(operation, key) for operation in _all(container) if (key := _taken_from(operation)) is not None]
     hidden = _hidden(connection, {key for _, key in about}, names)
     _leave_out(container, [operation for operation, key in about if key in hidden])
 
 
-def leave_inherited(connection: Connection, container: OpContainer, names: NameFilter) -> None:
+def remove_inherited(connection: Connection, container: OpContainer, names: NameFilter) -> None:
     """The same of partitions that the user has mapped: what they have for themselves is compared."""
     partitions = names.catalog.mapped_partitions
     if partitions:
-        _leave_out(container, list(inherited(connection, partitions, _all(container))))
+        _leave_out(container, list(inherited_operations(connection, partitions, _all(container))))
 
 
-def leave_given(connection: Connection, container: OpContainer, names: NameFilter) -> None:
+def remove_granted(connection: Connection, container: OpContainer, names: NameFilter) -> None:
     """The same of grants on partitioned tables that are given already."""
-    _leave_out(container, list(given(connection, names.catalog.partitioned, _all(container))))
+    _leave_out(container, list(already_granted(connection, names.catalog.partitioned, _all(container))))
 
 
 def _leave_out(container: OpContainer, removed: list[MigrateOperation]) -> None:
@@ -144,7 +144,7 @@ def only_target(thing: object) -> str | None:
     return str(targets[0]) if isinstance(targets, (tuple, list)) and len(targets) == 1 else None
 
 
-def given(
+def already_granted(
     connection: Connection, partitioned: Container[Key], operations: Iterable[MigrateOperation]
 ) -> Iterator[MigrateOperation]:
     """
@@ -168,7 +168,7 @@ _Thing = tuple[int, str, tuple[str, ...]]
 """The partition's oid, what kind of thing it has, and what tells it from others of the kind."""
 
 
-def inherited(
+def inherited_operations(
     connection: Connection, partitions: Mapping[Key, int], operations: Iterable[MigrateOperation]
 ) -> Iterator[MigrateOperation]:
     """

@@ -10,7 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import Table
 
 from alembic_ext import ops, table_ops
-from alembic_ext.literals import in_file, plain, schema_argument, wanted_lists
+from alembic_ext.literals import in_file, plain_literal, schema_argument, wanted_lists
 from sa_partman.bounds.bound import DEFAULT, Bound, ListBound
 from sa_partman.bounds.text import in_order
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
@@ -142,7 +142,7 @@ def found_values(level: ListLevel, parent: Parent, wanted: Iterable[WantedLabel]
     for partition in found_lists(parent):
         assert isinstance(partition.bound, ListBound)
         label = _label(level, parent.name, partition, labels)
-        found[label] = [plain(value) for value in in_order(partition.bound.values)]
+        found[label] = [plain_literal(value) for value in in_order(partition.bound.values)]
     return found
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine.reflection import ObjectKind, ObjectScope
 
 from alembic_ext.compare.catalog import Key, read_catalog
-from alembic_ext.compare.inspector import overlook_partitions
+from alembic_ext.compare.inspector import hide_partitions
 from tests.support.counting import statements
 from tests.support.database import sql
 
@@ -55,7 +55,7 @@ def both(engine: Engine, *mapped: Key) -> Iterator[tuple[Inspector, Inspector, C
     with engine.connect() as connection:
         connection.exec_driver_sql("CREATE TEMPORARY TABLE passing (id bigint) ON COMMIT DROP")
         ours = inspect(connection)
-        overlook_partitions(ours, read_catalog(connection, frozenset(mapped)), connection)
+        hide_partitions(ours, read_catalog(connection, frozenset(mapped)), connection)
         yield inspect(connection), ours, connection
 
 
@@ -170,7 +170,7 @@ def test_the_planners_settings_are_as_before(filled: Engine, isolation: Any, has
         connection.exec_driver_sql(f"SET enable_hashjoin = {hash_join}")
         before = settings(connection)
         ours = inspect(connection)
-        overlook_partitions(ours, read_catalog(connection, frozenset()), connection)
+        hide_partitions(ours, read_catalog(connection, frozenset()), connection)
         found = ours.get_multi_pk_constraint(), ours.get_multi_indexes(), ours.get_multi_unique_constraints()
 
         assert all((None, "days") in each for each in found)

@@ -14,7 +14,7 @@ from hypothesis import given as given_by
 from hypothesis import strategies as st
 
 from alembic_ext import MAXVALUE, MINVALUE
-from alembic_ext.literals import bound_given, given, guessed_types, typed, value_as
+from alembic_ext.literals import bound_arguments, bound_from_arguments, guessed_types, typed_bound, value_as
 from sa_partman.bounds.bound import DEFAULT, NAN, Bound, HashBound, ListBound, RangeBound
 from sa_partman.key import KeyType
 from tests.support.bounds import bounds
@@ -26,19 +26,19 @@ DATE, INTEGER, TEXT = KeyType.of("date"), KeyType.of("integer"), KeyType.of("tex
 def test_every_bound_comes_back_from_the_text_of_a_file(pair: tuple[Bound, Sequence[KeyType]]) -> None:
     bound, types = pair
     assume(not isinstance(bound, RangeBound) or bound.lower != bound.upper)
-    written = {name: repr(value) for name, value in given(bound).items()}
+    written = {name: repr(value) for name, value in bound_arguments(bound).items()}
 
     read = {name: eval(text, {"MINVALUE": MINVALUE, "MAXVALUE": MAXVALUE}) for name, text in written.items()}
-    found = bound_given(**read)
+    found = bound_from_arguments(**read)
 
     assert found is not None
-    assert bound == typed(found, types)
+    assert bound == typed_bound(found, types)
 
 
 @given_by(bounds())
 def test_only_literals_are_written(pair: tuple[Bound, Sequence[KeyType]]) -> None:
     """Beside MINVALUE and MAXVALUE, which are imported."""
-    for value in given(pair[0]).values():
+    for value in bound_arguments(pair[0]).values():
         text = repr(value).replace("MINVALUE", "None").replace("MAXVALUE", "None")
 
         assert ast.literal_eval(text) is not NotImplemented
@@ -58,7 +58,7 @@ def test_only_literals_are_written(pair: tuple[Bound, Sequence[KeyType]]) -> Non
     ],
 )
 def test_what_arguments_say(said: dict[str, Any], bound: Bound | None) -> None:
-    assert bound == bound_given(**said)
+    assert bound == bound_from_arguments(**said)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_arguments_say(said: dict[str, Any], bound: Bound | None) -> None:
 )
 def test_half_a_bound_or_two_are_refused(said: dict[str, Any]) -> None:
     with pytest.raises(CommandError):
-        bound_given(**said)
+        bound_from_arguments(**said)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_is_no_value_of_the_type_is_refused(value: Any, sql: str) -> None:
 
 def test_as_many_values_as_key_columns() -> None:
     with pytest.raises(CommandError, match="2 columns"):
-        typed(RangeBound((1,), (2,)), (INTEGER, DATE))
+        typed_bound(RangeBound((1,), (2,)), (INTEGER, DATE))
 
 
 @given_by(st.sampled_from([1, True, "a", datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 1)]))
