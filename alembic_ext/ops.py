@@ -14,10 +14,8 @@ from alembic.operations import MigrateOperation, Operations
 
 from alembic_ext.literals import bound_from_arguments
 from sa_partman.bounds.bound import Bound
+from sa_partman.compare.expired_rows import MOVED_AT_MOST
 from sa_partman.spec.base import PartitionSpec
-
-MOVED_AT_MOST = 100_000
-"""Rows that an operation moves in the migration's transaction, unless its ``limit=`` says otherwise."""
 
 
 class Nothing(MigrateOperation):

@@ -13,6 +13,7 @@ from alembic.autogenerate import render as alembic_render
 from alembic_ext import enums, indexes, ops, table_ops
 from alembic_ext.literals import bound_arguments
 from sa_partman.bounds.bound import Extreme
+from sa_partman.compare.expired_rows import MOVED_AT_MOST
 from sa_partman.spec.base import PartitionSpec
 
 IMPORT = "import alembic_ext.operations  # noqa: F401"
@@ -106,7 +107,7 @@ def _as_ours(context: Any, text: str, theirs: str, ours: str) -> str:
 
 
 def _limit(operation: Any) -> int | None:
-    return None if operation.limit == ops.MOVED_AT_MOST else operation.limit
+    return None if operation.limit == MOVED_AT_MOST else operation.limit
 
 
 def _partition(context: Any, operation: ops.PartitionOp, more: Mapping[str, Any]) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
 
-from alembic_ext.ops import MOVED_AT_MOST, Nothing
+from alembic_ext.ops import Nothing
+from sa_partman.compare.expired_rows import MOVED_AT_MOST
 from sa_partman.spec.base import PartitionSpec
 
 

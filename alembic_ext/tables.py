@@ -27,11 +27,10 @@ from sa_partman.compare.situation import Situation
 from sa_partman.engine.inline import convert_inline, unpartition_inline
 from sa_partman.engine.migration import lock_exclusively, repartition
 from sa_partman.errors import ConversionPending
-from sa_partman.finding import Finding, Severity
+from sa_partman.finding import Finding
 from sa_partman.plan.conversion.request import Choices
-from sa_partman.plan.provision import AT_ONCE, first_partitions, provision_steps
+from sa_partman.plan.provision import actions_at_once
 from sa_partman.plan.repartition import RepartitionFailed, Repartitioning, hash_change, list_change
-from sa_partman.plan.steps import Step
 from sa_partman.postgres.contents import highest_of, total_size
 from sa_partman.postgres.conversion.whereabouts import lost
 from sa_partman.postgres.journal import running
@@ -47,17 +46,10 @@ def provision_partitions(operations: Operations, operation: ProvisionPartitionsO
         declared = _declared(session, operation)
         found = _found(session, operation, declared)
         situation = Situation(session.now, highest=highest_of(session.connection, declared, found))
-        steps = tuple(provision_steps(declared, found, situation))
-        wrong = next((each for each in steps if isinstance(each, Finding) and each.severity is Severity.ERROR), None)
-        if wrong is not None:
-            raise CommandError(f"{operation.call}: {wrong.message}; nothing was changed: {wrong.remedy}")
-        if not found.partitions and not found.detached:
-            apply_as_members(session, first_partitions(declared.level, declared.name, situation))
-            return
-        made = [each for each in steps if isinstance(each, Step)]
-        past = [each for each in made if each.past][:AT_ONCE]
-        wanted = [*(each for each in made if not each.past), *past]
-        apply_as_members(session, [action for each in wanted for action in each.actions])
+        actions = actions_at_once(declared, found, situation)
+        if isinstance(actions, Finding):
+            raise CommandError(f"{operation.call}: {actions.message}; nothing was changed: {actions.remedy}")
+        apply_as_members(session, actions)
 
 
 def repartition_table(operations: Operations, operation: RepartitionTableOp) -> None:

@@ -58,6 +58,21 @@ def provision_steps(declared: DeclaredTable, found: FoundTable, situation: Situa
     yield from builder.level(declared.level, found, situation)
 
 
+def actions_at_once(declared: DeclaredTable, found: FoundTable, situation: Situation) -> tuple[Action, ...] | Finding:
+    """
+    What provisioning does in one transaction, such as a migration's; the finding where a partition can't be made.
+    """
+    steps = tuple(provision_steps(declared, found, situation))
+    for each in steps:
+        if isinstance(each, Finding) and each.severity is Severity.ERROR:
+            return each
+    if not found.partitions and not found.detached:
+        return first_partitions(declared.level, declared.name, situation)
+    made = [each for each in steps if isinstance(each, Step)]
+    past = [each for each in made if each.past][:AT_ONCE]
+    return tuple(action for each in (*(each for each in made if not each.past), *past) for action in each.actions)
+
+
 class _Builder:
     def __init__(self, declared: DeclaredTable, found: FoundTable) -> None:
         self.found = found
