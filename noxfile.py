@@ -24,8 +24,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-WORKERS = str(min(8, (os.cpu_count() or 1) + 1))
-"""Processes that run tests: one more than there are processors, because tests wait for servers."""
+WORKERS = str(min(8, (os.cpu_count() or 1) + 2))
+"""Processes that run tests: more than there are processors, because tests wait for servers, locks and budgets."""
 
 OLDEST, BETWEEN, NEWEST = "14", "15,16,17", "18"
 """The oldest and the newest run everything that a server decides, those between share it: each test is on one."""
@@ -33,17 +33,20 @@ OLDEST, BETWEEN, NEWEST = "14", "15,16,17", "18"
 DEBIAN = "15"
 """Where Debian's server of this major is installed it is one of those between: its minors are not npm's."""
 
-ALEMBIC_TESTS = ("tests/migrations", "tests/integration/orm")
-"""What depends on the versions of Alembic alone; tests/conftest.py says what depends on SQLAlchemy's too."""
+FOLDERS = ("tests/integration", "tests/cli", "tests/remedies", "tests/golden")
+"""What needs a server, beside the migrations."""
 
-REFLECTION_TESTS = ("tests/integration/orm", "tests/migrations/test_inspecting.py", "tests/migrations/test_silence.py")
-"""What a library that is older than the server could misread."""
+ALEMBIC_TESTS = ("tests/migrations", "tests/integration/orm")
+"""What depends on the versions of Alembic alone."""
+
+LIBRARY_TESTS = ("tests/integration/orm", "tests/integration/maintenance", "tests/cli/test_discovery.py")
+"""Beside the migrations, what depends on SQLAlchemy's too; tests/conftest.py says what of it does not."""
 
 LOWEST_SQLALCHEMY = "2.0.30" if sys.version_info < (3, 13) else "2.0.31" if sys.version_info < (3, 14) else "2.0.41"
 """That runs on this Python."""
 
-# Each test is run on each kind of server (oldest, one between, newest), and with each version of the libraries that it
-# depends on; not on each server with each version. The newest libraries are those of `tests` and of the servers here.
+# An integration test is run on each kind of server (oldest, between, newest), and with each version of the libraries it
+# depends on; not on each server with each version. The newest ones are those of `tests` and of the servers here.
 MATRIX = (
     nox.param((), id="servers"),
     nox.param((f"sqlalchemy=={LOWEST_SQLALCHEMY}", "alembic==1.13.0"), id="lowest"),
@@ -80,19 +83,20 @@ def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
         warnings = ("-W", "default") if libraries else ()
         session.run("pytest", "-n", WORKERS, "-m", marked, "--pg", servers, *warnings, *arguments, env=found)
 
+    library = "libraries and not campaign"
     if session.posargs:
         run("integration", NEWEST if libraries else f"{OLDEST},{between},{NEWEST}", *session.posargs)
     elif not libraries:
-        # `tests` runs everything on the newest; what no server has a part in need not run twice.
-        migrations = (f"--ignore={each}" for each in ALEMBIC_TESTS)
-        run("integration and not once", OLDEST, *migrations)
+        # `tests` runs everything on the newest; what no server has a part in need not run twice, nor all that chance
+        # would choose.
+        found["SA_PARTMAN_FAULTS"] = "10"
+        run("integration and not once", OLDEST, *FOLDERS, *(f"--ignore={each}" for each in ALEMBIC_TESTS))
         run("integration and not libraries and not campaign", between, "--spread", "tests/integration")
     elif f"sqlalchemy=={LOWEST_SQLALCHEMY}" in libraries:
-        run("libraries and not campaign", between, "--spread")
-        run("libraries and not campaign", NEWEST, *REFLECTION_TESTS)
+        run(library, between, "--spread", *LIBRARY_TESTS)
+        run(library, NEWEST, "tests/migrations")
     else:
-        servers = OLDEST if "alembic==1.16.5" in libraries else NEWEST
-        run("libraries and not campaign", servers, *ALEMBIC_TESTS)
+        run(library, OLDEST if "alembic==1.16.5" in libraries else NEWEST, *ALEMBIC_TESTS)
 
 
 @nox.session
