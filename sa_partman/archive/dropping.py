@@ -14,7 +14,7 @@ from sa_partman.archive.manifest import Manifest
 from sa_partman.archive.places import place_of
 from sa_partman.archive.store import AGAIN, archives_of, verify_archive
 from sa_partman.archive.tables import DetachedNow, read_rows
-from sa_partman.bounds.text import check_predicate
+from sa_partman.bounds.predicate import check_predicate
 from sa_partman.engine.background import aside
 from sa_partman.engine.locks import late
 from sa_partman.engine.running import Running

@@ -12,7 +12,7 @@ from sa_partman.archive.manifest import Manifest
 from sa_partman.archive.places import ArchivePlace
 from sa_partman.archive.store import read_archive
 from sa_partman.archive.tables import read_rows, steady, table_now
-from sa_partman.bounds.text import check_predicate
+from sa_partman.bounds.predicate import check_predicate
 from sa_partman.ddl.render import render
 from sa_partman.engine.locks import late
 from sa_partman.engine.running import Running

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from itertools import zip_longest
 from uuid import UUID
 
 from sa_partman.bounds.bound import (
     INFINITY,
-    MAXVALUE,
-    MINVALUE,
     NAN,
     NEGATIVE_INFINITY,
     Bound,
@@ -26,8 +22,125 @@ from sa_partman.bounds.bound import (
     RangeBound,
     order_key,
 )
-from sa_partman.bounds.times import read_time, write_time
 from sa_partman.key import TIME_FAMILIES, Family, KeyType
+
+_TIME = re.compile(
+    r"([0-9]{4,7})-([0-9]{2})-([0-9]{2})"
+    r"(?: ([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?)?"
+    r"([+-][0-9]{2}(?::[0-9]{2}){0,2})?"
+    r"( BC)?"
+)
+_HAS_TIME_AND_OFFSET = {
+    Family.DATE: (False, False),
+    Family.TIMESTAMP: (True, False),
+    Family.TIMESTAMPTZ: (True, True),
+}
+_INFINITIES = {"infinity": INFINITY, "-infinity": NEGATIVE_INFINITY}
+_EPOCH = datetime(1970, 1, 1)
+_TICK = timedelta(microseconds=1)
+_CYCLE = timedelta(days=146_097) // _TICK  # 400 years of the Gregorian calendar
+
+
+def read_time(text: str, family: Family) -> KeyValue:
+    """
+    The value of *family* (date, timestamp, timestamptz) that PostgreSQL prints as *text*.
+
+    Returns:
+        ``date``, naive ``datetime`` or aware ``datetime`` in UTC; a `FarTime` or an `Extreme` where Python has none.
+
+    Raises:
+        ValueError: Not written in DateStyle ISO, or a text of another family.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return _infinity(text, family)
+    digits, month, day, hour, minute, second, fraction, offset, era = match.groups()
+    if (hour is not None, offset is not None) != _HAS_TIME_AND_OFFSET[family]:
+        raise ValueError(f"{text!r} is not a {family}")
+    year = int(digits)
+    if hour is None:
+        if era is None and 0 < year < 10_000:
+            return date(year, int(month), int(day))
+        hour = minute = second = "0"
+    micro = int(fraction.ljust(6, "0")) if fraction else 0
+    if era is None and 0 < year < 10_000 and offset in (None, "+00"):
+        zone = UTC if offset else None
+        return datetime(year, int(month), int(day), int(hour), int(minute), int(second), micro, zone)
+    if year == 0:
+        raise ValueError(f"{text!r}: there is no year 0")
+    cycles, year = divmod(1 - year if era else year, 400)
+    # A year of the same place in the cycle, far from both ends of Python's calendar.
+    moment = datetime(2000 + year, int(month), int(day), int(hour), int(minute), int(second), micro)
+    return _of_ordinal((moment - _EPOCH) // _TICK + (cycles - 5) * _CYCLE - _microseconds(offset), family)
+
+
+def _infinity(text: str, family: Family) -> Extreme:
+    if text not in _INFINITIES:
+        raise ValueError(f"{text!r} is not a {family} in DateStyle ISO")
+    return _INFINITIES[text]
+
+
+def _microseconds(offset: str | None) -> int:
+    """``+05:30`` -> 19_800_000_000."""
+    if offset is None:
+        return 0
+    hours, minutes, seconds = (*map(int, offset[1:].split(":")), 0, 0)[:3]
+    size = (hours * 3600 + minutes * 60 + seconds) * 1_000_000
+    return -size if offset[0] == "-" else size
+
+
+_FIRST = (datetime.min - _EPOCH) // _TICK
+_LAST = (datetime.max - _EPOCH) // _TICK
+
+
+def _of_ordinal(ordinal: int, family: Family) -> KeyValue:
+    """The value that lies *ordinal* microseconds after 1970-01-01 00:00."""
+    if not _FIRST <= ordinal <= _LAST:
+        # Written anew, so that equal instants are equal whatever offset they were printed with.
+        return FarTime(_text(ordinal, family), ordinal)
+    moment = _EPOCH + timedelta(microseconds=ordinal)
+    if family is Family.DATE:
+        return moment.date()
+    return moment.replace(tzinfo=UTC) if family is Family.TIMESTAMPTZ else moment
+
+
+def _text(ordinal: int, family: Family) -> str:
+    """As PostgreSQL prints it in UTC."""
+    cycles, rest = divmod(ordinal, _CYCLE)
+    moment = _EPOCH + timedelta(microseconds=rest)
+    year = moment.year + 400 * cycles
+    era = " BC" if year < 1 else ""
+    day = f"{1 - year if era else year:04}-{moment:%m-%d}"
+    if family is Family.DATE:
+        return day + era
+    fraction = f".{moment:%f}".rstrip("0").rstrip(".")
+    return f"{day} {moment:%H:%M:%S}{fraction}{'+00' if family is Family.TIMESTAMPTZ else ''}{era}"
+
+
+def write_time(value: date, family: Family) -> str:
+    """
+    *value* as PostgreSQL prints it with DateStyle ISO and reads it under any setting; instants in UTC.
+
+    Raises:
+        ValueError: A naive value for timestamptz, an aware one for timestamp, a time of day for date.
+    """
+    moment = value if isinstance(value, datetime) else None
+    if family is Family.DATE and moment is None:
+        return value.isoformat()
+    if family is Family.TIMESTAMP and moment is not None and moment.tzinfo is None:
+        return _text((moment - _EPOCH) // _TICK, family)
+    offset = moment.utcoffset() if moment is not None else None
+    if family is Family.TIMESTAMPTZ and moment is not None and offset is not None:
+        return _text((moment.replace(tzinfo=None) - _EPOCH - offset) // _TICK, family)
+    raise ValueError(f"{value!r} can't be written as {family}: give {_WANTED[family]}")
+
+
+_WANTED = {
+    Family.DATE: "a date without a time of day",
+    Family.TIMESTAMP: "a datetime without a time zone",
+    Family.TIMESTAMPTZ: "a datetime with a time zone",
+}
+
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMERIC = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -189,115 +302,6 @@ def in_order(values: frozenset[KeyValue]) -> list[KeyValue]:
 
 def _null_last(value: KeyValue) -> tuple[bool, OrderKey]:
     return (value is None, order_key(value))
-
-
-def check_predicate(bound: Bound, columns: Sequence[str], types: Sequence[KeyType]) -> str | None:
-    """
-    A condition that holds for the rows of *bound* and no others, in a shape from which PostgreSQL can prove it.
-
-    Args:
-        columns: SQL of each key part, in key order: a quoted name, or an expression in parentheses.
-        types: Of the key parts.
-
-    Returns:
-        None for HASH and DEFAULT: a hash depends on the parent's oid, a default on all its other partitions.
-
-    Raises:
-        ValueError: A value does not belong to its column's type.
-
-    Source: PostgreSQL, CREATE TABLE / ALTER TABLE ... ATTACH PARTITION; ``get_qual_for_range`` (``partbounds.c``).
-    """
-    match bound:
-        case RangeBound():
-            return " AND ".join(_range(bound, columns, types))
-        case ListBound():
-            return _list(bound, columns[0], types[0])
-    return None
-
-
-def _list(bound: ListBound, column: str, type: KeyType) -> str:
-    literals = [literal(value, type) for value in in_order(bound.values) if value is not None]
-    # IN over arrays would look into them; PostgreSQL itself compares them one by one.
-    alternatives = [f"{column} = {each}" for each in literals] if type.sql.endswith("[]") else []
-    held = " OR ".join(alternatives) or f"{column} IN ({', '.join(literals)})"
-    if None in bound.values:
-        return f"{column} IS NULL OR {held}" if literals else f"{column} IS NULL"
-    return f"{column} IS NOT NULL AND ({held})" if len(alternatives) > 1 else f"{column} IS NOT NULL AND {held}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """
-    One side of a range.
-
-    Args:
-        sign: Between a key beyond the end and the end.
-        last: The same for the last column, where being equal counts too or does not.
-        open: The end that is none.
-    """
-
-    sign: str
-    last: str
-    open: Extreme
-
-
-_ABOVE_LOWER = _Side(">", ">=", MINVALUE)
-_BELOW_UPPER = _Side("<", "<", MAXVALUE)
-
-
-def _range(bound: RangeBound, columns: Sequence[str], types: Sequence[KeyType]) -> Iterator[str]:
-    """The conditions, all of which hold."""
-    if bound.lower == bound.upper:
-        raise AssertionError(f"{bound} is empty: the server has no such partition")
-    yield from (f"{column} IS NOT NULL" for column in columns)
-    lower = list(map(_Edge, columns, types, bound.lower))
-    upper = list(map(_Edge, columns, types, bound.upper))
-    shared = 0
-    while lower[shared] == upper[shared]:
-        yield lower[shared].compared("=")
-        shared += 1
-    yield from _either(list(_arms(lower[shared:], _ABOVE_LOWER)))
-    yield from _either(list(_arms(upper[shared:], _BELOW_UPPER)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Edge:
-    """Where a range ends in one column."""
-
-    column: str
-    type: KeyType
-    value: KeyValue
-
-    @property
-    def is_value(self) -> bool:
-        return not (isinstance(self.value, Extreme) and self.value.unbounded)
-
-    def compared(self, sign: str) -> str:
-        return f"{self.column} {sign} {literal(self.value, self.type)}"
-
-
-def _arms(edges: Sequence[_Edge], side: _Side) -> Iterator[str]:
-    """Alternatives: beyond in the first column; or equal there and beyond in the second; and so on."""
-    equal: list[str] = []
-    for edge, following in zip_longest(edges, edges[1:]):
-        if not edge.is_value:
-            return
-        yield " AND ".join((*equal, edge.compared(_sign(following, side))))
-        equal.append(edge.compared("="))
-
-
-def _sign(following: _Edge | None, side: _Side) -> str:
-    """Where nothing ends in the next column, being equal in this one is enough."""
-    if following is None:
-        return side.last
-    return f"{side.sign}=" if following.value is side.open else side.sign
-
-
-def _either(arms: Sequence[str]) -> tuple[str, ...]:
-    """One condition that holds where one of *arms* does; none for an open end."""
-    if len(arms) < 2:
-        return tuple(arms)
-    return (f"({' OR '.join(f'({arm})' for arm in arms)})",)
 
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]

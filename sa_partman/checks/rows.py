@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from sa_partman.bounds.bound import RangeBound, row_order
 from sa_partman.bounds.interval import Cell
-from sa_partman.bounds.text import check_predicate, describe
+from sa_partman.bounds.predicate import check_predicate
+from sa_partman.bounds.text import describe
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.coverage import RUN, some
 from sa_partman.compare.expired_rows import FEW, MOVED_AT_MOST, ExpiredRows, Outlived, row_cutoff
 from sa_partman.compare.expiry import HAND_OVER, has_foreign
-from sa_partman.compare.ranges import lacking_in
 from sa_partman.compare.situation import Situation
-from sa_partman.compare.window import current_cell, cutoff_of, lines_of, retention_in
+from sa_partman.compare.window import current_cell, cutoff_of, lacking_in, lines_of, retention_in
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import is_restored
 from sa_partman.names import QualifiedName

@@ -13,10 +13,9 @@ from sa_partman.bounds.text import shown
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.covered import uncovered
 from sa_partman.compare.lists import is_active
-from sa_partman.compare.ranges import clipped_cells
 from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
-from sa_partman.compare.window import Line, There, here_of, is_cut_above, line_of, lines_of
+from sa_partman.compare.window import Line, There, clipped_cells, here_of, is_cut_above, line_of, lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import is_foreign, is_marked, is_restored
 from sa_partman.names import QualifiedName

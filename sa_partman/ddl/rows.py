@@ -6,7 +6,7 @@ happen. It is a DO block, so that it can be printed, and reads the catalog where
 from __future__ import annotations
 
 from sa_partman.bounds.bound import Bound, HashBound
-from sa_partman.bounds.text import check_predicate
+from sa_partman.bounds.predicate import check_predicate
 from sa_partman.ddl.render import Relation, sql
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, do, quote, text_literal

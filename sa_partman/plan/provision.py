@@ -12,10 +12,9 @@ from sa_partman.bounds.text import describe, for_values
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.lists import half_held, label_findings, missing_labels, missing_remainders, modulus_findings
-from sa_partman.compare.ranges import MOST, Lacking, TooWide, lacking_in
 from sa_partman.compare.shape import descend, divides
 from sa_partman.compare.situation import Situation
-from sa_partman.compare.window import There, lines_of
+from sa_partman.compare.window import MOST, Lacking, There, TooWide, lacking_in, lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import (

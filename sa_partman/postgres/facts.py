@@ -18,7 +18,8 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.bounds.bound import Bound, Extreme, KeyValue, ListBound, RangeBound, row_order
 from sa_partman.bounds.interval import Cell
-from sa_partman.bounds.text import check_predicate, describe, literal, value_of
+from sa_partman.bounds.predicate import check_predicate
+from sa_partman.bounds.text import describe, literal, value_of
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.coverage import places_of
 from sa_partman.checks.rows import (

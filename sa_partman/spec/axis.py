@@ -22,9 +22,11 @@ from sa_partman.bounds.interval import (
     ZonedGrid,
     months_after,
     months_before,
+    to_instant,
+    to_wall,
+    zone_named,
 )
 from sa_partman.bounds.text import literal
-from sa_partman.bounds.times import to_instant, to_wall, zone_named
 from sa_partman.codecs.codec import Codec
 from sa_partman.key import Family, KeyType
 from sa_partman.spec.list_spec import plain_value

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
 
-from sa_partman.bounds.interval import Duration, Interval
-from sa_partman.bounds.times import zone_named
+from sa_partman.bounds.interval import Duration, Interval, zone_named
 from sa_partman.codecs.codec import Codec
 from sa_partman.errors import DeclarationError
 from sa_partman.spec.archive import Archive

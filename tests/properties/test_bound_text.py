@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sa_partman.bounds.bound import MAXVALUE, MINVALUE, Bound, KeyValue, ListBound, RangeBound, order_key, row_order
+from sa_partman.bounds.predicate import check_predicate
 from sa_partman.bounds.read import bound_of, parse_bound, printed_bound, tokens
-from sa_partman.bounds.text import check_predicate, describe, for_values, literal, to_json, value_of
-from sa_partman.bounds.times import read_time, write_time
+from sa_partman.bounds.text import describe, for_values, literal, read_time, to_json, value_of, write_time
 from sa_partman.key import Family, KeyType
 from tests.support.bounds import TYPES, VALUES, as_printed, bounds, lists, ranges
 

@@ -19,8 +19,8 @@ from sa_partman.bounds.interval import (
     cells_from,
     months_after,
     months_before,
+    to_instant,
 )
-from sa_partman.bounds.times import to_instant
 from tests.support.builders import at
 from tests.support.strategies import INSTANTS, INTERVALS, NAIVE, ZONES
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
 from sa_partman.bounds.bound import MAXVALUE, MINVALUE, HashBound, KeyValue, RangeBound
-from sa_partman.bounds.interval import Interval
-from sa_partman.bounds.times import to_instant
+from sa_partman.bounds.interval import Interval, to_instant
 from sa_partman.compare.covered import uncovered
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.situation import Situation

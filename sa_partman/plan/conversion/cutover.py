@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sa_partman.bounds.bound import DefaultBound
-from sa_partman.bounds.text import check_predicate
+from sa_partman.bounds.predicate import check_predicate
 from sa_partman.catalog import Partition
 from sa_partman.compare.shape import descend
 from sa_partman.key import PartitionKey

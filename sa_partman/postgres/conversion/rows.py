@@ -18,7 +18,8 @@ from sqlalchemy import Connection, text
 
 from sa_partman.bounds.bound import Bound, Extreme, KeyValue, ListBound, RangeBound
 from sa_partman.bounds.interval import Position
-from sa_partman.bounds.text import check_predicate, literal, value_of
+from sa_partman.bounds.predicate import check_predicate
+from sa_partman.bounds.text import literal, value_of
 from sa_partman.compare.situation import Situation
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, quote

@@ -18,7 +18,8 @@ from sa_partman.bounds.bound import (
     ListBound,
     RangeBound,
 )
-from sa_partman.bounds.text import check_predicate, for_values, value_of
+from sa_partman.bounds.predicate import check_predicate
+from sa_partman.bounds.text import for_values, value_of
 from sa_partman.key import KeyType
 from tests.support.bounds import HOSTILE_TEXTS
 

@@ -22,8 +22,9 @@ from sa_partman.bounds.bound import (
     order_key,
     row_order,
 )
+from sa_partman.bounds.predicate import check_predicate
 from sa_partman.bounds.read import parse_bound, printed_bound
-from sa_partman.bounds.text import check_predicate, for_values, literal, value_of
+from sa_partman.bounds.text import for_values, literal, value_of
 from sa_partman.key import Family, KeyType
 from tests.support.bounds import ENUM, ENUM_LABELS, HOSTILE_TEXTS, VALUES, ascending
 

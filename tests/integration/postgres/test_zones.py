@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sa_partman import PartitionByRange
-from sa_partman.bounds.interval import Interval, ZonedGrid, cells_from
-from sa_partman.bounds.times import to_instant
+from sa_partman.bounds.interval import Interval, ZonedGrid, cells_from, to_instant
 from tests.support.builders import at
 from tests.support.database import new_table, partitions, sql, upkeep
 from tests.support.strategies import ODD_ZONES

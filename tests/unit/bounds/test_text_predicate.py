@@ -18,7 +18,7 @@ from sa_partman.bounds.bound import (
     ListBound,
     RangeBound,
 )
-from sa_partman.bounds.text import check_predicate
+from sa_partman.bounds.predicate import check_predicate
 from sa_partman.key import KeyType
 
 INTEGER, TEXT = KeyType.of("integer"), KeyType.of("text")

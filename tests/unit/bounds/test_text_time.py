@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sa_partman.bounds.bound import INFINITY, NEGATIVE_INFINITY, FarTime, KeyValue, order_key
-from sa_partman.bounds.times import read_time, write_time
+from sa_partman.bounds.text import read_time, write_time
 from sa_partman.key import Family
 
 DAY = 86_400 * 10**6

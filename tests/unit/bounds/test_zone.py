@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sa_partman.bounds.times import to_instant, to_wall, zone_named
+from sa_partman.bounds.interval import to_instant, to_wall, zone_named
 from tests.support.builders import at
 
 

@@ -10,8 +10,7 @@ import pytest
 from sa_partman import PartitionByList, PartitionByRange, Retention, UUIDv7
 from sa_partman.bounds.bound import MAXVALUE, MINVALUE, KeyValue, RangeBound
 from sa_partman.bounds.interval import IntegerGrid, UtcGrid, WallGrid, ZonedGrid
-from sa_partman.compare.ranges import MOST, Lacking, lacking_in
-from sa_partman.compare.window import current_cell, cutoff_of, line_of, lines_of
+from sa_partman.compare.window import MOST, Lacking, current_cell, cutoff_of, lacking_in, line_of, lines_of
 from sa_partman.spec.declared import RangeLevel
 from tests.support.builders import Catalog, bounds, declare, found, numbers, partition, situation, span
 
