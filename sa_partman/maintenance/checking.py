@@ -34,7 +34,7 @@ from sa_partman.plan.table import plan_table
 from sa_partman.postgres.audit import last_runs
 from sa_partman.postgres.connect import connected, dependable
 from sa_partman.postgres.contents import outlived_rows
-from sa_partman.postgres.facts import Surroundings, data_facts, has_rows_to_read, surroundings
+from sa_partman.postgres.facts import CatalogFacts, catalog_facts, data_facts, has_rows_to_read
 from sa_partman.postgres.relations import primary_key, unique_keys
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
@@ -89,7 +89,7 @@ def checked(settings: Settings, tables: Tables, asked: Asked, *, with_status: bo
     runways = {each.declared.name: _runways(each) for each in view.tables}
     with connected(settings.engine) as connection:
         session = pin(connection, CATALOG_LOCK_TIMEOUT)
-        around = surroundings(connection, _existing(view), _ends(runways.values()))
+        around = catalog_facts(connection, _existing(view), _ends(runways.values()))
         last = last_runs(connection, schema, session.default_schema)
         models = [table for table, _ in declared_tables(settings.metadata, tables)]
         found = list(_elsewhere(connection, view, asked, models, settings.lock.lease))
@@ -185,7 +185,7 @@ def _incomplete(what: str, error: DBAPIError) -> Finding:
 
 
 def _table(
-    engine: Engine, view: TableView, around: Surroundings, runways: tuple[Runway, ...], asked: Asked
+    engine: Engine, view: TableView, around: CatalogFacts, runways: tuple[Runway, ...], asked: Asked
 ) -> Iterator[Finding]:
     if view.unread is not None:
         yield view.unread

@@ -334,7 +334,7 @@ SELECT u.oid FROM unnest(CAST(:oids AS oid[])) AS u(oid) WHERE pg_catalog.pg_rel
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class CatalogFacts:
     """
     Args:
         lock_table: Of the server.
@@ -345,7 +345,7 @@ class Surroundings:
     tables: Mapping[int, TableFacts] = field(default_factory=dict)
 
 
-def surroundings(connection: Connection, tables: Sequence[FoundTable], ends: Iterable[Partition]) -> Surroundings:
+def catalog_facts(connection: Connection, tables: Sequence[FoundTable], ends: Iterable[Partition]) -> CatalogFacts:
     """
     In the caller's pinned transaction.
 
@@ -360,7 +360,7 @@ def surroundings(connection: Connection, tables: Sequence[FoundTable], ends: Ite
         oid: TableFacts(indexes, frozenset(nullable), written, publishing.get(oid))
         for oid, indexes, nullable in connection.execute(_TABLES, {"oids": oids})
     }
-    return Surroundings(LockTable(per_transaction, transactions), facts)
+    return CatalogFacts(LockTable(per_transaction, transactions), facts)
 
 
 def _publishing(connection: Connection, oids: Sequence[int]) -> dict[int, ByPartition]:

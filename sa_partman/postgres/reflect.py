@@ -72,7 +72,7 @@ _AGAIN = 3
 """Partitions that go between two queries may have been split or merged: what came in their place is looked for."""
 
 
-def _looked(connection: Connection, wanted: Mapping[QualifiedName, DeclaredTable], *, ranges: bool) -> _Builder:
+def _looked(connection: Connection, wanted: Mapping[QualifiedName, DeclaredTable], *, ranges: bool) -> _Reflection:
     parameters = {"schemas": [name.schema for name in wanted], "names": [name.name for name in wanted]}
     asked = connection.execute(parents_query(features_of(connection)), {**parameters, "ranges": ranges})
     parents = [ParentRow._make(row) for row in asked.all()]
@@ -82,7 +82,7 @@ def _looked(connection: Connection, wanted: Mapping[QualifiedName, DeclaredTable
         unsorted = connection.execute(PARTITIONS, {"parents": divided, "ranges": ranges}).all()
         rows = sorted(unsorted, key=itemgetter(1))
     detaching = running_detaches(connection, (QualifiedName(row[2], row[3]) for row in rows if row[5]))
-    return _Builder(parents, rows, Bounds(connection, rows), wanted, detaching)
+    return _Reflection(parents, rows, Bounds(connection, rows), wanted, detaching)
 
 
 class Bounds:
@@ -146,7 +146,7 @@ def _row_of(last: Partition) -> tuple[Any, ...]:
     return (True, name.schema, name.name, last.kind, last.detach_pending, last.comment, last.rows, last.pages)
 
 
-class _Builder:
+class _Reflection:
     def __init__(
         self,
         parents: Iterable[ParentRow],

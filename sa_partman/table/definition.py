@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from sa_partman.names import QualifiedName, quote
+from sa_partman.table.features import ServerFeatures
 
 HERE = "\x01"
 """Stands for the quoted table in a definition. No catalog text holds this character."""
@@ -365,6 +366,11 @@ class TableDefinition:
     obstacles: tuple[str, ...] = ()
     key_users: tuple[str, ...] = ()
     missing_rights: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> ServerFeatures:
+        """Of the server that has it."""
+        return ServerFeatures(self.server)
 
     @property
     def primary_key(self) -> Index | None:

@@ -39,9 +39,6 @@ from sa_partman.table.definition import TableDefinition
 _AX = "ACCESS EXCLUSIVE"
 _SUX = "SHARE UPDATE EXCLUSIVE"
 
-_COPIED = 18
-"""The first version of PostgreSQL that takes statistics. Source: Statistics Manipulation Functions."""
-
 INBOUND = "inbound:"
 """How the ids of those steps begin whose ``undo`` gives a foreign key of another table its old form back."""
 
@@ -255,11 +252,11 @@ class _Attach(Parts):
     def _finish(self, profile: Profile) -> Step:
         """The partitioned table inherits what the planner knows of the rows; extended statistics can't be copied."""
         lock = f"{_SUX} on {self.table}"
-        if self.anatomy.server >= _COPIED and profile.analyzed and not self.anatomy.statistics:
+        if self.anatomy.features.takes_statistics and profile.analyzed and not self.anatomy.statistics:
             copy = (CopyEstimates(self.old, self.table),)
             return self._step("analyze", "copy the planner's statistics to the partitioned table", copy, lock=lock)
         # The history keeps the statistics that it had; before 18 there is no way to leave it out.
-        analyze = Analyze(self.table, only=self.anatomy.server >= 18)
+        analyze = Analyze(self.table, only=self.anatomy.features.has_analyze_only)
         return self._step("analyze", "analyze the partitioned table", (analyze,), lock=lock, scans="a sample")
 
     def _step(self, id: str, title: str, actions: Iterable[Action], undo: Iterable[Action] = (), **more: Any) -> Step:

@@ -113,7 +113,7 @@ def _followed(request: UndoRequest) -> Iterator[Refusal]:
     """PostgreSQL 14 has a fault in sending what was a partition, which ends its server; later ones don't."""
     by_root = any(each.via_root for each in request.anatomy.publications)
     by_root = by_root or any(each.via_root for each in request.anatomy.covers)
-    if request.anatomy.server < 15 and request.followers and by_root:
+    if not request.anatomy.features.sends_plain_again and request.followers and by_root:
         yield Refusal(
             f"its changes are sent to subscribers under the name of the partitioned table (slots: "
             f"{', '.join(request.followers)}), and PostgreSQL 14 can crash when it is made plain meanwhile",
@@ -182,8 +182,9 @@ class _Detach:
 
     def _lost_keys(self) -> tuple[Constraint, ...]:
         """PostgreSQL 14 forgets a partition's foreign keys to partitioned tables when it is detached."""
-        lost = self.anatomy.server < 15
-        return tuple(each for each in self.anatomy.foreign_keys if each.to_partitioned) if lost else ()
+        if self.anatomy.features.keeps_foreign_keys_of_detached:
+            return ()
+        return tuple(each for each in self.anatomy.foreign_keys if each.to_partitioned)
 
     def _locked(self) -> tuple[str, ...]:
         others = [each.table.quoted for each in self.anatomy.inbound]

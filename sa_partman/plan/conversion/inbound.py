@@ -48,7 +48,7 @@ def again(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition)
         found = _as_it_is(key, request, anatomy) or (
             _composite(key, request, anatomy) if policy == "composite" else None
         )
-        if found is not None and not (key.acts and anatomy.server < 15):
+        if found is not None and (anatomy.features.has_actions_on_partitions or not key.acts):
             return found
         if found is not None and policy != "drop":
             return _acts(key, request)

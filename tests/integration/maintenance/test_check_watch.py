@@ -14,7 +14,7 @@ from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.postgres import facts
 from sa_partman.postgres.connect import connected
-from sa_partman.postgres.facts import surroundings
+from sa_partman.postgres.facts import catalog_facts
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import pin
 from sa_partman.postgres.sqlstate import sqlstate
@@ -196,7 +196,7 @@ def test_the_lock_table_and_the_indexes(engine: Engine) -> None:
     with connected(engine) as connection:
         pin(connection, 1.0)
         found = reflect(connection, [each.declared for each in _views(declared)])[QualifiedName("public", "events")]
-        seen = surroundings(connection, [found], [])
+        seen = catalog_facts(connection, [found], [])
 
     assert seen.lock_table is not None
     assert slots == seen.lock_table.size
