@@ -6,7 +6,26 @@ from sqlalchemy import TextClause, text
 
 from sa_partman.table.features import ServerFeatures
 
-TABLE = text("""
+STORAGE_OPTIONS = """coalesce(c.reloptions, CAST('{}' AS text[])) || ARRAY(
+        SELECT 'toast.' || o FROM pg_class t, unnest(t.reloptions) AS o WHERE t.oid = c.reltoastrelid)"""
+"""The storage parameters of a relation, the alias c of pg_class; those of its TOAST table too."""
+
+POLICY_COMMAND = """CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+        WHEN 'd' THEN 'DELETE' ELSE 'ALL' END"""
+
+
+def columns_of_key(side: str) -> str:
+    """
+    SQL for the names of the columns of a constraint, the alias k of pg_constraint, in order.
+
+    Args:
+        side: "con" of the table that has it, "conf" of the one that it refers to.
+    """
+    return f"""ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.{side}key) WITH ORDINALITY AS u(attnum, place)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.{side}relid AND a.attnum = u.attnum ORDER BY u.place)"""
+
+
+TABLE = text(f"""
 SELECT c.oid, CAST(c.relkind AS text) AS kind, CAST(c.relpersistence AS text) AS persistence,
     CAST(pg_get_userbyid(c.relowner) AS text) AS owner, c.reltuples AS rows,
     pg_table_size(c.oid) AS bytes, pg_indexes_size(c.oid) AS index_bytes,
@@ -14,8 +33,7 @@ SELECT c.oid, CAST(c.relkind AS text) AS kind, CAST(c.relpersistence AS text) AS
     CAST(c.relreplident AS text) AS replica_identity,
     (SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
      WHERE x.indrelid = c.oid AND x.indisreplident) AS replica_index,
-    coalesce(c.reloptions, '{}') || ARRAY(SELECT 'toast.' || o.option FROM pg_class t, unnest(t.reloptions) o(option)
-        WHERE t.oid = c.reltoastrelid) AS options,
+    {STORAGE_OPTIONS} AS options,
     s.spcname AS tablespace, m.amname AS access_method,
     format('%I.%I', n.nspname, c.relname) AS printed, quote_ident(c.relname) AS bare,
     array_remove(ARRAY[
@@ -125,13 +143,12 @@ LEFT JOIN pg_constraint k ON k.conindid = x.indexrelid AND k.conrelid = x.indrel
 WHERE x.indrelid = :oid ORDER BY i.relname
 """)
 
-CONSTRAINTS = text("""
+CONSTRAINTS = text(f"""
 SELECT k.conrelid AS oid, k.conname AS name, CAST(k.contype AS text) AS kind, pg_get_constraintdef(k.oid) AS definition,
     k.convalidated AS validated, k.connoinherit AS no_inherit, n.nspname AS ref_schema, r.relname AS ref_name,
     coalesce(r.relkind = 'p', false) AS to_partitioned,
     obj_description(k.oid, 'pg_constraint') AS comment,
-    ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.conkey) WITH ORDINALITY u(attnum, place)
-          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place) AS columns
+    {columns_of_key("con")} AS columns
 FROM pg_constraint k
 LEFT JOIN pg_class r ON r.oid = k.confrelid
 LEFT JOIN pg_namespace n ON n.oid = r.relnamespace
@@ -140,7 +157,7 @@ WHERE k.conrelid = ANY (CAST(:oids AS oid[])) AND k.contype IN ('c', 'f', 'n', '
 ORDER BY k.conrelid, k.conname
 """)
 
-INBOUND = text("""
+INBOUND = text(f"""
 SELECT k.conname AS name, n.nspname AS schema, t.relname AS table_name, pg_get_constraintdef(k.oid) AS definition,
     format('FOREIGN KEY (%s) REFERENCES %s(%s)',
         (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY u.place)
@@ -152,10 +169,8 @@ SELECT k.conname AS name, n.nspname AS schema, t.relname AS table_name, pg_get_c
          JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum)) AS head,
     k.confdeltype NOT IN ('a', 'r') AS acts, k.convalidated AS validated,
     obj_description(k.oid, 'pg_constraint') AS comment,
-    ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.conkey) WITH ORDINALITY u(attnum, place)
-          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place) AS columns,
-    ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.confkey) WITH ORDINALITY u(attnum, place)
-          JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.place) AS referenced,
+    {columns_of_key("con")} AS columns,
+    {columns_of_key("conf")} AS referenced,
     ARRAY(SELECT ARRAY[CAST(a.attname AS text), format_type(a.atttypid, a.atttypmod)] FROM pg_attribute a
           WHERE a.attrelid = k.conrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS types
 FROM pg_constraint k
@@ -171,16 +186,14 @@ SELECT tgname AS name, pg_get_triggerdef(oid) AS definition, CAST(tgenabled AS t
 FROM pg_trigger WHERE tgrelid = :oid AND NOT tgisinternal AND tgparentid = 0 ORDER BY tgname
 """)
 
-POLICIES = text("""
-SELECT polname AS name, polpermissive AS permissive,
-    CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
-        ELSE 'ALL' END AS command,
+POLICIES = text(f"""
+SELECT polname AS name, polpermissive AS permissive, {POLICY_COMMAND} AS command,
     ARRAY(SELECT CASE WHEN role = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END
           FROM unnest(polroles) AS role) AS roles,
     pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS checked,
     obj_description(oid, 'pg_policy') AS comment,
     concat(CAST(polqual AS text), CAST(polwithcheck AS text)) ~ format('.relid %s ', polrelid) AS reads_itself
-FROM pg_policy WHERE polrelid = :oid ORDER BY polname
+FROM pg_policy p WHERE polrelid = :oid ORDER BY polname
 """)
 
 COMMENTS = text("""

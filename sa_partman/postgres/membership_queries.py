@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from sa_partman.postgres.definition_queries import set_options
+from sa_partman.postgres.definition_queries import POLICY_COMMAND, STORAGE_OPTIONS, set_options
 
 # Always quoted, as `names.quote` does.
 _NAMED = """'"' || replace(CAST(pg_get_userbyid({0}) AS text), '"', '""') || '"'"""
@@ -45,8 +45,7 @@ SELECT c.oid, n.nspname AS schema, CAST(c.relname AS text) AS name, CAST(c.relki
         SELECT FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) g
         WHERE a.attrelid = c.oid AND NOT a.attisdropped AND g.grantor <> c.relowner) AS passed_on,
     CAST((SELECT json_agg(json_build_array(p.polname,
-        CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
-            ELSE 'ALL' END, p.polpermissive,
+        {POLICY_COMMAND}, p.polpermissive,
         ARRAY(SELECT CASE WHEN r = 0 THEN 'PUBLIC' ELSE {_NAMED.format("r")} END
               FROM unnest(p.polroles) AS r ORDER BY 1),
         pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)))
@@ -135,9 +134,8 @@ MEMBERSHIP_15 = text(
     )
 )
 
-OPTIONS = text("""
-SELECT c.oid, coalesce(c.reloptions, CAST('{}' AS text[])) || ARRAY(
-    SELECT 'toast.' || o FROM pg_class t, unnest(t.reloptions) AS o WHERE t.oid = c.reltoastrelid) AS options
+OPTIONS = text(f"""
+SELECT c.oid, {STORAGE_OPTIONS} AS options
 FROM pg_class c WHERE c.oid = ANY (CAST(:oids AS oid[])) AND (c.reloptions IS NOT NULL OR c.reltoastrelid <> 0)
 """)
 

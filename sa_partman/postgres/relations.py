@@ -17,6 +17,7 @@ from sa_partman.catalog import ForeignKey, FoundTable, Privileges
 from sa_partman.errors import CatalogError, ConfigurationError
 from sa_partman.key import KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
+from sa_partman.postgres.definition_queries import columns_of_key
 from sa_partman.postgres.session import features_of, verbatim
 from sa_partman.spec.declared import ColumnType
 
@@ -178,12 +179,10 @@ def primary_key(keys: Sequence[UniqueKey]) -> tuple[str, ...]:
 
 
 # A partition's copy of a foreign key has a parent; a key of a table to itself ties it to nobody.
-_INBOUND = text("""
+_INBOUND = text(f"""
 SELECT rn.nspname, r.relname, tn.nspname, t.relname,
-    ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.conkey) WITH ORDINALITY AS u(attnum, place)
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place),
-    ARRAY(SELECT CAST(a.attname AS text) FROM unnest(k.confkey) WITH ORDINALITY AS u(attnum, place)
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.place),
+    {columns_of_key("con")},
+    {columns_of_key("conf")},
     r.relkind = 'p'
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class r ON r.oid = k.conrelid

@@ -136,3 +136,16 @@ def test_every_rule_has_its_test(rule: int) -> None:
     text = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
 
     assert [] == [name for name in PROVED[rule] if f"def {name}(" not in text]
+
+
+def test_the_version_of_a_server_is_asked_for_in_one_place() -> None:
+    """`ServerFeatures` knows since when a server has what; nobody else compares versions."""
+    asking = re.compile(r"server_version_(?:info|num)|\.(?:server|major) *[<>]")
+    found = [
+        str(path.relative_to(ROOT))
+        for package in ("sa_partman", "alembic_ext")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if asking.search(path.read_text())
+    ]
+
+    assert ["sa_partman/postgres/session.py", "sa_partman/table/features.py"] == found

@@ -10,15 +10,14 @@ from sqlalchemy import Connection, text
 
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.request import Refusal
+from sa_partman.postgres.definition_queries import STORAGE_OPTIONS
 
 _TREE = """
 tree AS (SELECT t.relid FROM pg_partition_tree(CAST(CAST(:oid AS oid) AS regclass)) t
          WHERE t.relid <> CAST(:oid AS oid) AND t.relid <> CAST(:spared AS oid))"""
 
-_STORAGE = text("""
-SELECT DISTINCT coalesce(c.reloptions, '{}') || ARRAY(
-        SELECT 'toast.' || o.option FROM pg_class t, unnest(t.reloptions) o(option) WHERE t.oid = c.reltoastrelid
-    ) AS options, CAST(c.relpersistence AS text) AS persistence
+_STORAGE = text(f"""
+SELECT DISTINCT {STORAGE_OPTIONS} AS options, CAST(c.relpersistence AS text) AS persistence
 FROM pg_partition_tree(CAST(CAST(:oid AS oid) AS regclass)) p JOIN pg_class c ON c.oid = p.relid WHERE p.isleaf
 """)
 
