@@ -87,11 +87,11 @@ def unpartition_inline(
     """
     with pinned(connection, LOCK_TIMEOUT):
         _lock(connection, name)
-        anatomy = read_table(connection, name)
-        if anatomy is None or anatomy.kind != "p":
+        definition = read_table(connection, name)
+        if definition is None or definition.kind != "p":
             refusals: tuple[Refusal, ...] = (Refusal(f"{name} is no partitioned table", "see sa-partman status"),)
         else:
-            request = _request(connection, anatomy, tuple(primary_key), tuple(nullable))
+            request = _request(connection, definition, tuple(primary_key), tuple(nullable))
             refusals = _refusals(connection, request)
             if not refusals:
                 apply_actions(connection, stored(make_plain(request)), singly=True)
@@ -100,18 +100,18 @@ def unpartition_inline(
 
 
 def _request(
-    connection: Connection, anatomy: TableDefinition, primary_key: tuple[str, ...], nullable: tuple[str, ...]
+    connection: Connection, definition: TableDefinition, primary_key: tuple[str, ...], nullable: tuple[str, ...]
 ) -> PlainRequest:
-    options, persistence = storage(connection, anatomy.oid)
-    table = replace(anatomy, options=options, persistence=persistence)
-    if anatomy.missing_rights:
+    options, persistence = storage(connection, definition.oid)
+    table = replace(definition, options=options, persistence=persistence)
+    if definition.missing_rights:
         return PlainRequest(table, primary_key, nullable)
-    return PlainRequest(table, primary_key, nullable, own_things(connection, anatomy.oid))
+    return PlainRequest(table, primary_key, nullable, own_things(connection, definition.oid))
 
 
 def _refusals(connection: Connection, request: PlainRequest) -> tuple[Refusal, ...]:
     return tuple(plain_refusals(request)) or tuple(
-        name_refusals(connection, plain_names(request), plain_statistics(request), request.anatomy.oid)
+        name_refusals(connection, plain_names(request), plain_statistics(request), request.definition.oid)
     )
 
 

@@ -43,55 +43,55 @@ INBOUND = "inbound:"
 """How the ids of those steps begin whose ``undo`` gives a foreign key of another table its old form back."""
 
 
-def attach_in_place(request: ConversionRequest, anatomy: TableDefinition, profile: Profile) -> ConversionPlan:
+def attach_in_place(request: ConversionRequest, definition: TableDefinition, profile: Profile) -> ConversionPlan:
     """The steps, or every reason why there are none."""
-    refusals = tuple(refusals_of(request, anatomy, profile))
-    notes = tuple(_notes(request, anatomy, profile))
+    refusals = tuple(refusals_of(request, definition, profile))
+    notes = tuple(_notes(request, definition, profile))
     return (
         ConversionPlan((), refusals, notes)
         if refusals
-        else ConversionPlan(_Attach(request, anatomy).steps(profile), (), notes)
+        else ConversionPlan(_Attach(request, definition).steps(profile), (), notes)
     )
 
 
-def names_of(request: ConversionRequest, anatomy: TableDefinition) -> frozenset[QualifiedName]:
+def names_of(request: ConversionRequest, definition: TableDefinition) -> frozenset[QualifiedName]:
     """The names of relations that the conversion takes: nobody else may bear them."""
-    return frozenset(_Attach(request, anatomy).names())
+    return frozenset(_Attach(request, definition).names())
 
 
-def statistics_of(anatomy: TableDefinition, *, back: bool = False) -> frozenset[QualifiedName]:
+def statistics_of(definition: TableDefinition, *, back: bool = False) -> frozenset[QualifiedName]:
     """
     The names of statistics objects that the conversion takes.
 
     Args:
         back: That its way back takes.
     """
-    temporary = frozenset(map(carry.beside, anatomy.statistics))
-    history = frozenset(each.name.sibling(history_name(each.name.name)) for each in anatomy.statistics)
+    temporary = frozenset(map(carry.beside, definition.statistics))
+    history = frozenset(each.name.sibling(history_name(each.name.name)) for each in definition.statistics)
     return temporary if back else temporary | history
 
 
-def leaf_statistics_of(request: ConversionRequest, anatomy: TableDefinition) -> frozenset[QualifiedName]:
+def leaf_statistics_of(request: ConversionRequest, definition: TableDefinition) -> frozenset[QualifiedName]:
     """The names of statistics objects that the partitions beside the history take."""
-    leaves = tuple(_Attach(request, anatomy).future_partitions())
-    return frozenset(statistics_name(leaf.name, each.name.name) for leaf in leaves for each in anatomy.statistics)
+    leaves = tuple(_Attach(request, definition).future_partitions())
+    return frozenset(statistics_name(leaf.name, each.name.name) for leaf in leaves for each in definition.statistics)
 
 
-def _notes(request: ConversionRequest, anatomy: TableDefinition, profile: Profile) -> Iterator[str]:
+def _notes(request: ConversionRequest, definition: TableDefinition, profile: Profile) -> Iterator[str]:
     yield f"rows outside {describe(request.readable)} are refused from the step 'check' until the cut-over"
     if request.outlived is not None:
         yield request.outlived.told(str(request.old), profile.older)
-    for trigger in anatomy.triggers:
+    for trigger in definition.triggers:
         if trigger.row and trigger.before_insert:
             yield f"the trigger {trigger.name} runs after a row is routed: it must not set the partition key"
-    for trigger in anatomy.triggers:
+    for trigger in definition.triggers:
         if trigger.row:
             yield f"the trigger {trigger.name} finds the partition's name in TG_TABLE_NAME"
-    for publication in anatomy.publications:
+    for publication in definition.publications:
         if not publication.via_root:
             yield f"subscribers of {publication.name} need ALTER SUBSCRIPTION ... REFRESH PUBLICATION"
-    for inbound in anatomy.inbound:
-        found = again(inbound, request, anatomy)
+    for inbound in definition.inbound:
+        found = again(inbound, request, definition)
         if found is None:
             yield f"the foreign key {inbound.name} of {inbound.table} is dropped"
         elif isinstance(found, Again) and found.composite:
@@ -101,14 +101,14 @@ def _notes(request: ConversionRequest, anatomy: TableDefinition, profile: Profil
             )
     for name, policy in request.choices.unique.items():
         yield f"the unique index {name} is {'kept on the history only' if policy == 'local' else 'dropped'}"
-    for lost in _lost(request, anatomy):
+    for lost in _lost(request, definition):
         yield f"{lost.message}: {lost.remedy}"
 
 
-def _lost(request: ConversionRequest, anatomy: TableDefinition) -> tuple[LostIndex, ...]:
-    parts, present = Parts(request, anatomy), anatomy.primary_key
-    gone = (each for each in anatomy.indexes if each.name in parts.local or (each is present and parts.swaps_key))
-    kept = (each.columns for each in carry.carried(anatomy, parts.local) if each.searched)
+def _lost(request: ConversionRequest, definition: TableDefinition) -> tuple[LostIndex, ...]:
+    parts, present = Parts(request, definition), definition.primary_key
+    gone = (each for each in definition.indexes if each.name in parts.local or (each is present and parts.swaps_key))
+    kept = (each.columns for each in carry.carried(definition, parts.local) if each.searched)
     return lost_indexes(((each.name, each.columns) for each in gone), (request.primary_key, *kept))
 
 
@@ -120,7 +120,7 @@ class _Attach(Parts):
             self._validate(),
             *self._not_null(),
             self._parent(),
-            Cutover(self.request, self.anatomy).step(),
+            Cutover(self.request, self.definition).step(),
             *self._inbound(),
             *self._foreign_keys(),
             self._finish(profile),
@@ -130,12 +130,12 @@ class _Attach(Parts):
         """Every relation that the conversion makes or renames, as it is called then."""
         yield from (self.new, self.old, self.table.sibling(self.key_index), self.table.sibling(self.request.check))
         yield from (each.name for each in self.future_partitions())
-        key = carry.primary_key_name(self.anatomy)
-        named = [index.name for index in carry.carried(self.anatomy, self.local)]
+        key = carry.primary_key_name(self.definition)
+        named = [index.name for index in carry.carried(self.definition, self.local)]
         named += [key] if self.request.primary_key else []
-        yield from carry.temporary_names(self.anatomy, named)
+        yield from carry.temporary_names(self.definition, named)
         yield from (self.table.sibling(history_name(name)) for name in named)
-        if self.request.primary_key and self.anatomy.primary_key is None:
+        if self.request.primary_key and self.definition.primary_key is None:
             yield self.table.sibling(key)
 
     # -- before the cut-over ---------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class _Attach(Parts):
         yield self._step(
             "unique_index",
             f"build the unique index of the new primary key ({', '.join(key)})",
-            (carry.build_key_index(self.anatomy, self.table, name.name, key, concurrently=concurrently),),
+            (carry.build_key_index(self.definition, self.table, name.name, key, concurrently=concurrently),),
             (DropIndex(name, concurrently, if_exists=True),),
             lock=f"{_SUX} on {self.table}: readers and writers go on",
             scans=f"{self.table} twice",
@@ -178,7 +178,7 @@ class _Attach(Parts):
     def _not_null(self) -> Iterator[Step]:
         """What the model's key needs: no range takes a NULL, and no primary key does; a list may."""
         needed = self.key.columns if isinstance(self.request.history, RangeBound) else self.request.primary_key
-        nullable = [name for name in self.key.columns if name in needed and not self.anatomy.column(name).not_null]
+        nullable = [name for name in self.key.columns if name in needed and not self.definition.column(name).not_null]
         if nullable:
             yield self._step(
                 "not_null",
@@ -200,23 +200,23 @@ class _Attach(Parts):
         )
 
     def _parent_actions(self) -> Iterator[Action]:
-        level, anatomy = self.request.declared.level, self.anatomy
-        yield from carry.create_like(anatomy, self.new, level.partition_by, without=self.request.check)
-        yield from carry.keys(anatomy, self.new, self.request.primary_key, self.local)
-        yield from carry.identities(anatomy, self.new)
-        yield from carry.extended_statistics(anatomy, self.new)
-        yield from carry.table_settings(anatomy, self.new)
+        level, definition = self.request.declared.level, self.definition
+        yield from carry.create_like(definition, self.new, level.partition_by, without=self.request.check)
+        yield from carry.keys(definition, self.new, self.request.primary_key, self.local)
+        yield from carry.identities(definition, self.new)
+        yield from carry.extended_statistics(definition, self.new)
+        yield from carry.table_settings(definition, self.new)
         for each in self.future_partitions():
             yield each
-            yield from carry.leaf_settings(anatomy, each.name, divided=each.partition_by is not None)
+            yield from carry.leaf_settings(definition, each.name, divided=each.partition_by is not None)
             if each.parent == self.new:
-                for foreign in anatomy.foreign_keys:
+                for foreign in definition.foreign_keys:
                     yield AddConstraint(each.name, foreign.name, foreign.definition)
             if isinstance(each.bound, DefaultBound):
                 # Otherwise ATTACH would look into it for rows of the history.
                 yield AddCheck(each.name, self.request.check, f"NOT ({self.predicate})")
-        yield from carry.index_targets(anatomy, self.new, self.local)
-        yield from carry.triggers(anatomy, self.new)
+        yield from carry.index_targets(definition, self.new, self.local)
+        yield from carry.triggers(definition, self.new)
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 
@@ -237,7 +237,7 @@ class _Attach(Parts):
 
     def _foreign_keys(self) -> Iterator[Step]:
         """One transaction for each referenced table: their locks never meet."""
-        by_table = sorted(self.anatomy.foreign_keys, key=lambda each: str(each.references))
+        by_table = sorted(self.definition.foreign_keys, key=lambda each: str(each.references))
         for references, group in groupby(by_table, key=lambda each: each.references):
             yield self._step(
                 f"foreign_key:{references}",
@@ -252,11 +252,11 @@ class _Attach(Parts):
     def _finish(self, profile: Profile) -> Step:
         """The partitioned table inherits what the planner knows of the rows; extended statistics can't be copied."""
         lock = f"{_SUX} on {self.table}"
-        if self.anatomy.features.takes_statistics and profile.analyzed and not self.anatomy.statistics:
+        if self.definition.features.takes_statistics and profile.analyzed and not self.definition.statistics:
             copy = (CopyEstimates(self.old, self.table),)
             return self._step("analyze", "copy the planner's statistics to the partitioned table", copy, lock=lock)
         # The history keeps the statistics that it had; before 18 there is no way to leave it out.
-        analyze = Analyze(self.table, only=self.anatomy.features.has_analyze_only)
+        analyze = Analyze(self.table, only=self.definition.features.has_analyze_only)
         return self._step("analyze", "analyze the partitioned table", (analyze,), lock=lock, scans="a sample")
 
     def _step(self, id: str, title: str, actions: Iterable[Action], undo: Iterable[Action] = (), **more: Any) -> Step:

@@ -67,10 +67,10 @@ def beside(sequence: OwnedSequence | ExtendedStatistics) -> QualifiedName:
     return sequence.name.sibling(temporary(sequence.name.name))
 
 
-def temporary_names(anatomy: TableDefinition, indexes: Iterable[str]) -> Iterator[QualifiedName]:
+def temporary_names(definition: TableDefinition, indexes: Iterable[str]) -> Iterator[QualifiedName]:
     """The names of relations that are made for *indexes* and identity columns, until they get their own."""
-    yield from (anatomy.name.sibling(temporary(name)) for name in indexes)
-    yield from (beside(each) for each in anatomy.sequences if each.identity)
+    yield from (definition.name.sibling(temporary(name)) for name in indexes)
+    yield from (beside(each) for each in definition.sequences if each.identity)
 
 
 def commented(
@@ -87,7 +87,7 @@ def commented(
 
 
 def create_like(
-    anatomy: TableDefinition, new: QualifiedName, partition_by: str | None, *, without: str = ""
+    definition: TableDefinition, new: QualifiedName, partition_by: str | None, *, without: str = ""
 ) -> Actions:
     """
     The bare table: columns, defaults, generated columns, NOT NULL, storage, CHECK constraints and their comments.
@@ -96,11 +96,11 @@ def create_like(
         partition_by: None makes a plain table.
         without: A CHECK constraint that is not to be carried.
     """
-    unlogged = anatomy.persistence == "u" and partition_by is None
-    options = anatomy.options if partition_by is None else ()
-    yield CreateTable(new, anatomy.name, partition_by, unlogged, anatomy.tablespace, options=options, bare=True)
-    yield ChangeOwner(new, anatomy.owner)
-    for each in anatomy.constraints:
+    unlogged = definition.persistence == "u" and partition_by is None
+    options = definition.options if partition_by is None else ()
+    yield CreateTable(new, definition.name, partition_by, unlogged, definition.tablespace, options=options, bare=True)
+    yield ChangeOwner(new, definition.owner)
+    for each in definition.constraints:
         if each.kind == "c" and each.name != without:
             yield AddConstraint(new, each.name, each.definition)
         if each.kind in ("c", "n") and each.name != without:
@@ -110,7 +110,9 @@ def create_like(
 # -- keys and indexes
 
 
-def keys(anatomy: TableDefinition, new: QualifiedName, primary_key: tuple[str, ...], local: frozenset[str]) -> Actions:
+def keys(
+    definition: TableDefinition, new: QualifiedName, primary_key: tuple[str, ...], local: frozenset[str]
+) -> Actions:
     """
     The primary key, unique constraints and indexes, under temporary names.
 
@@ -119,26 +121,26 @@ def keys(anatomy: TableDefinition, new: QualifiedName, primary_key: tuple[str, .
         local: Names that stay behind.
     """
     if primary_key:
-        present = anatomy.primary_key
-        name = temporary(primary_key_name(anatomy))
+        present = definition.primary_key
+        name = temporary(primary_key_name(definition))
         yield AddPrimaryKey(new, name, primary_key, _included(present, primary_key), _options(present))
         if present is not None:
-            yield from _index_settings(anatomy, present, new, name)
-    for index in carried(anatomy, local):
+            yield from _index_settings(definition, present, new, name)
+    for index in carried(definition, local):
         name = temporary(index.name)
         if index.constraint is not None:
-            definition = next(each.definition for each in anatomy.constraints if each.name == index.constraint)
-            yield AddConstraint(new, name, definition, index.options)
+            written = next(each.definition for each in definition.constraints if each.name == index.constraint)
+            yield AddConstraint(new, name, written, index.options)
         else:
             yield CreateIndex(new, name, index.tail, unique=index.unique)
-        yield from _index_settings(anatomy, index, new, name)
+        yield from _index_settings(definition, index, new, name)
 
 
 def build_key_index(
-    anatomy: TableDefinition, table: QualifiedName, name: str, primary_key: tuple[str, ...], *, concurrently: bool
+    definition: TableDefinition, table: QualifiedName, name: str, primary_key: tuple[str, ...], *, concurrently: bool
 ) -> CreateIndex:
-    """The index *name* for a primary key to come, stored as the one of *anatomy* is."""
-    present = anatomy.primary_key
+    """The index *name* for a primary key to come, stored as the one of *definition* is."""
+    present = definition.primary_key
     return CreateIndex(
         table,
         name,
@@ -160,96 +162,98 @@ def _options(index: Index | None) -> tuple[str, ...]:
     return () if index is None else index.options
 
 
-def _index_settings(anatomy: TableDefinition, index: Index, new: QualifiedName, name: str) -> Actions:
+def _index_settings(definition: TableDefinition, index: Index, new: QualifiedName, name: str) -> Actions:
     if index.tablespace is not None:
         yield SetIndexTablespace(new.sibling(name), index.tablespace)
     yield from commented("INDEX", new.sibling(name), index.comment)
-    for each in anatomy.constraints:
+    for each in definition.constraints:
         if each.name == index.constraint:
             yield from commented("CONSTRAINT", new, each.comment, name)
 
 
-def index_targets(anatomy: TableDefinition, new: QualifiedName, local: frozenset[str]) -> Actions:
+def index_targets(definition: TableDefinition, new: QualifiedName, local: frozenset[str]) -> Actions:
     """The statistics targets of expressions in the indexes of `keys`, and in the parts that partitions have by now."""
-    for index in carried(anatomy, local):
+    for index in carried(definition, local):
         for number, target in index.targets:
             yield SetIndexColumnTarget(new.sibling(temporary(index.name)), number, target)
 
 
-def primary_key_name(anatomy: TableDefinition) -> str:
-    present = anatomy.primary_key
-    return present.name if present is not None else join_name(anatomy.name.name, "pkey")
+def primary_key_name(definition: TableDefinition) -> str:
+    present = definition.primary_key
+    return present.name if present is not None else join_name(definition.name.name, "pkey")
 
 
-def carried(anatomy: TableDefinition, local: frozenset[str] = frozenset()) -> tuple[Index, ...]:
+def carried(definition: TableDefinition, local: frozenset[str] = frozenset()) -> tuple[Index, ...]:
     """The indexes that the other table gets, the primary key left out."""
-    return tuple(index for index in anatomy.indexes if index.kind != "p" and index.name not in local)
+    return tuple(index for index in definition.indexes if index.kind != "p" and index.name not in local)
 
 
-def take_names(anatomy: TableDefinition, primary_key: tuple[str, ...], local: frozenset[str] = frozenset()) -> Actions:
+def take_names(
+    definition: TableDefinition, primary_key: tuple[str, ...], local: frozenset[str] = frozenset()
+) -> Actions:
     """What `keys` and `extended_statistics` made gets the names that are free now."""
-    names = [primary_key_name(anatomy)] if primary_key else []
-    for name in (*names, *(index.name for index in carried(anatomy, local))):
-        yield Rename("INDEX", anatomy.name.sibling(temporary(name)), name)
-    for each in anatomy.statistics:
+    names = [primary_key_name(definition)] if primary_key else []
+    for name in (*names, *(index.name for index in carried(definition, local))):
+        yield Rename("INDEX", definition.name.sibling(temporary(name)), name)
+    for each in definition.statistics:
         yield Rename("STATISTICS", beside(each), each.name.name)
 
 
 # -- sequences, triggers, and what refers to the table
 
 
-def identities(anatomy: TableDefinition, new: QualifiedName) -> Actions:
+def identities(definition: TableDefinition, new: QualifiedName) -> Actions:
     """Identity columns, each with a sequence like the present one under a temporary name."""
-    for sequence in anatomy.sequences:
+    for sequence in definition.sequences:
         if sequence.identity:
-            yield from add_identity(anatomy, new, sequence)
+            yield from add_identity(definition, new, sequence)
 
 
-def add_identity(anatomy: TableDefinition, table: QualifiedName, like: OwnedSequence) -> Actions:
+def add_identity(definition: TableDefinition, table: QualifiedName, like: OwnedSequence) -> Actions:
     """Makes a column of *table* an identity column, with a sequence *like* that one under a temporary name."""
     name = beside(like)
-    yield AddIdentity(table, like.column, anatomy.column(like.column).identity == "a", name, like.options)
+    yield AddIdentity(table, like.column, definition.column(like.column).identity == "a", name, like.options)
     yield from granted(like.privileges, name, "SEQUENCE")
     yield from commented("SEQUENCE", name, like.comment)
 
 
-def sequences(anatomy: TableDefinition, table: QualifiedName, *, identity: bool = False) -> Actions:
+def sequences(definition: TableDefinition, table: QualifiedName, *, identity: bool = False) -> Actions:
     """
     Sequences go on where they are, and belong to *table*.
 
     Args:
         identity: Make the columns of *table* identity columns first.
     """
-    for each in anatomy.sequences:
+    for each in definition.sequences:
         if each.identity:
-            yield from add_identity(anatomy, table, each) if identity else ()
+            yield from add_identity(definition, table, each) if identity else ()
             yield ContinueSequence(beside(each), each.name)
         else:
             yield OwnSequence(each.name, table, each.column)
 
 
-def take_sequence_names(anatomy: TableDefinition) -> Actions:
-    for each in anatomy.sequences:
+def take_sequence_names(definition: TableDefinition) -> Actions:
+    for each in definition.sequences:
         if each.identity:
             yield Rename("SEQUENCE", beside(each), each.name.name)
 
 
-def triggers(anatomy: TableDefinition, new: QualifiedName) -> Actions:
-    for trigger in anatomy.triggers:
+def triggers(definition: TableDefinition, new: QualifiedName) -> Actions:
+    for trigger in definition.triggers:
         yield Stored(trigger.definition.replace(HERE, new.quoted))
         if trigger.enabled != "O":
             yield SetTrigger(new, trigger.name, trigger.enabled)
         yield from commented("TRIGGER", new, trigger.comment, trigger.name)
 
 
-def restored(anatomy: TableDefinition) -> Actions:
+def restored(definition: TableDefinition) -> Actions:
     """What referred to the table by its oid refers to the one that bears its name now."""
-    return (Stored(statement) for dependent in anatomy.dependents for statement in dependent.restore)
+    return (Stored(statement) for dependent in definition.dependents for statement in dependent.restore)
 
 
-def published(anatomy: TableDefinition, before: QualifiedName, after: QualifiedName) -> Actions:
+def published(definition: TableDefinition, before: QualifiedName, after: QualifiedName) -> Actions:
     """*after* takes the place of *before* in its publications."""
-    for each in anatomy.publications:
+    for each in definition.publications:
         yield Unpublish(before, each)
         yield Publish(after, each)
 
@@ -283,11 +287,11 @@ def granted(
         yield GrantPrivileges(name, grant.grantee, (grant.privilege,), grant.column, grantable, kind)
 
 
-def table_settings(anatomy: TableDefinition, new: QualifiedName) -> Actions:
+def table_settings(definition: TableDefinition, new: QualifiedName) -> Actions:
     """Comments, statistics targets, grants, row security and policies of the new table."""
-    for column, comment in anatomy.comments:
+    for column, comment in definition.comments:
         yield from _column_comment(new, column, comment)
-    yield from member_settings(anatomy, new)
+    yield from member_settings(definition, new)
 
 
 def _column_comment(
@@ -297,33 +301,33 @@ def _column_comment(
     return commented("TABLE" if column is None else "COLUMN", table, comment, column, before)
 
 
-def member_settings(anatomy: TableDefinition, table: QualifiedName) -> Actions:
+def member_settings(definition: TableDefinition, table: QualifiedName) -> Actions:
     """What every table of the tree has for itself, for nothing of it is inherited."""
-    for column in anatomy.columns:
+    for column in definition.columns:
         if column.statistics >= 0:
             yield _target(table, column)
         if column.options:
             yield SetStorage(table, column.options, column=column.name)
-    yield from granted(anatomy.privileges, table)
-    if anatomy.row_security:
+    yield from granted(definition.privileges, table)
+    if definition.row_security:
         yield SetRowSecurity(table, on=True)
-    if anatomy.force_row_security:
+    if definition.force_row_security:
         yield SetRowSecurity(table, on=True, forced=True)
-    for policy in anatomy.policies:
+    for policy in definition.policies:
         if not policy.reads_itself:
             yield from _policy(policy, table)
     # That of an index is per partition.
-    if anatomy.replica_identity in ("f", "n"):
-        yield SetReplicaIdentity(table, anatomy.replica_identity)
+    if definition.replica_identity in ("f", "n"):
+        yield SetReplicaIdentity(table, definition.replica_identity)
 
 
 def _target(table: QualifiedName, column: Column) -> SetColumn:
     return SetColumn(table, ColumnSetting(column.name, STATISTICS, str(column.statistics)))
 
 
-def late_policies(anatomy: TableDefinition, table: QualifiedName) -> Actions:
+def late_policies(definition: TableDefinition, table: QualifiedName) -> Actions:
     """Policies that read the table itself: they can be made once the new one bears the name."""
-    for policy in anatomy.policies:
+    for policy in definition.policies:
         if policy.reads_itself:
             yield from _policy(policy, table)
 
@@ -333,26 +337,26 @@ def _policy(policy: Policy, table: QualifiedName) -> Actions:
     yield from commented("POLICY", table, policy.comment, policy.name)
 
 
-def leaf_settings(anatomy: TableDefinition, leaf: QualifiedName, *, divided: bool = False) -> Actions:
+def leaf_settings(definition: TableDefinition, leaf: QualifiedName, *, divided: bool = False) -> Actions:
     """
     What a partition does not take over from its partitioned table by itself.
 
     Args:
         divided: It is partitioned itself, and has no storage.
     """
-    yield ChangeOwner(leaf, anatomy.owner)
-    if anatomy.options and not divided:
-        yield SetStorage(leaf, anatomy.options)
-    yield from member_settings(anatomy, leaf)
-    for each in anatomy.statistics:  # the planner looks at the statistics of each by itself
+    yield ChangeOwner(leaf, definition.owner)
+    if definition.options and not divided:
+        yield SetStorage(leaf, definition.options)
+    yield from member_settings(definition, leaf)
+    for each in definition.statistics:  # the planner looks at the statistics of each by itself
         name = statistics_name(leaf, each.name.name)
-        yield from create_statistics(replace(each, comment=None), name, leaf, anatomy.owner)
+        yield from create_statistics(replace(each, comment=None), name, leaf, definition.owner)
 
 
-def extended_statistics(anatomy: TableDefinition, new: QualifiedName) -> Actions:
+def extended_statistics(definition: TableDefinition, new: QualifiedName) -> Actions:
     """CREATE STATISTICS under temporary names."""
-    for each in anatomy.statistics:
-        yield from create_statistics(each, beside(each), new, anatomy.owner)
+    for each in definition.statistics:
+        yield from create_statistics(each, beside(each), new, definition.owner)
 
 
 def create_statistics(like: ExtendedStatistics, name: QualifiedName, table: QualifiedName, owner: str) -> Actions:
@@ -363,28 +367,28 @@ def create_statistics(like: ExtendedStatistics, name: QualifiedName, table: Qual
     yield from commented("STATISTICS", name, like.comment)
 
 
-def adopted(anatomy: TableDefinition, table: TableDefinition, name: QualifiedName) -> Actions:
+def adopted(definition: TableDefinition, table: TableDefinition, name: QualifiedName) -> Actions:
     """
-    What *table* has to change to say and allow what *anatomy* does now.
+    What *table* has to change to say and allow what *definition* does now.
 
     Args:
         name: What *table* is called when that is done.
     """
-    if table.owner != anatomy.owner:
-        yield ChangeOwner(name, anatomy.owner)
-    wanted, before = dict(anatomy.comments), dict(table.comments)
+    if table.owner != definition.owner:
+        yield ChangeOwner(name, definition.owner)
+    wanted, before = dict(definition.comments), dict(table.comments)
     for column in dict.fromkeys((*before, *wanted)):
         yield from _column_comment(name, column, wanted.get(column), before.get(column))
-    yield from _columns_adopted(anatomy, table, name)
-    if {*anatomy.privileges.grants} != {*table.privileges.grants}:
-        yield from granted(anatomy.privileges, name, also=sorted({each.grantee for each in table.privileges.grants}))
-    yield from _row_security_adopted(anatomy, table, name)
-    if anatomy.replica_identity != table.replica_identity and anatomy.replica_identity != "i":
-        yield SetReplicaIdentity(name, anatomy.replica_identity)
+    yield from _columns_adopted(definition, table, name)
+    if {*definition.privileges.grants} != {*table.privileges.grants}:
+        yield from granted(definition.privileges, name, also=sorted({each.grantee for each in table.privileges.grants}))
+    yield from _row_security_adopted(definition, table, name)
+    if definition.replica_identity != table.replica_identity and definition.replica_identity != "i":
+        yield SetReplicaIdentity(name, definition.replica_identity)
 
 
-def _columns_adopted(anatomy: TableDefinition, table: TableDefinition, name: QualifiedName) -> Actions:
-    for column in anatomy.columns:
+def _columns_adopted(definition: TableDefinition, table: TableDefinition, name: QualifiedName) -> Actions:
+    for column in definition.columns:
         before = table.find(column.name) or Column(column.name, column.type, column.not_null)
         if column.statistics != before.statistics:
             yield _target(name, column)
@@ -395,14 +399,14 @@ def _columns_adopted(anatomy: TableDefinition, table: TableDefinition, name: Qua
             yield SetStorage(name, column.options, column=column.name)
 
 
-def _row_security_adopted(anatomy: TableDefinition, table: TableDefinition, name: QualifiedName) -> Actions:
-    if anatomy.row_security != table.row_security:
-        yield SetRowSecurity(name, anatomy.row_security)
-    if anatomy.force_row_security != table.force_row_security:
-        yield SetRowSecurity(name, anatomy.force_row_security, forced=True)
+def _row_security_adopted(definition: TableDefinition, table: TableDefinition, name: QualifiedName) -> Actions:
+    if definition.row_security != table.row_security:
+        yield SetRowSecurity(name, definition.row_security)
+    if definition.force_row_security != table.force_row_security:
+        yield SetRowSecurity(name, definition.force_row_security, forced=True)
     for policy in table.policies:
-        if policy not in anatomy.policies:
+        if policy not in definition.policies:
             yield DropPolicy(name, policy.name)
-    for policy in anatomy.policies:
+    for policy in definition.policies:
         if policy not in table.policies:
             yield from _policy(policy, name)

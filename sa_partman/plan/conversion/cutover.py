@@ -39,14 +39,14 @@ from sa_partman.table.definition import Index, TableDefinition
 class Parts:
     """One request, taken apart."""
 
-    def __init__(self, request: ConversionRequest, anatomy: TableDefinition) -> None:
-        self.request, self.anatomy = request, anatomy
+    def __init__(self, request: ConversionRequest, definition: TableDefinition) -> None:
+        self.request, self.definition = request, definition
         self.table, self.new, self.old = request.table, request.new, request.old
         self.key: PartitionKey = request.declared.level.key
         self.local = frozenset(request.choices.unique)
-        present = anatomy.primary_key
+        present = definition.primary_key
         self.swaps_key = bool(request.primary_key) and (present is None or present.columns != request.primary_key)
-        self.again = [each for key in anatomy.inbound if isinstance(each := again(key, request, anatomy), Again)]
+        self.again = [each for key in definition.inbound if isinstance(each := again(key, request, definition), Again)]
 
     @property
     def key_index(self) -> str:
@@ -77,8 +77,8 @@ class Cutover(Parts):
     """The table becomes a partition of the partitioned table, which takes its name."""
 
     def step(self) -> Step:
-        others = [each.table.quoted for each in self.anatomy.inbound]
-        others += [table for dependent in self.anatomy.dependents for table in dependent.locks]
+        others = [each.table.quoted for each in self.definition.inbound]
+        others += [table for dependent in self.definition.dependents for table in dependent.locks]
         locked = tuple(dict.fromkeys((self.table.quoted, *others)))
         return resume_point(
             Purpose.CONVERT,
@@ -92,50 +92,50 @@ class Cutover(Parts):
         )
 
     def _actions(self) -> Iterator[Action]:
-        for inbound in self.anatomy.inbound:
+        for inbound in self.definition.inbound:
             yield DropConstraint(inbound.table, inbound.name)
-        for trigger in self.anatomy.triggers:
+        for trigger in self.definition.triggers:
             yield DropTrigger(self.table, trigger.name)
         yield from self._history_names()
         yield from self._sequences_out()
         yield Rename("TABLE", self.table, self.old.name)
         yield Rename("TABLE", self.new, self.table.name)
-        yield from carry.take_names(self.anatomy, self.request.primary_key, self.local)
-        for cover in self.anatomy.covers:
+        yield from carry.take_names(self.definition, self.request.primary_key, self.local)
+        for cover in self.definition.covers:
             if cover.excepted:  # no partition may be in such a clause
                 yield ExceptTables(cover.name, (self.table,), cover.others)
         yield AttachPartition(self.table, self.old, self.request.history, self.key)
         # Who converts the table hands it over.
-        yield Comment("TABLE", self.old, created(dict(self.anatomy.comments).get(None)))
+        yield Comment("TABLE", self.old, created(dict(self.definition.comments).get(None)))
         yield DropConstraint(self.old, self.request.check)
         for each in self.future_partitions():
             if isinstance(each.bound, DefaultBound):
                 yield DropConstraint(each.name, self.request.check)
-        for sequence in self.anatomy.sequences:
+        for sequence in self.definition.sequences:
             if not sequence.identity:
                 yield OwnSequence(sequence.name, self.table, sequence.column)
-        yield from carry.restored(self.anatomy)
+        yield from carry.restored(self.definition)
         for member in (self.table, *(each.name for each in self.future_partitions())):
-            yield from carry.late_policies(self.anatomy, member)
+            yield from carry.late_policies(self.definition, member)
         for key in self.again:
             yield from key.actions(self.request)
-        yield from carry.published(self.anatomy, self.old, self.table)
+        yield from carry.published(self.definition, self.old, self.table)
 
     def _history_names(self) -> Iterator[Action]:
         """The history's keys and indexes let go of their names; the primary key takes its new columns."""
-        name = carry.primary_key_name(self.anatomy)
+        name = carry.primary_key_name(self.definition)
         if self.swaps_key:
-            if self.anatomy.primary_key is not None:
+            if self.definition.primary_key is not None:
                 yield DropConstraint(self.table, name)
             yield AddPrimaryKey(self.table, history_name(name), index=self.key_index)
         elif self.request.primary_key:
             yield Rename("INDEX", self.table.sibling(name), history_name(name))
         for name in sorted(self.local):
             if self.request.choices.unique[name] == "drop":
-                yield self._dropped(next(index for index in self.anatomy.indexes if index.name == name))
-        for index in carry.carried(self.anatomy, self.local):
+                yield self._dropped(next(index for index in self.definition.indexes if index.name == name))
+        for index in carry.carried(self.definition, self.local):
             yield Rename("INDEX", self.table.sibling(index.name), history_name(index.name))
-        for each in self.anatomy.statistics:
+        for each in self.definition.statistics:
             yield Rename("STATISTICS", each.name, history_name(each.name.name))
 
     def _dropped(self, index: Index) -> Action:
@@ -145,7 +145,7 @@ class Cutover(Parts):
 
     def _sequences_out(self) -> Iterator[Action]:
         """The next value goes on where the old sequence stands."""
-        for sequence in self.anatomy.sequences:
+        for sequence in self.definition.sequences:
             if sequence.identity:
                 yield ContinueSequence(carry.beside(sequence), sequence.name)
                 yield DropIdentity(self.table, sequence.column)

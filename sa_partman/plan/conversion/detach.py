@@ -37,7 +37,7 @@ from sa_partman.table.definition import Constraint, InboundKey, Index, TableDefi
 class UndoRequest:
     """
     Args:
-        anatomy: Of the partitioned table, as it is now.
+        definition: Of the partitioned table, as it is now.
         history: Of the partition that is to be the table.
         indexes: Its index for each index of the partitioned table, by name.
         primary_key: Column names of the primary key that the plain table had.
@@ -53,7 +53,7 @@ class UndoRequest:
         concurrently: Build the index of the primary key without blocking writers.
     """
 
-    anatomy: TableDefinition
+    definition: TableDefinition
     history: TableDefinition
     indexes: Mapping[str, str]
     primary_key: tuple[str, ...]
@@ -80,7 +80,7 @@ def undo_names(request: UndoRequest) -> frozenset[QualifiedName]:
 
 
 def _refusals(request: UndoRequest) -> Iterator[Refusal]:
-    yield from table_refusals(request.anatomy)
+    yield from table_refusals(request.definition)
     if request.elsewhere > request.limit:
         yield Refusal(
             f"{request.elsewhere} rows are in other partitions, and at most {request.limit} are moved inside the swap",
@@ -101,19 +101,19 @@ def _refusals(request: UndoRequest) -> Iterator[Refusal]:
         )
     for user in request.users:
         yield Refusal(f"{user} depends on a partition that is to be dropped", "drop it before")
-    for inbound in request.anatomy.inbound:
+    for inbound in request.definition.inbound:
         if inbound_id(inbound) not in request.inbound:
             yield Refusal(f"{inbound.table} refers to it by {inbound.name}", "drop that foreign key before")
-    yield from dependent_refusals(request.anatomy)
-    yield from cover_refusals(request.anatomy)
+    yield from dependent_refusals(request.definition)
+    yield from cover_refusals(request.definition)
     yield from _followed(request)
 
 
 def _followed(request: UndoRequest) -> Iterator[Refusal]:
     """PostgreSQL 14 has a fault in sending what was a partition, which ends its server; later ones don't."""
-    by_root = any(each.via_root for each in request.anatomy.publications)
-    by_root = by_root or any(each.via_root for each in request.anatomy.covers)
-    if not request.anatomy.features.sends_plain_again and request.followers and by_root:
+    by_root = any(each.via_root for each in request.definition.publications)
+    by_root = by_root or any(each.via_root for each in request.definition.covers)
+    if not request.definition.features.sends_plain_again and request.followers and by_root:
         yield Refusal(
             f"its changes are sent to subscribers under the name of the partitioned table (slots: "
             f"{', '.join(request.followers)}), and PostgreSQL 14 can crash when it is made plain meanwhile",
@@ -128,10 +128,10 @@ def inbound_id(key: InboundKey) -> str:
 
 class _Detach:
     def __init__(self, request: UndoRequest) -> None:
-        self.request, self.anatomy = request, request.anatomy
-        self.table, self.history = request.anatomy.name, request.history.name
+        self.request, self.definition = request, request.definition
+        self.table, self.history = request.definition.name, request.history.name
         self.parts = self.table.sibling(join_name(self.table.name, "parts"))
-        present = self.anatomy.primary_key
+        present = self.definition.primary_key
         self.swaps_key = (() if present is None else present.columns) != request.primary_key
 
     def steps(self) -> Iterator[Step]:
@@ -158,7 +158,7 @@ class _Detach:
         for foreign in self._lost_keys():
             lost = f"{foreign.name}, which PostgreSQL 14 has lost,"
             yield self._proven(f"foreign_key:{foreign.name}", lost, self.table, foreign.name)
-        for inbound in self.anatomy.inbound:
+        for inbound in self.definition.inbound:
             if inbound.validated:
                 of = f"{inbound.name} of {inbound.table}"
                 yield self._proven(f"inbound:{inbound_id(inbound)}", of, inbound.table, inbound.name)
@@ -182,68 +182,68 @@ class _Detach:
 
     def _lost_keys(self) -> tuple[Constraint, ...]:
         """PostgreSQL 14 forgets a partition's foreign keys to partitioned tables when it is detached."""
-        if self.anatomy.features.keeps_foreign_keys_of_detached:
+        if self.definition.features.keeps_foreign_keys_of_detached:
             return ()
-        return tuple(each for each in self.anatomy.foreign_keys if each.to_partitioned)
+        return tuple(each for each in self.definition.foreign_keys if each.to_partitioned)
 
     def _locked(self) -> tuple[str, ...]:
-        others = [each.table.quoted for each in self.anatomy.inbound]
-        others += [table for dependent in self.anatomy.dependents for table in dependent.locks]
+        others = [each.table.quoted for each in self.definition.inbound]
+        others += [table for dependent in self.definition.dependents for table in dependent.locks]
         # The referenced tables first, as an application that writes both does it.
-        first = [each.references.quoted for each in self.anatomy.foreign_keys if each.references is not None]
+        first = [each.references.quoted for each in self.definition.foreign_keys if each.references is not None]
         return tuple(dict.fromkeys((*first, self.table.quoted, *others)))
 
     def names(self) -> Iterator[QualifiedName]:
         """Every relation that the way back makes or renames, as it is called then."""
         yield from (self.parts, self.table.sibling(self._key_index))
-        yield from carry.temporary_names(self.anatomy, (index.name for index in self.anatomy.indexes))
+        yield from carry.temporary_names(self.definition, (index.name for index in self.definition.indexes))
 
     def _cutover(self) -> Iterator[Action]:
-        anatomy, table = self.anatomy, self.table
-        for inbound in anatomy.inbound:
+        definition, table = self.definition, self.table
+        for inbound in definition.inbound:
             yield self.request.inbound[inbound_id(inbound)][0]
-        for trigger in anatomy.triggers:
+        for trigger in definition.triggers:
             yield DropTrigger(table, trigger.name)
         yield DetachPartition(table, self.history, DEFAULT, PartitionKey(()))  # whatever its bound is
-        for cover in anatomy.covers:
+        for cover in definition.covers:
             if cover.excepted:
                 yield ExceptTables(cover.name, (table, self.history), cover.others)
         yield CopyRows(table, self.history)
         yield Rename("TABLE", table, self.parts.name)
         yield Rename("TABLE", self.history, table.name)
-        for index in anatomy.indexes:
+        for index in definition.indexes:
             yield Rename("INDEX", table.sibling(index.name), carry.temporary(index.name))
         yield from self._primary_key()
-        for index in carry.carried(anatomy):
+        for index in carry.carried(definition):
             if index.name in self.request.indexes:
                 yield Rename("INDEX", table.sibling(self.request.indexes[index.name]), index.name)
                 yield from self._index_comments(index)
-        yield from carry.adopted(anatomy, self.request.history, table)
+        yield from carry.adopted(definition, self.request.history, table)
         yield from carry.foreign_keys(self._lost_keys(), table, validated=False)
         yield from self._statistics()
-        yield from carry.sequences(anatomy, table, identity=True)
-        yield from carry.triggers(anatomy, table)
-        yield from carry.restored(anatomy)
-        for inbound in anatomy.inbound:
+        yield from carry.sequences(definition, table, identity=True)
+        yield from carry.triggers(definition, table)
+        yield from carry.restored(definition)
+        for inbound in definition.inbound:
             yield from self.request.inbound[inbound_id(inbound)][1:]
-        yield from carry.published(anatomy, self.parts, table)
+        yield from carry.published(definition, self.parts, table)
         yield from self.request.afterwards
         yield DropTable(self.parts)
-        yield from carry.take_sequence_names(anatomy)
+        yield from carry.take_sequence_names(definition)
 
     def _index_comments(self, index: Index) -> Iterator[Action]:
         own = next(each for each in self.request.history.indexes if each.name == self.request.indexes[index.name])
         yield from commented("INDEX", self.table.sibling(index.name), index.comment, before=own.comment)
         if index.constraint is not None:
             wanted, before = (
-                next(each.comment for each in anatomy.constraints if each.name == name)
-                for anatomy, name in ((self.anatomy, index.constraint), (self.request.history, own.constraint))
+                next(each.comment for each in definition.constraints if each.name == name)
+                for definition, name in ((self.definition, index.constraint), (self.request.history, own.constraint))
             )
             yield from commented("CONSTRAINT", self.table, wanted, index.constraint, before)
 
     def _primary_key(self) -> Iterator[Action]:
-        present, own = self.anatomy.primary_key, self.request.history.primary_key
-        name = carry.primary_key_name(self.anatomy)
+        present, own = self.definition.primary_key, self.request.history.primary_key
+        name = carry.primary_key_name(self.definition)
         if not self.swaps_key:
             if present is not None and own is not None:
                 yield Rename("INDEX", self.table.sibling(own.name), name)
@@ -254,18 +254,18 @@ class _Detach:
         if self.request.primary_key:
             yield AddPrimaryKey(self.table, name, index=self._key_index)
             if present is not None:
-                comment = next(each.comment for each in self.anatomy.constraints if each.name == present.name)
+                comment = next(each.comment for each in self.definition.constraints if each.name == present.name)
                 yield from commented("INDEX", self.table.sibling(name), present.comment)
                 yield from commented("CONSTRAINT", self.table, comment, name)
 
     def _statistics(self) -> Iterator[Action]:
         """Those of the history get their names back; what was made on the partitioned table since is made anew."""
         own = {each.name.name: each for each in self.request.history.statistics}
-        for each in self.anatomy.statistics:
+        for each in self.definition.statistics:
             yield Rename("STATISTICS", each.name, carry.temporary(each.name.name))
             before = own.get(carry.history_name(each.name.name))
             if before is None:
-                yield from carry.create_statistics(each, each.name, self.table, self.anatomy.owner)
+                yield from carry.create_statistics(each, each.name, self.table, self.definition.owner)
                 continue
             yield Rename("STATISTICS", before.name, each.name.name)
             if each.target != before.target:

@@ -107,7 +107,7 @@ TOLD: Mapping[type, tuple[tuple[str, ...], Mapping[str, Any]]] = {
 
 
 def fingerprint(
-    anatomy: TableDefinition, ignoring: frozenset[str] = frozenset(), keys: tuple[str, ...] = (), more: Any = None
+    definition: TableDefinition, ignoring: frozenset[str] = frozenset(), keys: tuple[str, ...] = (), more: Any = None
 ) -> str:
     """
     Args:
@@ -115,14 +115,14 @@ def fingerprint(
         keys: Columns whose NOT NULL the conversion itself adds.
         more: What else is to be told of the table.
     """
-    columns = tuple(replace(each, not_null=True) if each.name in keys else each for each in anatomy.columns)
-    indexes = tuple(each for each in anatomy.indexes if each.name not in ignoring)
+    columns = tuple(replace(each, not_null=True) if each.name in keys else each for each in definition.columns)
+    indexes = tuple(each for each in definition.indexes if each.name not in ignoring)
     constraints = tuple(
         each
-        for each in anatomy.constraints
+        for each in definition.constraints
         if each.name not in ignoring and not (each.kind == "n" and {*each.columns} <= {*keys})
     )
-    still = replace(anatomy, columns=columns, indexes=indexes, constraints=constraints)
+    still = replace(definition, columns=columns, indexes=indexes, constraints=constraints)
     told = json.dumps([_told(still), _told(more)], sort_keys=True)
     return FORM + hashlib.sha256(told.encode()).hexdigest()
 

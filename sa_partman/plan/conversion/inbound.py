@@ -41,25 +41,25 @@ class Again:
         yield from commented("CONSTRAINT", key.table, key.comment, key.name)
 
 
-def again(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition) -> Again | Refusal | None:
+def again(key: InboundKey, request: ConversionRequest, definition: TableDefinition) -> Again | Refusal | None:
     """How *key* goes on: as it is, in its composite form, or not; None when it is dropped, because somebody said so."""
     policy = request.choices.inbound
-    if key.table != anatomy.name:
-        found = _as_it_is(key, request, anatomy) or (
-            _composite(key, request, anatomy) if policy == "composite" else None
+    if key.table != definition.name:
+        found = _as_it_is(key, request, definition) or (
+            _composite(key, request, definition) if policy == "composite" else None
         )
-        if found is not None and (anatomy.features.has_actions_on_partitions or not key.acts):
+        if found is not None and (definition.features.has_actions_on_partitions or not key.acts):
             return found
         if found is not None and policy != "drop":
             return _acts(key, request)
     if policy == "drop":
         return None
-    return _refused(key, request, anatomy)
+    return _refused(key, request, definition)
 
 
-def inbound_refusals(request: ConversionRequest, anatomy: TableDefinition, profile: Profile) -> Iterator[Refusal]:
-    for key in anatomy.inbound:
-        found = again(key, request, anatomy)
+def inbound_refusals(request: ConversionRequest, definition: TableDefinition, profile: Profile) -> Iterator[Refusal]:
+    for key in definition.inbound:
+        found = again(key, request, definition)
         unmatched = profile.unmatched.get((key.table, key.name), 0)
         if isinstance(found, Refusal):
             yield found
@@ -71,33 +71,33 @@ def inbound_refusals(request: ConversionRequest, anatomy: TableDefinition, profi
             )
 
 
-def _as_it_is(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition) -> Again | None:
+def _as_it_is(key: InboundKey, request: ConversionRequest, definition: TableDefinition) -> Again | None:
     """Where a unique key that holds the partition key goes on, so does what refers to it."""
     unique: list[set[str | None]] = [{*request.primary_key}]
     unique += [
         {*index.columns}
-        for index in carried(anatomy, frozenset(request.choices.unique))
+        for index in carried(definition, frozenset(request.choices.unique))
         if index.unique and not index.partial and None not in index.columns
     ]
     return Again(key, key.columns, key.referenced) if {*key.referenced} in unique else None
 
 
-def _composite(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition) -> Again | None:
+def _composite(key: InboundKey, request: ConversionRequest, definition: TableDefinition) -> Again | None:
     by_referenced = dict(zip(key.referenced, key.columns, strict=True))
     types = dict(key.types)
-    own = {name: name for name in request.declared.level.key.columns if types.get(name) == anatomy.column(name).type}
+    own = {name: name for name in request.declared.level.key.columns if types.get(name) == definition.column(name).type}
     wanted = {name: by_referenced.get(name) or own.get(name) for name in request.primary_key}
     if None in wanted.values() or not {*key.referenced} <= {*wanted}:
         return None
     return Again(key, tuple(str(wanted[name]) for name in request.primary_key), request.primary_key)
 
 
-def _refused(key: InboundKey, request: ConversionRequest, anatomy: TableDefinition) -> Refusal:
+def _refused(key: InboundKey, request: ConversionRequest, definition: TableDefinition) -> Refusal:
     drop = f"drop that foreign key ({request.inbound_choice('drop')})"
-    if key.table == anatomy.name:
+    if key.table == definition.name:
         return Refusal(f"the foreign key {key.name} refers to the table itself", drop)
     composite = f", let it refer by the partition key too ({request.inbound_choice('composite')})" * (
-        _composite(key, request, anatomy) is not None
+        _composite(key, request, definition) is not None
     )
     return Refusal(
         f"{key.table} refers to it by {key.name} ({', '.join(key.columns)}), and a partitioned table's unique keys "

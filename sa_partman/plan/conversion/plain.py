@@ -28,20 +28,20 @@ from sa_partman.table.definition import InboundKey, TableDefinition
 class PlainRequest:
     """
     Args:
-        anatomy: Of the partitioned table, with the storage parameters and the persistence of its partitions.
+        definition: Of the partitioned table, with the storage parameters and the persistence of its partitions.
         primary_key: Column names that the plain table's primary key is to have; none for no primary key.
         nullable: Columns that may be NULL in the plain table.
         own: What single partitions have for themselves, and what refers to them, as PostgreSQL describes it.
     """
 
-    anatomy: TableDefinition
+    definition: TableDefinition
     primary_key: tuple[str, ...]
     nullable: tuple[str, ...]
     own: tuple[str, ...] = ()
 
     @property
     def table(self) -> QualifiedName:
-        return self.anatomy.name
+        return self.definition.name
 
     @property
     def new(self) -> QualifiedName:
@@ -55,26 +55,26 @@ class PlainRequest:
 
 
 def plain_refusals(request: PlainRequest) -> Iterator[Refusal]:
-    yield from table_refusals(request.anatomy)
+    yield from table_refusals(request.definition)
     for own in request.own:
         yield Refusal(f"{own}, which belongs to single partitions", "drop it before")
     for name in request.primary_key:
-        if request.anatomy.find(name) is None:
+        if request.definition.find(name) is None:
             yield Refusal(f"the column {name} of the wanted primary key does not exist", "migrate that first")
-    for key in request.anatomy.inbound:
+    for key in request.definition.inbound:
         if not _goes_on(key, request):
             yield Refusal(
                 f"{key.table} refers to it by {key.name} ({', '.join(key.referenced)}), which would not be unique",
                 "drop that foreign key before",
             )
-    yield from dependent_refusals(request.anatomy)
-    yield from cover_refusals(request.anatomy)
+    yield from dependent_refusals(request.definition)
+    yield from cover_refusals(request.definition)
 
 
 def _goes_on(key: InboundKey, request: PlainRequest) -> bool:
     uniques = [{*request.primary_key}] + [
         {*map(str, index.columns)}
-        for index in carry.carried(request.anatomy)
+        for index in carry.carried(request.definition)
         if index.unique and not index.partial and None not in index.columns
     ]
     return key.table != request.table and {*key.referenced} in uniques
@@ -82,45 +82,45 @@ def _goes_on(key: InboundKey, request: PlainRequest) -> bool:
 
 def plain_names(request: PlainRequest) -> Iterator[QualifiedName]:
     """The names of relations that are taken meanwhile."""
-    anatomy = request.anatomy
+    definition = request.definition
     yield from (request.new, request.parts)
-    named = [carry.primary_key_name(anatomy)] if request.primary_key else []
-    yield from carry.temporary_names(anatomy, (*named, *(index.name for index in carry.carried(anatomy))))
+    named = [carry.primary_key_name(definition)] if request.primary_key else []
+    yield from carry.temporary_names(definition, (*named, *(index.name for index in carry.carried(definition))))
 
 
 def plain_statistics(request: PlainRequest) -> frozenset[QualifiedName]:
-    return statistics_of(request.anatomy, back=True)
+    return statistics_of(request.definition, back=True)
 
 
 def make_plain(request: PlainRequest) -> Iterator[Action]:
     """What is done, in order; the partitioned table is locked already."""
-    anatomy, new, table = request.anatomy, request.new, request.table
-    yield from carry.create_like(anatomy, new, None)
+    definition, new, table = request.definition, request.new, request.table
+    yield from carry.create_like(definition, new, None)
     for name in request.nullable:
         yield SetNotNull(new, name, on=False)
-    for cover in anatomy.covers:
+    for cover in definition.covers:
         if cover.excepted:
             yield ExceptTables(cover.name, (table, new), cover.others)
     yield CopyRows(table, new)
-    yield from carry.keys(anatomy, new, request.primary_key, frozenset())
-    yield from carry.index_targets(anatomy, new, frozenset())
-    yield from carry.identities(anatomy, new)
-    yield from carry.extended_statistics(anatomy, new)
-    yield from carry.foreign_keys(anatomy.foreign_keys, new)
-    yield from carry.table_settings(anatomy, new)
-    yield from carry.triggers(anatomy, new)
-    for key in anatomy.inbound:
+    yield from carry.keys(definition, new, request.primary_key, frozenset())
+    yield from carry.index_targets(definition, new, frozenset())
+    yield from carry.identities(definition, new)
+    yield from carry.extended_statistics(definition, new)
+    yield from carry.foreign_keys(definition.foreign_keys, new)
+    yield from carry.table_settings(definition, new)
+    yield from carry.triggers(definition, new)
+    for key in definition.inbound:
         yield DropConstraint(key.table, key.name)
     yield Rename("TABLE", table, request.parts.name)
     yield Rename("TABLE", new, table.name)
-    yield from carry.restored(anatomy)
-    yield from carry.late_policies(anatomy, table)
-    yield from carry.published(anatomy, request.parts, table)
-    for key in anatomy.inbound:
+    yield from carry.restored(definition)
+    yield from carry.late_policies(definition, table)
+    yield from carry.published(definition, request.parts, table)
+    for key in definition.inbound:
         yield AddConstraint(key.table, key.name, key.definition, validated=key.validated)
         yield from carry.commented("CONSTRAINT", key.table, key.comment, key.name)
-    yield from carry.sequences(anatomy, table)
+    yield from carry.sequences(definition, table)
     yield DropTable(request.parts)
-    yield from carry.take_names(anatomy, request.primary_key)
-    yield from carry.take_sequence_names(anatomy)
+    yield from carry.take_names(definition, request.primary_key)
+    yield from carry.take_sequence_names(definition)
     yield Analyze(table)

@@ -13,34 +13,34 @@ from sa_partman.spec.declared import ColumnType, DeclaredTable, Level
 from sa_partman.table.definition import Index, TableDefinition
 
 
-def refusals_of(request: ConversionRequest, anatomy: TableDefinition, profile: Profile) -> Iterator[Refusal]:
+def refusals_of(request: ConversionRequest, definition: TableDefinition, profile: Profile) -> Iterator[Refusal]:
     """Every reason, in the order of importance."""
-    yield from table_refusals(anatomy)
-    if anatomy.persistence == "u" and not request.declared.level.spec.unlogged:
-        yield Refusal("the table is UNLOGGED", f"{_alter(anatomy)} SET LOGGED first, or declare unlogged=True")
+    yield from table_refusals(definition)
+    if definition.persistence == "u" and not request.declared.level.spec.unlogged:
+        yield Refusal("the table is UNLOGGED", f"{_alter(definition)} SET LOGGED first, or declare unlogged=True")
     yield from _rows(request, profile)
-    yield from _primary_key(request, anatomy)
-    yield from _keys(request, anatomy)
-    yield from inbound_refusals(request, anatomy, profile)
-    yield from _triggers(anatomy)
-    yield from dependent_refusals(anatomy)
-    yield from _constraints(anatomy)
-    yield from _publications(anatomy, profile)
-    yield from cover_refusals(anatomy)
-    if anatomy.replica_identity == "i":
+    yield from _primary_key(request, definition)
+    yield from _keys(request, definition)
+    yield from inbound_refusals(request, definition, profile)
+    yield from _triggers(definition)
+    yield from dependent_refusals(definition)
+    yield from _constraints(definition)
+    yield from _publications(definition, profile)
+    yield from cover_refusals(definition)
+    if definition.replica_identity == "i":
         yield Refusal(
-            f"the replica identity is the index {anatomy.replica_index}, which each new partition would need anew",
-            f"{_alter(anatomy)} REPLICA IDENTITY DEFAULT, or FULL",
+            f"the replica identity is the index {definition.replica_index}, which each new partition would need anew",
+            f"{_alter(definition)} REPLICA IDENTITY DEFAULT, or FULL",
         )
 
 
-def table_refusals(anatomy: TableDefinition) -> Iterator[Refusal]:
+def table_refusals(definition: TableDefinition) -> Iterator[Refusal]:
     """What the table is, and what the connected role may not do."""
-    for obstacle in anatomy.obstacles:
+    for obstacle in definition.obstacles:
         yield Refusal(obstacle, "change that first; it can't be carried")
-    for right in anatomy.missing_rights:
+    for right in definition.missing_rights:
         yield Refusal(right, "connect as a role that may, or have it granted")
-    for sequence in anatomy.sequences:
+    for sequence in definition.sequences:
         if sequence.identity and sequence.users:
             yield Refusal(
                 f"the identity sequence {sequence.name} is used by {', '.join(sequence.users)}",
@@ -63,17 +63,17 @@ def _rows(request: ConversionRequest, profile: Profile) -> Iterator[Refusal]:
         )
 
 
-def _primary_key(request: ConversionRequest, anatomy: TableDefinition) -> Iterator[Refusal]:
+def _primary_key(request: ConversionRequest, definition: TableDefinition) -> Iterator[Refusal]:
     """The table may lack what the model's primary key needs, or have one that the model does not know."""
-    present = anatomy.primary_key
+    present = definition.primary_key
     for name in request.primary_key:
-        column = anatomy.find(name)
+        column = definition.find(name)
         if column is None:
             yield Refusal(f"the column {name} of the model's primary key does not exist", "migrate that first")
         elif not column.not_null and name not in request.declared.level.key.columns:
             yield Refusal(
                 f"{name} is to be in the primary key and may be NULL",
-                f"{_alter(anatomy)} ALTER COLUMN {quote(name)} SET NOT NULL first",
+                f"{_alter(definition)} ALTER COLUMN {quote(name)} SET NOT NULL first",
             )
     if present is None:
         return
@@ -91,20 +91,20 @@ def _primary_key(request: ConversionRequest, anatomy: TableDefinition) -> Iterat
     if request.primary_key and present.name in request.choices.unique:
         yield Refusal(f"{present.name} is the primary key, which the model declares", _CHOSEN)
     if present.columns != request.primary_key or present.name in request.choices.unique:
-        for user in anatomy.key_users:
+        for user in definition.key_users:
             yield Refusal(
                 f"the {user} groups by the primary key {present.name}, which changes",
                 "let it group by all its columns, or drop it before",
             )
 
 
-def _keys(request: ConversionRequest, anatomy: TableDefinition) -> Iterator[Refusal]:
+def _keys(request: ConversionRequest, definition: TableDefinition) -> Iterator[Refusal]:
     key = {column for level in request.declared.levels() for column in level.key.columns}
-    present = {index.name for index in anatomy.indexes if index.unique or index.kind == "x"}
+    present = {index.name for index in definition.indexes if index.unique or index.kind == "x"}
     for name in request.choices.unique:
         if name not in present:
             yield Refusal(f"there is no unique index {name}", f"there are: {', '.join(sorted(present)) or 'none'}")
-    for index in anatomy.indexes:
+    for index in definition.indexes:
         if not index.valid:
             name = request.table.sibling(index.name).quoted
             remedy = f"REINDEX INDEX CONCURRENTLY {name}, or DROP INDEX {name}"
@@ -130,8 +130,8 @@ def _unique(request: ConversionRequest, index: Index, missing: list[str]) -> Ref
     )
 
 
-def _triggers(anatomy: TableDefinition) -> Iterator[Refusal]:
-    for trigger in anatomy.triggers:
+def _triggers(definition: TableDefinition) -> Iterator[Refusal]:
+    for trigger in definition.triggers:
         if trigger.row and trigger.transition_tables:
             yield Refusal(
                 f"the row trigger {trigger.name} has transition tables, which partitioned tables refuse",
@@ -139,8 +139,8 @@ def _triggers(anatomy: TableDefinition) -> Iterator[Refusal]:
             )
 
 
-def dependent_refusals(anatomy: TableDefinition) -> Iterator[Refusal]:
-    for dependent in anatomy.dependents:
+def dependent_refusals(definition: TableDefinition) -> Iterator[Refusal]:
+    for dependent in definition.dependents:
         if not dependent.restore:
             yield Refusal(
                 f"the {dependent.identity} depends on the table and would stay with its history",
@@ -153,12 +153,12 @@ _NOT_ENFORCED = " NOT ENFORCED"
 _NOT_PROVEN = {"c": "the CHECK constraint", "f": "the foreign key", "n": "the NOT NULL constraint"}
 
 
-def _constraints(anatomy: TableDefinition) -> Iterator[Refusal]:
-    for constraint in anatomy.constraints:
+def _constraints(definition: TableDefinition) -> Iterator[Refusal]:
+    for constraint in definition.constraints:
         kind = _NOT_PROVEN.get(constraint.kind)
         if kind is None:
             continue
-        alter, name = _alter(anatomy), quote(constraint.name)
+        alter, name = _alter(definition), quote(constraint.name)
         drop = f"{alter} DROP CONSTRAINT {name}"
         again = f"{alter} ADD CONSTRAINT {name} {_ordinary(constraint.definition)}"
         if constraint.definition.endswith(_NOT_ENFORCED):
@@ -182,25 +182,27 @@ def _ordinary(definition: str) -> str:
     return definition
 
 
-def _alter(anatomy: TableDefinition) -> str:
-    return f"ALTER TABLE {anatomy.name.quoted}"
+def _alter(definition: TableDefinition) -> str:
+    return f"ALTER TABLE {definition.name.quoted}"
 
 
-def cover_refusals(anatomy: TableDefinition) -> Iterator[Refusal]:
+def cover_refusals(definition: TableDefinition) -> Iterator[Refusal]:
     """The new table must be in the EXCEPT clause that the old one is in."""
-    for cover in anatomy.covers:
+    for cover in definition.covers:
         if cover.excepted and not cover.ours:
             yield Refusal(
                 f"it is in the EXCEPT clause of the publication {cover.name}, where the new table has to be too, and "
                 f"only a superuser may change that clause",
                 f"let a superuser run this conversion; or let one drop the publication, and create it again afterwards "
-                f"with EXCEPT (TABLE {anatomy.name.quoted})",
+                f"with EXCEPT (TABLE {definition.name.quoted})",
             )
 
 
-def _publications(anatomy: TableDefinition, profile: Profile) -> Iterator[Refusal]:
-    by_leaf = [(each.name, "") for each in anatomy.publications if not each.via_root and not each.tail]
-    by_leaf += [(each.name, f" ({each.scope})") for each in anatomy.covers if not each.via_root and not each.excepted]
+def _publications(definition: TableDefinition, profile: Profile) -> Iterator[Refusal]:
+    by_leaf = [(each.name, "") for each in definition.publications if not each.via_root and not each.tail]
+    by_leaf += [
+        (each.name, f" ({each.scope})") for each in definition.covers if not each.via_root and not each.excepted
+    ]
     for name, scope in by_leaf if profile.slots else ():
         yield Refusal(
             f"the publication {name}{scope} publishes partitions under their own names: subscribers (slots: "
@@ -209,7 +211,7 @@ def _publications(anatomy: TableDefinition, profile: Profile) -> Iterator[Refusa
             f"of this table; where it publishes other partitioned tables, ALTER SUBSCRIPTION ... REFRESH PUBLICATION "
             f"after that",
         )
-    for publication in anatomy.publications:
+    for publication in definition.publications:
         if publication.tail and not publication.via_root:
             yield Refusal(
                 f"the publication {publication.name} filters rows or columns of it, which PostgreSQL allows for a "
@@ -220,7 +222,7 @@ def _publications(anatomy: TableDefinition, profile: Profile) -> Iterator[Refusa
 
 
 def type_refusals(
-    declared: DeclaredTable, columns: Mapping[str, ColumnType], anatomy: TableDefinition
+    declared: DeclaredTable, columns: Mapping[str, ColumnType], definition: TableDefinition
 ) -> Iterator[Refusal]:
     """
     Args:
@@ -234,10 +236,10 @@ def type_refusals(
             yield Refusal(
                 f"{name} is {found.type.sql} in the table and {part.type.sql} in the model", "migrate that first"
             )
-        elif anatomy.column(name).generated:
+        elif definition.column(name).generated:
             # PostgreSQL 18 can't make a virtual column an ordinary one.
-            stored = f"ALTER TABLE {anatomy.name.quoted} ALTER COLUMN {quote(name)} DROP EXPRESSION"
-            ordinary = stored if anatomy.column(name).generated == "s" else "make it an ordinary column"
+            stored = f"ALTER TABLE {definition.name.quoted} ALTER COLUMN {quote(name)} DROP EXPRESSION"
+            ordinary = stored if definition.column(name).generated == "s" else "make it an ordinary column"
             yield Refusal(
                 f"{name} is a generated column, which PostgreSQL takes in no partition key",
                 f"{ordinary}, and fill it by a trigger or in the application",

@@ -85,24 +85,24 @@ def draw(
         declared: Its name carries the schema.
         primary_key: That of the partitioned table.
     """
-    anatomy = read_table(connection, declared.name)
+    definition = read_table(connection, declared.name)
     declaration = repr(declared.spec)
-    if anatomy is not None and anatomy.kind == "p":
+    if definition is not None and definition.kind == "p":
         return Drawn(declared.name, declaration, _partitioned(connection, declared))
-    refusal = _missing(declared, anatomy) or unserved(declared) or _endless(declared, boundary)
-    if refusal is not None or anatomy is None:
+    refusal = _missing(declared, definition) or unserved(declared) or _endless(declared, boundary)
+    if refusal is not None or definition is None:
         return Drawn(declared.name, declaration, ConversionPlan((), (refusal,) if refusal else ()))
-    columns = columns_of(connection, anatomy.oid)
-    hopeless = (*table_refusals(anatomy), *type_refusals(declared, columns, anatomy))
+    columns = columns_of(connection, definition.oid)
+    hopeless = (*table_refusals(definition), *type_refusals(declared, columns, definition))
     if hopeless:
         return Drawn(declared.name, declaration, ConversionPlan((), hopeless))
     declared = retyped(declared, columns)
-    history, found = reach(connection, declared, anatomy, situation, lead, boundary)
+    history, found = reach(connection, declared, definition, situation, lead, boundary)
     if isinstance(history, Refusal):
         return Drawn(declared.name, declaration, ConversionPlan((), (history,)))
-    wanted = primary_key(key_columns(anatomy))
+    wanted = primary_key(key_columns(definition))
     request = ConversionRequest(declared, wanted, history, situation, choices, concurrently)
-    unmatched = dict(_unmatched(connection, request, anatomy))
+    unmatched = dict(_unmatched(connection, request, definition))
     found = replace(
         found,
         unmatched=unmatched,
@@ -110,12 +110,12 @@ def draw(
         slots=slots(connection),
         older=_older(connection, request),
     )
-    plan = attach_in_place(request, anatomy, found)
+    plan = attach_in_place(request, definition, found)
     if not plan.refusals:
-        statistics = statistics_of(anatomy) | leaf_statistics_of(request, anatomy)
-        taken = tuple(name_refusals(connection, names_of(request, anatomy), statistics, anatomy.oid))
+        statistics = statistics_of(definition) | leaf_statistics_of(request, definition)
+        taken = tuple(name_refusals(connection, names_of(request, definition), statistics, definition.oid))
         plan = ConversionPlan((), taken, plan.notes) if taken else plan
-    return Drawn(declared.name, declaration, plan, mark_of(anatomy), anatomy.oid, key_columns(anatomy))
+    return Drawn(declared.name, declaration, plan, mark_of(definition), definition.oid, key_columns(definition))
 
 
 def _older(connection: Connection, request: ConversionRequest) -> int | None:
@@ -124,16 +124,16 @@ def _older(connection: Connection, request: ConversionRequest) -> int | None:
 
 
 def _unmatched(
-    connection: Connection, request: ConversionRequest, anatomy: TableDefinition
+    connection: Connection, request: ConversionRequest, definition: TableDefinition
 ) -> Iterator[tuple[tuple[QualifiedName, str], int]]:
-    for key in anatomy.inbound:
-        form = again(key, request, anatomy)
+    for key in definition.inbound:
+        form = again(key, request, definition)
         if isinstance(form, Again) and form.composite:
             yield (key.table, key.name), without_match(connection, request.table, form)
 
 
-def _missing(declared: DeclaredTable, anatomy: TableDefinition | None) -> Refusal | None:
-    return Refusal(f"{declared.name} does not exist", MISSING_TABLE) if anatomy is None else None
+def _missing(declared: DeclaredTable, definition: TableDefinition | None) -> Refusal | None:
+    return Refusal(f"{declared.name} does not exist", MISSING_TABLE) if definition is None else None
 
 
 def _endless(declared: DeclaredTable, boundary: Any) -> Refusal | None:
@@ -154,15 +154,15 @@ def _partitioned(connection: Connection, declared: DeclaredTable) -> ConversionP
     return ConversionPlan((), (), (f"{declared.name} is partitioned already, as the model declares it",))
 
 
-def mark_of(anatomy: TableDefinition, more: Any = None) -> str:
+def mark_of(definition: TableDefinition, more: Any = None) -> str:
     """The fingerprint of a table and *more* of it, but for what its own conversion adds before the cut-over."""
-    own = frozenset({proof(anatomy.name), key_index(anatomy.name)})
-    return fingerprint(anatomy, own, tuple(column.name for column in anatomy.columns), more)
+    own = frozenset({proof(definition.name), key_index(definition.name)})
+    return fingerprint(definition, own, tuple(column.name for column in definition.columns), more)
 
 
-def key_columns(anatomy: TableDefinition) -> tuple[str, ...]:
+def key_columns(definition: TableDefinition) -> tuple[str, ...]:
     """The columns of the primary key; empty when there is none."""
-    present = anatomy.primary_key
+    present = definition.primary_key
     return () if present is None else tuple(str(column) for column in present.columns)
 
 
@@ -192,8 +192,8 @@ def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn
     conversion = finished_of(connection, table)  # an aborted undo changed nothing
     if conversion is None or conversion.kind != "convert" or conversion.status != "done":
         raise nothing_in_progress(connection, table, "finished conversion to take back")
-    anatomy = read_table(connection, table)
-    if anatomy is None:
+    definition = read_table(connection, table)
+    if definition is None:
         raise Refused(f"{table} does not exist; nothing was changed")
     found = history_of(connection, conversion, table)
     history = None if found is None else read_table(connection, found.name)
@@ -203,34 +203,36 @@ def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn
             f"nothing was changed. If it was detached, attach it again; or make the table plain as it is: take the "
             f"declaration off the model, and alembic revision --autogenerate writes op.unpartition_table(...)"
         )
-    request = _request(connection, conversion, anatomy, history, limit)
+    request = _request(connection, conversion, definition, history, limit)
     plan = detach_in_place(request)
     if not plan.refusals:
-        taken = tuple(name_refusals(connection, undo_names(request), statistics_of(anatomy, back=True), anatomy.oid))
+        taken = tuple(
+            name_refusals(connection, undo_names(request), statistics_of(definition, back=True), definition.oid)
+        )
         plan = ConversionPlan((), taken) if taken else plan
-    return Drawn(table, conversion.declaration, plan, mark_of(anatomy), anatomy.oid, key_columns(anatomy))
+    return Drawn(table, conversion.declaration, plan, mark_of(definition), definition.oid, key_columns(definition))
 
 
 def _request(
-    connection: Connection, conversion: Conversion, anatomy: TableDefinition, history: TableDefinition, limit: int
+    connection: Connection, conversion: Conversion, definition: TableDefinition, history: TableDefinition, limit: int
 ) -> UndoRequest:
-    if anatomy.missing_rights:
-        return UndoRequest(anatomy, history, {}, conversion.primary_key, 0, limit)
+    if definition.missing_rights:
+        return UndoRequest(definition, history, {}, conversion.primary_key, 0, limit)
     return UndoRequest(
-        anatomy,
+        definition,
         history,
         _indexes(connection, history),
         conversion.primary_key,
-        rows_elsewhere(connection, anatomy.oid, history.oid, limit),
+        rows_elsewhere(connection, definition.oid, history.oid, limit),
         limit,
-        _twice(connection, conversion.primary_key, anatomy, history),
+        _twice(connection, conversion.primary_key, definition, history),
         next((step.undo for step in conversion.steps if step.id == "not_null"), ()),
         {step.id.removeprefix(INBOUND): step.undo for step in conversion.steps if step.id.startswith(INBOUND)},
-        users(connection, anatomy.oid, history.oid),
+        users(connection, definition.oid, history.oid),
         slots(connection, active=True),
         tuple(
             connection.execute(
-                _SENDING, {"names": [each.name for each in anatomy.covers if not each.excepted]}
+                _SENDING, {"names": [each.name for each in definition.covers if not each.excepted]}
             ).scalars()
         ),
     )
@@ -248,7 +250,7 @@ def _indexes(connection: Connection, history: TableDefinition) -> dict[str, str]
 
 
 def _twice(
-    connection: Connection, primary_key: tuple[str, ...], anatomy: TableDefinition, history: TableDefinition
+    connection: Connection, primary_key: tuple[str, ...], definition: TableDefinition, history: TableDefinition
 ) -> tuple[str, ...]:
     """Keys of rows outside the history that another row has too; the index of the history finds its own."""
     if not primary_key:
@@ -256,7 +258,7 @@ def _twice(
     pairs = " AND ".join(f"o.{quote(name)} = e.{quote(name)}" for name in primary_key)
     shown = ", ".join(f"CAST(e.{quote(name)} AS text)" for name in primary_key)
     sql = (
-        f"SELECT DISTINCT concat_ws(', ', {shown}) FROM {anatomy.name.quoted} e JOIN {anatomy.name.quoted} o "
+        f"SELECT DISTINCT concat_ws(', ', {shown}) FROM {definition.name.quoted} e JOIN {definition.name.quoted} o "
         f"ON {pairs} AND (e.tableoid <> o.tableoid OR e.ctid <> o.ctid) WHERE e.tableoid <> {history.oid} "
         f"LIMIT {_SAMPLE}"
     )
@@ -292,12 +294,12 @@ def marks(connection: Connection, table: QualifiedName, steps: tuple[Step, ...])
     Args:
         steps: Of the conversion: what they change themselves does not count.
     """
-    anatomy = read_table(connection, table)
-    if anatomy is None:
+    definition = read_table(connection, table)
+    if definition is None:
         return None
-    ours, seen = _made_not_null(steps), mark_of(anatomy)
-    columns = [_column(each, ours) for each in anatomy.columns]
-    return Marks(seen, mark_of(anatomy, columns))
+    ours, seen = _made_not_null(steps), mark_of(definition)
+    columns = [_column(each, ours) for each in definition.columns]
+    return Marks(seen, mark_of(definition, columns))
 
 
 def full_mark(connection: Connection, table: QualifiedName, steps: tuple[Step, ...]) -> str | None:

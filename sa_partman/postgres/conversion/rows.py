@@ -183,7 +183,7 @@ def without_match(connection: Connection, table: QualifiedName, form: Again) -> 
 def reach(
     connection: Connection,
     declared: DeclaredTable,
-    anatomy: TableDefinition,
+    definition: TableDefinition,
     situation: Situation,
     lead: timedelta,
     boundary: Any,
@@ -198,7 +198,7 @@ def reach(
     level = declared.level
     if isinstance(level, RangeLevel):
         end = None if boundary is None else level.axis.parse(boundary)
-        history, fits = _Rows(connection, declared, level, anatomy).range(situation, lead, end)
+        history, fits = _Rows(connection, declared, level, definition).range(situation, lead, end)
         return history, _outside(connection, declared, history, fits)
     if not isinstance(level, ListLevel):
         raise TypeError(level)
@@ -219,11 +219,11 @@ class _Rows:
     """The rows of one table under a RANGE key."""
 
     def __init__(
-        self, connection: Connection, declared: DeclaredTable, level: RangeLevel, anatomy: TableDefinition
+        self, connection: Connection, declared: DeclaredTable, level: RangeLevel, definition: TableDefinition
     ) -> None:
         self.connection, self.table, self.level, self.key = connection, declared.name, level, level.key
-        self.nullable = tuple(name for name in level.key.columns if not anatomy.column(name).not_null)
-        self.indexed = any(map(self._leads, anatomy.indexes))
+        self.nullable = tuple(name for name in level.key.columns if not definition.column(name).not_null)
+        self.indexed = any(map(self._leads, definition.indexes))
 
     def range(self, situation: Situation, lead: timedelta, end: Position | None) -> tuple[RangeBound, bool]:
         """The bound, and whether it is known to take every row."""

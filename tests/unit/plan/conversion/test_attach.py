@@ -48,7 +48,7 @@ NOTES = InboundKey(
 )
 
 
-def anatomy(**changes: Any) -> TableDefinition:
+def definition(**changes: Any) -> TableDefinition:
     found = TableDefinition(
         TABLE,
         7,
@@ -75,7 +75,7 @@ def request(**choices: Any) -> ConversionRequest:
 
 
 def plan(found: TableDefinition | None = None, profile: Profile | None = None, **choices: Any) -> ConversionPlan:
-    return attach_in_place(request(**choices), found or anatomy(), profile or Profile())
+    return attach_in_place(request(**choices), found or definition(), profile or Profile())
 
 
 def step(of: ConversionPlan, id: str) -> Step:
@@ -102,7 +102,7 @@ def test_steps_are_in_order() -> None:
 def test_statistics_are_copied_where_they_can_be(server: int, analyzed: bool, extended: bool, title: str) -> None:
     """Since PostgreSQL 18, but for extended ones."""
     kept = ExtendedStatistics(TABLE.sibling("s"), f" ON id, at FROM {HERE}") if extended else None
-    found = plan(anatomy(server=server, statistics=(kept,) if kept else ()), Profile(analyzed=analyzed))
+    found = plan(definition(server=server, statistics=(kept,) if kept else ()), Profile(analyzed=analyzed))
 
     assert title == step(found, "analyze").title
     assert bool(step(found, "analyze").scans) == title.startswith("analyze")
@@ -134,10 +134,10 @@ def test_an_index_whose_columns_no_other_one_begins_with_is_named(
     indexes: tuple[Index, ...], unique: dict[str, Any], lost: list[str]
 ) -> None:
     wanted = replace(request(unique=unique), primary_key=("at", "id"))
-    notes = attach_in_place(wanted, anatomy(indexes=indexes), Profile()).notes
+    notes = attach_in_place(wanted, definition(indexes=indexes), Profile()).notes
 
     assert lost == [note.split()[0] for note in notes if "no other index begins with (id)" in note]
-    assert not any("no other index" in note for note in plan(anatomy(indexes=indexes[:1])).notes)
+    assert not any("no other index" in note for note in plan(definition(indexes=indexes[:1])).notes)
 
 
 def test_one_check_proves_not_null_and_the_bound() -> None:
@@ -170,14 +170,14 @@ def test_a_refused_conversion_has_no_steps() -> None:
 @pytest.mark.parametrize(("policy", "kind"), [("refuse", Refusal), ("drop", type(None)), ("composite", Again)])
 def test_an_inbound_key_becomes_what_was_chosen(policy: str, kind: type) -> None:
     """Nothing that nobody chose."""
-    found = again(NOTES, request(inbound=policy), anatomy(inbound=(NOTES,)))
+    found = again(NOTES, request(inbound=policy), definition(inbound=(NOTES,)))
 
     assert isinstance(found, kind)
 
 
 def test_a_composite_key_sets_only_what_it_did() -> None:
     """SET NULL without columns would set the partition key as well."""
-    found = plan(anatomy(inbound=(NOTES,)), inbound="composite")
+    found = plan(definition(inbound=(NOTES,)), inbound="composite")
     added = next(each for each in quoted_sql(step(found, "cutover").actions) if 'ADD CONSTRAINT "fk"' in each)
 
     assert (
@@ -191,7 +191,7 @@ def test_a_composite_key_sets_only_what_it_did() -> None:
 
 def test_a_composite_key_is_refused_where_its_action_would_run_by_a_move() -> None:
     """PostgreSQL 14."""
-    found = again(NOTES, request(inbound="composite"), anatomy(inbound=(NOTES,), server=14))
+    found = again(NOTES, request(inbound="composite"), definition(inbound=(NOTES,), server=14))
 
     assert isinstance(found, Refusal)
     assert "PostgreSQL 14 performs that action also" in found.what
@@ -202,7 +202,7 @@ def test_the_tables_of_other_policies_are_locked_with_it() -> None:
     policy = Dependent("policy p on s.other", ("ALTER POLICY p ON s.other USING (true)",), ("s.other",))
 
     assert ('"s"."events"', '"s"."notes"', "s.other") == step(
-        plan(anatomy(inbound=(NOTES,), dependents=(policy,)), inbound="drop"), "cutover"
+        plan(definition(inbound=(NOTES,), dependents=(policy,)), inbound="drop"), "cutover"
     ).locked
 
 
@@ -216,21 +216,21 @@ def test_every_name_that_is_taken_is_known_before() -> None:
         "events_pkey_pnew",
         "events_pkey_history",
         "events_p20240701",
-    } == {name.name for name in names_of(request(), anatomy())}
+    } == {name.name for name in names_of(request(), definition())}
 
 
 def test_a_fingerprint_does_not_see_what_the_conversion_adds() -> None:
     """Its own index, its check and the NOT NULL of the key; but everything else."""
     own = frozenset({"mine"})
-    added = anatomy(
+    added = definition(
         columns=(Column("id", "bigint", True), Column("at", "timestamp with time zone", True)),
         indexes=(ID, replace(ID, name="mine")),
-        constraints=(*anatomy().constraints, Constraint("mine", "c", "", ()), Constraint("n", "n", "", ("at",))),
+        constraints=(*definition().constraints, Constraint("mine", "c", "", ()), Constraint("n", "n", "", ("at",))),
         rows=99.0,
     )
 
-    assert fingerprint(anatomy(), own, ("at",)) == fingerprint(added, own, ("at",))
-    assert fingerprint(anatomy(), own, ("at",)) != fingerprint(anatomy(owner="you"), own, ("at",))
+    assert fingerprint(definition(), own, ("at",)) == fingerprint(added, own, ("at",))
+    assert fingerprint(definition(), own, ("at",)) != fingerprint(definition(owner="you"), own, ("at",))
 
 
 def test_untouched_privileges_need_no_statement() -> None:

@@ -5,7 +5,7 @@ from sa_partman.key import KeyType
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.refusals import retyped, type_refusals
 from sa_partman.spec.declared import ColumnType, DeclaredTable, bind
-from tests.unit.plan.conversion.test_attach import anatomy
+from tests.unit.plan.conversion.test_attach import definition
 
 
 def columns(**types: str) -> dict[str, ColumnType]:
@@ -27,6 +27,6 @@ def test_every_level_takes_the_type_of_the_table() -> None:
 
 def test_a_type_of_another_family_is_refused_once() -> None:
     """However many levels are partitioned by the column."""
-    refusals = list(type_refusals(by_number("bigint"), columns(id="text"), anatomy()))
+    refusals = list(type_refusals(by_number("bigint"), columns(id="text"), definition()))
 
     assert ["id is text in the table and bigint in the model"] == [each.what for each in refusals]
