@@ -132,11 +132,13 @@ class LockedTransaction(ABC):
     Args:
         watch: Who was there at the last look.
         wait: Is told who is in the way, and that it is over in the end.
+        needed: Of its locks, those that somebody was in the way of; for the error.
     """
 
     running: Running
     watch: Watch = field(default_factory=Watch)
     wait: Wait = field(init=False)
+    needed: tuple[Lock, ...] = ()
 
     def __post_init__(self) -> None:
         self.wait = Wait(self.running.waits, self.name, self.wanted, self.seek)
@@ -238,10 +240,15 @@ class LockedTransaction(ABC):
             self.name,
             lock_timeout=self.running.policy.lock_timeout,
             attempts=attempts,
-            blockers=map(str, self.seek()[:5]),
+            blockers=map(str, self.blockers()[:5]),
+            wanted=", ".join(map(str, self.needed[:5])),
             reason=reason,
             advice=advice,
         )
+
+    def blockers(self) -> tuple[Holder, ...]:
+        """For the error."""
+        return self.seek()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -259,7 +266,6 @@ class StepTransaction(LockedTransaction):
     inspect: Inspect | None = None
     seconds: float | None = None
     hurried: bool = False
-    needed: tuple[Lock, ...] = ()
     strong: bool = False
     felt: bool = False
 
@@ -355,19 +361,9 @@ class StepTransaction(LockedTransaction):
             pin(connection, self.patience.strong)
             return tuple(each for each in holders(connection, tables) if each.mode != LockMode.ACCESS_SHARE.catalog)
 
-    def refused(self, attempts: int, reason: str = "", advice: str = "") -> LockNotAcquired:
-        found = self.watch.last or self._in_the_way()
-        return LockNotAcquired(
-            self.name,
-            lock_timeout=self.running.policy.lock_timeout,
-            attempts=attempts,
-            blockers=map(str, found[:5]),
-            wanted=", ".join(map(str, self.needed[:5])),
-            reason=reason,
-            advice=advice,
-        )
-
-    def _in_the_way(self) -> tuple[Holder, ...]:
+    def blockers(self) -> tuple[Holder, ...]:
+        if self.watch.last:
+            return self.watch.last
         with self.opened() as connection:
             pin(connection, self.patience.strong)
             way = view_locks(connection, self.subjects()).in_the_way(self.needed)
@@ -406,11 +402,6 @@ class TableTransaction(LockedTransaction):
             return f"ACCESS EXCLUSIVE on {', '.join(self.tables[:3])}"
         return f"locks of the step {self.step.id}"
 
-    @property
-    def gentle(self) -> bool:
-        """Its locks stop no reader and no writer, so it may wait for them."""
-        return bool(self.step.scans) and not self.step.locked and not self.step.guarded
-
     @contextmanager
     def opened(self) -> Iterator[Connection]:
         if (self.step.locked or self.step.guarded) and self.watch.lingering(found := self.seek()):
@@ -436,7 +427,8 @@ class TableTransaction(LockedTransaction):
         whole = tuple(Target(name, LockMode.ACCESS_EXCLUSIVE) for name in self.step.locked)
         if take(connection, whole, patience, self.running.spending, self.calm if whole else None):
             self.wait.over()
-        if self.gentle:
+        if self.step.scans and not self.step.locked and not self.step.guarded:
+            # Its locks stop no reader and no writer, so it may wait for them.
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(patience.gentle * 1000)}ms'")
 
     def seek(self) -> tuple[Holder, ...]:
