@@ -40,7 +40,11 @@ def archive_table(running: Running, step: Step, action: ArchiveTable) -> int:
     try:
         place = aside(waiting, lambda: place_of(action.archive.to))
         manifest = in_step(
-            running, step, lambda each: _archived(each, place, action, waiting), locks=(calm(action.table),), seconds=0
+            running,
+            step,
+            lambda each: _archived(each, place, action, waiting),
+            locks=(against_writers(action.table),),
+            seconds=0,
         )
     except ConfigurationError as error:
         raise ExecutionError(f"{action.table}: {error}") from error
@@ -84,7 +88,7 @@ def _sound(place: ArchivePlace, manifest: Manifest) -> bool:
     return True
 
 
-def calm(table: QualifiedName) -> Lock:
+def against_writers(table: QualifiedName) -> Lock:
     """Everybody may read *table*, nobody may change it."""
     return Lock(table, LockMode.SHARE_ROW_EXCLUSIVE, Place.PARTITION, tree=True)
 

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.archive.archiving import calm, ours, refused, unwritten
+from sa_partman.archive.archiving import against_writers, ours, refused, unwritten
 from sa_partman.archive.manifest import Manifest
 from sa_partman.archive.places import place_of
 from sa_partman.archive.store import AGAIN, archives_of, verify_archive
@@ -37,7 +37,13 @@ def drop_detached(running: Running, step: Step, action: DropDetached) -> None:
     """
     try:
         good = aside(running.waiting, lambda: _good_archives(action))
-        in_step(running, step, partial(_work, running, step, action, good), locks=(calm(action.table),), seconds=0)
+        in_step(
+            running,
+            step,
+            partial(_work, running, step, action, good),
+            locks=(against_writers(action.table),),
+            seconds=0,
+        )
     except ConfigurationError as error:
         raise ExecutionError(f"{action.table}: {error}") from error
     except OSError as error:

@@ -116,7 +116,7 @@ def take_back(run: ConversionRun, conversion: Conversion) -> None:
 def _reported(run: ConversionRun, conversion: Conversion, step: Step, what: str) -> Iterator[None]:
     """A step, done in the block: asked for before it, and reported after it."""
     began = time.monotonic()
-    with run.around(step), _told(run.running.engine, conversion, what):
+    with run.around(step), _explained(run.running.engine, conversion, what):
         run.ask(step)
         yield
     run.report(step, time.monotonic() - began)
@@ -130,7 +130,7 @@ def _forward(run: ConversionRun, conversion: Conversion, index: int) -> None:
         return
     seen: list[Any] = []
 
-    def calm(connection: Connection) -> None:
+    def before_exclusive(connection: Connection) -> None:
         if step.id == SWAP:
             seen[:] = [loose_mark(connection, conversion.table)]
             run.recheck(connection)
@@ -142,7 +142,7 @@ def _forward(run: ConversionRun, conversion: Conversion, index: int) -> None:
                 f"Go on: sa-partman convert {in_shell(str(conversion.table))} --resume"
             )
 
-    _apply(running, conversion, step, index, index + 1, calm, unchanged)
+    _apply(running, conversion, step, index, index + 1, before_exclusive, unchanged)
 
 
 def _backward(run: ConversionRun, conversion: Conversion, index: int, done: bool) -> None:
@@ -163,19 +163,19 @@ def _apply(
     step: Step,
     before: int,
     done: int,
-    calm: Recheck | None = None,
+    before_exclusive: Recheck | None = None,
     unchanged: Recheck = lambda connection: None,
 ) -> None:
     """The actions of *step* and the note of them, in one transaction under its locks."""
 
     def work(connection: Connection) -> None:
         running.exclusion.verify(connection)
-        _require(journal.stands_at(connection, conversion, before), conversion)
+        _require(journal.is_at(connection, conversion, before), conversion)
         unchanged(connection)
         apply_actions(connection, step.actions, singly=True, guarded=step.guarded)
         _require(journal.move(connection, conversion, before, done), conversion)
 
-    TableTransaction(running=running, table=conversion.table, step=step, calm=calm).run(work)
+    TableTransaction(running=running, table=conversion.table, step=step, before_exclusive=before_exclusive).run(work)
 
 
 def _note(run: ConversionRun, conversion: Conversion, before: int, done: int) -> None:
@@ -201,7 +201,7 @@ def _require(moved: bool, conversion: Conversion) -> None:
 
 
 @contextmanager
-def _told(engine: Engine, conversion: Conversion, what: str) -> Iterator[None]:
+def _explained(engine: Engine, conversion: Conversion, what: str) -> Iterator[None]:
     """Every way to stop ends in a message that says where the conversion stands and how to go on."""
     try:
         yield

@@ -250,7 +250,7 @@ def take(
     targets: Iterable[Target],
     patience: Patience,
     spending: Spending,
-    calm: Callable[[Connection], None] | None = None,
+    before_exclusive: Callable[[Connection], None] | None = None,
 ) -> bool:
     """
     Takes every lock, in order. The transaction's ``lock_timeout`` is that of gentle locks before, and afterwards that
@@ -259,7 +259,8 @@ def take(
     First the mode that stops no reader and no writer, and that autovacuum gives way to; only then what everybody feels.
 
     Args:
-        calm: Called in between: nobody else can change the tables, and everybody still reads and writes them.
+        before_exclusive: Called in between: nobody else can change the tables, and everybody still reads and
+            writes them.
 
     Returns:
         Whether any was taken.
@@ -272,12 +273,12 @@ def take(
     budget = spending.stall_left
     if strong and not budget:
         raise StallSpent
-    if not strong and calm is None and len(wanted) == 1:
+    if not strong and before_exclusive is None and len(wanted) == 1:
         return False
     if wanted:
         lock_tables(connection, (each.sql for each in wanted), LockMode.SHARE_UPDATE_EXCLUSIVE)
-    if calm is not None:
-        calm(connection)
+    if before_exclusive is not None:
+        before_exclusive(connection)
     for mode, group in groupby(strong, key=lambda each: each.mode):
         _timeout(connection, min(patience.strong, max(spending.stall_left, AT_ONCE)))
         began = time.monotonic()

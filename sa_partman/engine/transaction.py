@@ -380,12 +380,12 @@ class TableTransaction(LockedTransaction):
 
     Args:
         table: That is converted, by its name now.
-        calm: Work for the moment when nobody else can change the tables and everybody still reads and writes them.
+        before_exclusive: See `take`.
     """
 
     table: QualifiedName
     step: Step
-    calm: Callable[[Connection], None] | None = None
+    before_exclusive: Callable[[Connection], None] | None = None
 
     @property
     def name(self) -> str:
@@ -425,7 +425,7 @@ class TableTransaction(LockedTransaction):
         if self.step.guarded:
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{FROZEN}'")
         whole = tuple(Target(name, LockMode.ACCESS_EXCLUSIVE) for name in self.step.locked)
-        if take(connection, whole, patience, self.running.spending, self.calm if whole else None):
+        if take(connection, whole, patience, self.running.spending, self.before_exclusive if whole else None):
             self.wait.over()
         if self.step.scans and not self.step.locked and not self.step.guarded:
             # Its locks stop no reader and no writer, so it may wait for them.

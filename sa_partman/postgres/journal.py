@@ -203,7 +203,7 @@ def all_of(connection: Connection, kind: str | None, status: str) -> tuple[Conve
     return tuple(_read(row) for row in rows if row["status"] == status and kind in (None, row["kind"]))
 
 
-def stands_at(connection: Connection, conversion: Conversion, done: int) -> bool:
+def is_at(connection: Connection, conversion: Conversion, done: int) -> bool:
     """Whether it is under way with just *done* steps done; nobody else moves it until the transaction ends."""
     connection.execute(_CLAIM, {"id": conversion.id})
     row = _rows(connection).get(conversion.id)
