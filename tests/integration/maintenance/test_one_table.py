@@ -14,7 +14,7 @@ from sa_partman.bounds.read import parse_bound
 from sa_partman.checks import status, suite
 from sa_partman.codecs.ulid import ULID
 from sa_partman.codecs.uuid7 import UUIDv7
-from sa_partman.engine import execute
+from sa_partman.engine import statements
 from sa_partman.maintenance import checking
 from sa_partman.maintenance.fleet import Fleet
 from sa_partman.plan import provision, prune
@@ -190,7 +190,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "a bound": (reflect, "parse_bound"),
     "what is missing": (provision, "lines_of"),
     "what is expired": (prune, "expiry_of"),
-    "its step": (execute, "render"),
+    "its step": (statements, "render"),
 }
 """Where a run may fail."""
 
