@@ -10,7 +10,7 @@ from unittest.mock import patch
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman import LockPolicy
-from sa_partman.engine import index
+from sa_partman.engine import outside
 from sa_partman.ports import Sleeping
 from tests.remedies.row import Box, Failed, Meant, Row
 from tests.remedies.rows.held import let_go, other
@@ -51,7 +51,7 @@ def ended(box: Box) -> None:
 
 
 def index_in_a_hurry(box: Box) -> str:
-    with patch.object(index, "LockPolicy", lambda: HASTY):
+    with patch.object(outside, "LockPolicy", lambda: HASTY):
         return box.do(INDEX)
 
 
