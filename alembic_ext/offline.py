@@ -29,7 +29,7 @@ from sa_partman.ddl.blocks import drop_keys_to_partitioned
 from sa_partman.ddl.render import sql_of
 from sa_partman.key import KeyPart, PartitionKey
 from sa_partman.names import QualifiedName
-from sa_partman.orm.facts import key_type
+from sa_partman.orm.registry import key_type
 from sa_partman.plan.actions import (
     Action,
     AttachPartition,

@@ -13,8 +13,7 @@ from alembic_ext import ops, table_ops
 from alembic_ext.enums import AddEnumLabelsOp
 from alembic_ext.literals import plain_literal
 from sa_partman.names import QualifiedName
-from sa_partman.orm.facts import enum_of
-from sa_partman.orm.registry import spec_of
+from sa_partman.orm.registry import enum_of, spec_of
 from sa_partman.postgres.migrations import enums_of
 from sa_partman.spec.list_spec import ListSpec
 

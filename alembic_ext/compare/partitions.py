@@ -17,7 +17,7 @@ from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.compare.lists import hash_bounds
 from sa_partman.compare.shape import divides
 from sa_partman.names import QualifiedName
-from sa_partman.plan.naming import partition_name
+from sa_partman.plan.provision import partition_name
 from sa_partman.plan.repartition import WantedLabel, exchange_values, found_lists
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel

@@ -20,8 +20,7 @@ from alembic_ext.session import translated
 from alembic_ext.table_ops import ProvisionPartitionsOp
 from sa_partman.catalog import FoundTable
 from sa_partman.compare.shape import shape_finding
-from sa_partman.orm.facts import facts_of
-from sa_partman.orm.registry import INFO_KEY, PARTITION_BY, declared, spec_of
+from sa_partman.orm.registry import INFO_KEY, PARTITION_BY, declared, facts_of, spec_of
 from sa_partman.postgres.relations import primary_key, unique_keys
 from sa_partman.spec.declared import DeclaredTable
 from sa_partman.spec.validate import validate

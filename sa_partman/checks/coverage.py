@@ -17,8 +17,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import Line, current_cell, lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
-from sa_partman.spec.axis import Axis, IntegerAxis, TimeAxis
-from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
+from sa_partman.spec.declared import Axis, DeclaredTable, IntegerAxis, Level, RangeLevel, TimeAxis
 
 
 class Divided(NamedTuple):

@@ -15,8 +15,7 @@ from sa_partman.checks.rows import ByPartition, LastRuns, LockTable, TableFacts
 from sa_partman.compare.window import lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import quote
-from sa_partman.spec.axis import TimeAxis
-from sa_partman.spec.declared import DeclaredTable, HashLevel, RangeLevel
+from sa_partman.spec.declared import DeclaredTable, HashLevel, RangeLevel, TimeAxis
 
 
 def risk_findings(

@@ -22,8 +22,7 @@ from sa_partman.compare.window import current_cell, cutoff_of, lacking_in, lines
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import is_restored
 from sa_partman.names import QualifiedName
-from sa_partman.spec.axis import TimeAxis
-from sa_partman.spec.declared import RangeLevel
+from sa_partman.spec.declared import RangeLevel, TimeAxis
 from sa_partman.spec.range_spec import Retention
 
 

@@ -20,9 +20,8 @@ from sa_partman.compare.shape import descend, divides, shape_finding
 from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import current_cell, line_of
 from sa_partman.finding import Finding, Severity
-from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.base import readable
-from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
+from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel, TimeAxis
 from sa_partman.spec.range_spec import RangeSpec, Retention
 
 BLOCK = 8_192

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sa_partman.bounds.bound import MINVALUE, Extreme, FarTime, KeyValue, RangeBound, order_key, row_order
 from sa_partman.bounds.interval import Position
-from sa_partman.spec.axis import Axis
+from sa_partman.spec.declared import Axis
 
 Stretch = tuple[Position | None, Position | None]
 """The lower and upper position of what is covered without a gap; None: from the beginning, or to the end, of all."""

@@ -17,8 +17,7 @@ from sa_partman.compare.window import Line, cutoff_of, line_of, lines_of, retent
 from sa_partman.errors import DeclarationError
 from sa_partman.key import TIME_FAMILIES, Family, PartitionKey
 from sa_partman.marks import is_restored
-from sa_partman.spec.axis import Axis, TimeAxis
-from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
+from sa_partman.spec.declared import Axis, DeclaredTable, Level, RangeLevel, TimeAxis
 from sa_partman.spec.range_spec import Retention
 
 MOVED_AT_MOST = 100_000

@@ -16,8 +16,7 @@ from sa_partman.errors import DeclarationError
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import is_foreign, is_marked, is_restored
 from sa_partman.names import QualifiedName
-from sa_partman.spec.axis import TimeAxis
-from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
+from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel, TimeAxis
 from sa_partman.spec.range_spec import Retention
 
 HAND_OVER = (

@@ -26,8 +26,7 @@ from sa_partman.compare.covered import Stretch, covered_by, gaps_in, uncovered
 from sa_partman.compare.lists import is_active, is_label
 from sa_partman.compare.situation import Situation
 from sa_partman.errors import DeclarationError
-from sa_partman.spec.axis import Axis, TimeAxis
-from sa_partman.spec.declared import Level, ListLevel, RangeLevel
+from sa_partman.spec.declared import Axis, Level, ListLevel, RangeLevel, TimeAxis
 from sa_partman.spec.range_spec import Retention, retention_of
 
 

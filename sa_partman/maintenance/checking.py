@@ -19,15 +19,21 @@ from sa_partman.compare.shape import shape_finding
 from sa_partman.engine.exclusion import silent_holder
 from sa_partman.errors import PartmanError
 from sa_partman.finding import Finding, Severity
-from sa_partman.maintenance.counting import unread, waiting_findings
-from sa_partman.maintenance.healing import left_behind
-from sa_partman.maintenance.membership import differing_findings, role_findings
-from sa_partman.maintenance.planning import Tables, apart_from, looked, skew_finding, status, undecided
+from sa_partman.maintenance.membership import differing_findings, left_behind, role_findings
+from sa_partman.maintenance.planning import (
+    Tables,
+    apart_from,
+    looked,
+    skew_finding,
+    status,
+    undecided,
+    unread,
+    waiting_findings,
+)
 from sa_partman.maintenance.settings import Settings
 from sa_partman.names import QualifiedName
-from sa_partman.orm.facts import lost_by
 from sa_partman.orm.inserts import is_mapped, unbatched
-from sa_partman.orm.registry import declared_tables
+from sa_partman.orm.registry import declared_tables, lost_by
 from sa_partman.plan.actions import AttachPartition, CreatePartition
 from sa_partman.plan.steps import Purpose, Step, TablePlan
 from sa_partman.plan.table import plan_table

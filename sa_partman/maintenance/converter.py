@@ -23,11 +23,9 @@ from sa_partman.engine.waits import OnWait, Waits
 from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
 from sa_partman.maintenance.audit import Audit, Record
 from sa_partman.maintenance.converting import Recorded
-from sa_partman.maintenance.hooks import Hooks
-from sa_partman.maintenance.settings import Clock, clock, hooks_of
+from sa_partman.maintenance.settings import Clock, Hooks, clock, hooks_of
 from sa_partman.names import QualifiedName
-from sa_partman.orm.facts import primary_key_of
-from sa_partman.orm.registry import declared_tables
+from sa_partman.orm.registry import declared_tables, primary_key_of
 from sa_partman.plan.conversion.request import Choices, ConversionPlan
 from sa_partman.ports import Hook, Sleeping
 from sa_partman.postgres import journal

@@ -13,8 +13,8 @@ from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.events import StepEvent, When
 from sa_partman.finding import Finding
 from sa_partman.maintenance.audit import Record, of_conversion, sent_of
-from sa_partman.maintenance.hooks import Hooks
 from sa_partman.maintenance.results import Outcome
+from sa_partman.maintenance.settings import Hooks
 from sa_partman.names import QualifiedName
 from sa_partman.plan.steps import Step
 

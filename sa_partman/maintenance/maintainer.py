@@ -14,9 +14,8 @@ from sa_partman.checks.coverage import Asked
 from sa_partman.checks.status import TableStatus
 from sa_partman.engine.budget import LockPolicy
 from sa_partman.finding import Finding
-from sa_partman.maintenance import acting, checking
-from sa_partman.maintenance.counting import waiting_findings
-from sa_partman.maintenance.planning import Tables, looked, status
+from sa_partman.maintenance import checking, executing
+from sa_partman.maintenance.planning import Tables, looked, status, waiting_findings
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.maintenance.settings import (
@@ -148,7 +147,7 @@ class Maintainer:
         """
         view = looked(self.settings, tables, paths_of(tenants))
         gone = paths_of(leaving)
-        plans = acting.plans_of(
+        plans = executing.plans_of(
             self.settings, view, repair=repair, adopt=adopt, leaving=gone, regrid=regrid, max_rows=max_rows
         )
         if regrid or gone:
@@ -213,7 +212,7 @@ class Maintainer:
             MaintainerBusy: Another maintainer is at work; nothing was changed.
             ReadOnlyServer: Nothing can be changed here.
         """
-        return acting.run(
+        return executing.run(
             self.settings, tables, tuple(Purpose), repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows
         )
 
@@ -228,7 +227,7 @@ class Maintainer:
                 not the declaration's source names them already.
             max_rows: See `run`.
         """
-        return acting.run(
+        return executing.run(
             self.settings, tables, (Purpose.HEAL, Purpose.PROVISION), paths_of(tenants), max_rows=max_rows
         )
 
@@ -246,7 +245,7 @@ class Maintainer:
             Refused: One of *tenants* is still declared; nothing was changed.
         """
         removing = tuple(each for each in Purpose if each is Purpose.HEAL or each.removes)
-        return acting.run(self.settings, tables, removing, leaving=paths_of(tenants))
+        return executing.run(self.settings, tables, removing, leaving=paths_of(tenants))
 
     def drop_branch(self, table: str, branch: Any) -> RunResult:
         """
@@ -259,7 +258,7 @@ class Maintainer:
         Raises:
             DeclarationError: There is no such branch; nothing was changed.
         """
-        return acting.drop_branch(self.settings, table, branch)
+        return executing.drop_branch(self.settings, table, branch)
 
     # -- archives ------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from sa_partman.engine.budget import LockPolicy
 from sa_partman.engine.statements import name_taken
 from sa_partman.engine.transaction import in_step
 from sa_partman.errors import ConfigurationError, DeclarationError, ExecutionError, Refused
-from sa_partman.maintenance.acting import running_by
+from sa_partman.maintenance.executing import running_by
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.membership import whole
 from sa_partman.maintenance.planning import looked

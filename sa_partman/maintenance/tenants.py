@@ -8,8 +8,7 @@ from typing import Any
 from sa_partman.bounds.text import value_of
 from sa_partman.compare.situation import Path
 from sa_partman.errors import DeclarationError
-from sa_partman.spec.axis import fitted
-from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
+from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel, fitted
 
 
 def paths_of(tenants: Iterable[Any]) -> tuple[tuple[Any, ...], ...]:

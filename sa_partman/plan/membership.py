@@ -9,7 +9,7 @@ from sa_partman.bounds.bound import OrderKey, RangeBound, row_order
 from sa_partman.catalog import Parent, Partition, Privileges
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import Action, AttachPartition, CreatePartition, CreateTable
-from sa_partman.plan.naming import statistics_name
+from sa_partman.plan.provision import statistics_name
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.plan.table_actions import (
     ChangeOwner,

@@ -12,8 +12,7 @@ from sa_partman.finding import Finding, Severity
 from sa_partman.marks import CREATED
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, RequireEmpty
-from sa_partman.plan.naming import free_name, partition_name
-from sa_partman.plan.provision import creation
+from sa_partman.plan.provision import creation, free_name, partition_name
 from sa_partman.plan.prune import dropped
 from sa_partman.plan.steps import Purpose, Step
 

@@ -26,8 +26,7 @@ from sa_partman.plan.actions import (
     MoveRows,
     UnmarkDetached,
 )
-from sa_partman.plan.naming import partition_name
-from sa_partman.plan.provision import first_partitions
+from sa_partman.plan.provision import first_partitions, partition_name
 from sa_partman.spec.declared import HashLevel, Level, ListLevel, RangeLevel
 
 

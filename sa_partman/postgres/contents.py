@@ -23,8 +23,7 @@ from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import COUNTED
 from sa_partman.postgres.session import verbatim
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
-from sa_partman.spec.axis import IntegerAxis, fitted
-from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
+from sa_partman.spec.declared import DeclaredTable, IntegerAxis, Level, ListLevel, RangeLevel, fitted
 from sa_partman.spec.list_spec import Labelled, TenantSource, label_each, tenant_source
 
 _CHUNK = 50

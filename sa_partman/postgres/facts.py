@@ -46,8 +46,7 @@ from sa_partman.plan.repartition import starting_at
 from sa_partman.postgres.contents import count_rows
 from sa_partman.postgres.session import features_of, verbatim
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
-from sa_partman.spec.axis import TimeAxis
-from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
+from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel, TimeAxis
 
 CELLS = 20
 """Blocked ranges that are looked up one by one; further rows are only counted."""

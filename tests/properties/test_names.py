@@ -12,7 +12,7 @@ from sa_partman import PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.bounds.bound import Bound, HashBound, ListBound, RangeBound
 from sa_partman.bounds.interval import Interval, cells_from
 from sa_partman.names import MAX_BYTES, QualifiedName, fit_name, join_name, label_of
-from sa_partman.plan.naming import partition_name
+from sa_partman.plan.provision import partition_name
 from sa_partman.spec.declared import RangeLevel
 from tests.support.builders import declare
 from tests.support.strategies import INSTANTS, INTERVALS, ZONES

@@ -17,9 +17,8 @@ from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import current_cell, cutoff_of
 from sa_partman.plan.conversion.request import outlived_history, range_history
 from sa_partman.plan.steps import Purpose
-from sa_partman.spec.axis import TimeAxis
 from sa_partman.spec.base import PartitionSpec
-from sa_partman.spec.declared import DeclaredTable, RangeLevel
+from sa_partman.spec.declared import DeclaredTable, RangeLevel, TimeAxis
 from tests.support.builders import EVENTS, Catalog, at, declare, found, numbers, partition, situation
 from tests.support.strategies import INSTANTS, RETENTIONS, WHOLE_DAYS, ZONES
 

@@ -22,7 +22,7 @@ from sa_partman.plan.conversion.cutover import Cutover, Parts
 from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.refusals import refusals_of
 from sa_partman.plan.conversion.request import ConversionPlan, ConversionRequest, Profile, resume_point
-from sa_partman.plan.naming import statistics_name
+from sa_partman.plan.provision import statistics_name
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.plan.table_actions import (
     AddCheck,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.actions import Action, CreateTable, Stored
-from sa_partman.plan.naming import statistics_name
+from sa_partman.plan.provision import statistics_name
 from sa_partman.plan.table_actions import (
     AddConstraint,
     AddIdentity,

@@ -18,8 +18,7 @@ from sa_partman.plan.conversion import carry
 from sa_partman.plan.conversion.carry import history_name
 from sa_partman.plan.conversion.inbound import Again, again
 from sa_partman.plan.conversion.request import ConversionRequest, filled, key_index, resume_point
-from sa_partman.plan.naming import partition_name
-from sa_partman.plan.provision import first_partitions, missing_bounds
+from sa_partman.plan.provision import first_partitions, missing_bounds, partition_name
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.plan.table_actions import (
     AddPrimaryKey,

@@ -19,8 +19,7 @@ from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.actions import Action
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.spec.axis import IntegerAxis, TimeAxis
-from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
+from sa_partman.spec.declared import DeclaredTable, IntegerAxis, Level, ListLevel, RangeLevel, TimeAxis
 
 InboundPolicy = Literal["refuse", "drop", "composite"]
 UniquePolicy = Literal["local", "drop"]

@@ -26,8 +26,7 @@ from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.inbound import Again
 from sa_partman.plan.conversion.request import Profile, Refusal, list_history, range_history
 from sa_partman.postgres.session import verbatim
-from sa_partman.spec.axis import TimeAxis
-from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel
+from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel, TimeAxis
 from sa_partman.table.definition import Index, TableDefinition
 
 VALUES = 1_000

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sa_partman import LockPolicy, PartitionByHash, PartitionByRange, Retention
 from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.errors import MaintainerBusy, PartmanError, ReadOnlyServer, ServerUnavailable
-from sa_partman.maintenance import acting
+from sa_partman.maintenance import executing
 from sa_partman.maintenance.planning import looked
 from sa_partman.maintenance.results import Outcome
 from sa_partman.postgres.view import View
@@ -216,7 +216,7 @@ def test_somebody_made_it_meanwhile(engine: Engine, monkeypatch: pytest.MonkeyPa
         )
         return view
 
-    monkeypatch.setattr(acting, "looked", meanwhile)
+    monkeypatch.setattr(executing, "looked", meanwhile)
 
     result = upkeep(engine, table, LATER).run()
 

@@ -16,7 +16,7 @@ from sa_partman.bounds.interval import IntegerGrid, cells_from
 from sa_partman.codecs import ULID, UUIDv7
 from sa_partman.compare.covered import covered_by, gaps_in, uncovered
 from sa_partman.key import KeyType
-from sa_partman.spec.axis import Axis, axis_of
+from sa_partman.spec.declared import Axis, axis_of
 from sa_partman.spec.range_spec import RangeSpec
 
 TICK = timedelta(microseconds=1)

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from sa_partman.orm.facts import lost_by, primary_key_of
+from sa_partman.orm.registry import lost_by, primary_key_of
 
 NAMED = PrimaryKeyConstraint(name="pk")
 

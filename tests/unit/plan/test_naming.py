@@ -7,7 +7,7 @@ import pytest
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.bounds.bound import DEFAULT, MINVALUE, Bound, HashBound, RangeBound
 from sa_partman.names import QualifiedName
-from sa_partman.plan.naming import partition_name
+from sa_partman.plan.provision import partition_name
 from sa_partman.spec.base import PartitionSpec
 from tests.support.builders import EVENTS, declare, holds, numbers, span
 

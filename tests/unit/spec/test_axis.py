@@ -11,7 +11,7 @@ from sa_partman import PartitionByRange, UUIDv7
 from sa_partman.bounds.bound import INFINITY, MAXVALUE, MINVALUE, FarTime, KeyValue
 from sa_partman.bounds.interval import Duration
 from sa_partman.key import KeyType
-from sa_partman.spec.axis import IntegerAxis, TimeAxis, axis_of, within
+from sa_partman.spec.declared import IntegerAxis, TimeAxis, axis_of, within
 from tests.support.builders import TIMESTAMP, TIMESTAMPTZ, at
 
 
