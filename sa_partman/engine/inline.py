@@ -20,7 +20,7 @@ from sa_partman.plan.actions import Stored
 from sa_partman.plan.conversion.plain import PlainRequest, make_plain, plain_names, plain_refusals, plain_statistics
 from sa_partman.plan.conversion.request import Choices, Refusal
 from sa_partman.postgres.conversion.beside import name_refusals, own_things, storage
-from sa_partman.postgres.conversion.plan import draw
+from sa_partman.postgres.conversion.plan import plan_conversion
 from sa_partman.postgres.session import pinned
 from sa_partman.postgres.table_reader import read_table
 from sa_partman.spec.declared import DeclaredTable
@@ -51,7 +51,7 @@ def convert_inline(
     """
     with pinned(connection, LOCK_TIMEOUT):
         _lock(connection, declared.name)
-        drawn = draw(
+        planned = plan_conversion(
             connection,
             declared,
             lambda _: tuple(primary_key),
@@ -60,11 +60,11 @@ def convert_inline(
             lead=timedelta(0),
             concurrently=False,
         )
-        if not drawn.plan.refusals:
-            for step in drawn.plan.steps:
+        if not planned.plan.refusals:
+            for step in planned.plan.steps:
                 apply_actions(connection, stored(step.actions), singly=True)
-    if drawn.plan.refusals:
-        raise ConversionRefused(str(declared.name), map(str, drawn.plan.refusals))
+    if planned.plan.refusals:
+        raise ConversionRefused(str(declared.name), map(str, planned.plan.refusals))
 
 
 def unpartition_inline(

@@ -32,7 +32,7 @@ from sa_partman.postgres import journal
 from sa_partman.postgres.audit import CONVERSION_RUN
 from sa_partman.postgres.connect import connected
 from sa_partman.postgres.contents import tenants_of
-from sa_partman.postgres.conversion.plan import Drawn, draw, draw_undo, full_mark, marks
+from sa_partman.postgres.conversion.plan import PlannedConversion, full_mark, marks, plan_conversion, plan_undo
 from sa_partman.postgres.conversion.rows import Estimate, estimate, rows_elsewhere
 from sa_partman.postgres.conversion.whereabouts import (
     finished_of,
@@ -138,7 +138,7 @@ class Converter:
             unique: What becomes of unique indexes without the key, by name: "local" or "drop".
         """
         self._require_none_running(self._declared(table)[1].name)
-        return self._drawn(table, lead, boundary, Choices(inbound, unique or {})).plan  # type: ignore[arg-type]
+        return self._planned(table, lead, boundary, Choices(inbound, unique or {})).plan  # type: ignore[arg-type]
 
     @_ours
     def estimate(self, table: str) -> Estimate:
@@ -180,15 +180,15 @@ class Converter:
         name = self._name(table)
         with self._only(name) as job:
             self._require_none_running(name)
-            drawn = self._drawn(table, lead, boundary, Choices(inbound, unique or {}))  # type: ignore[arg-type]
-            if drawn.plan.refusals:
-                raise ConversionRefused(str(name), map(str, drawn.plan.refusals))
-            if not drawn.plan.steps:
+            planned = self._planned(table, lead, boundary, Choices(inbound, unique or {}))  # type: ignore[arg-type]
+            if planned.plan.refusals:
+                raise ConversionRefused(str(name), map(str, planned.plan.refusals))
+            if not planned.plan.steps:
                 recorded = job.recorded(name, "convert")
                 with recorded.run(0):
                     pass
-                return replace(_nothing_to_do(drawn), findings=recorded.findings)
-            return self._run(job, self._begin(job, drawn, "convert"), report, progress)
+                return replace(_nothing_to_do(planned), findings=recorded.findings)
+            return self._run(job, self._begin(job, planned, "convert"), report, progress)
 
     @_ours
     def resume(self, table: str, *, report: Report = _silent, progress: OnProgress | None = None) -> Conversion:
@@ -257,10 +257,10 @@ class Converter:
             self._require_none_running(name)
             with connected(self.engine) as connection:
                 pin(connection, CATALOG_LOCK_TIMEOUT).require_writable()
-                drawn = draw_undo(connection, name, max_rows)
-            if drawn.plan.refusals:
-                raise ConversionRefused(str(name), map(str, drawn.plan.refusals), what="can't be made plain again")
-            return self._run(job, self._begin(job, drawn, "undo", max_rows), report, progress)
+                planned = plan_undo(connection, name, max_rows)
+            if planned.plan.refusals:
+                raise ConversionRefused(str(name), map(str, planned.plan.refusals), what="can't be made plain again")
+            return self._run(job, self._begin(job, planned, "undo", max_rows), report, progress)
 
     @_ours
     def state(self, table: str) -> Conversion | None:
@@ -307,14 +307,16 @@ class Converter:
             pin(connection, CATALOG_LOCK_TIMEOUT)
             return journal.get(connection, conversion.id)
 
-    def _begin(self, job: _Job, drawn: Drawn, kind: str, max_rows: int | None = None) -> Conversion:
+    def _begin(self, job: _Job, planned: PlannedConversion, kind: str, max_rows: int | None = None) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, self.lock.lock_timeout).require_writable()
             job.exclusion.verify(connection)
-            seen = marks(connection, drawn.table, drawn.plan.steps)
-            if seen is None or seen.plan != drawn.mark:
-                raise Refused(f"{drawn.table} was changed while this was being planned; no step was taken. Try again.")
-            new = replace(_new(drawn, kind), fingerprint=seen.full, max_rows=max_rows)
+            seen = marks(connection, planned.table, planned.plan.steps)
+            if seen is None or seen.plan != planned.mark:
+                raise Refused(
+                    f"{planned.table} was changed while this was being planned; no step was taken. Try again."
+                )
+            new = replace(_new(planned, kind), fingerprint=seen.full, max_rows=max_rows)
             return journal.begin(connection, new)
 
     def _run(self, job: _Job, conversion: Conversion, report: Report, progress: OnProgress | None) -> Conversion:
@@ -358,7 +360,7 @@ class Converter:
             declared = declared.renamed(QualifiedName(default, declared.name.name))
         return model, declared
 
-    def _drawn(self, table: str, lead: timedelta, boundary: Any, choices: Choices) -> Drawn:
+    def _planned(self, table: str, lead: timedelta, boundary: Any, choices: Choices) -> PlannedConversion:
         model, declared = self._declared(table)
         with connected(self.engine) as connection:
             tenants = tenants_of(connection, declared)
@@ -366,7 +368,7 @@ class Converter:
             lead = max(lead, estimate(connection, declared.name).lead)
             situation = Situation(session.now if self._now is None else self._now(), tenants)
             wanted = partial(primary_key_of, model)
-            return draw(connection, declared, wanted, situation, choices, lead=lead, boundary=boundary)
+            return plan_conversion(connection, declared, wanted, situation, choices, lead=lead, boundary=boundary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,15 +404,15 @@ def _require_few_rows(connection: Connection, undo: Conversion, limit: int) -> N
         )
 
 
-def _new(drawn: Drawn, kind: str) -> NewConversion:
+def _new(planned: PlannedConversion, kind: str) -> NewConversion:
     from sa_partman.version import __version__
 
-    plan, key = drawn.plan, drawn.primary_key
+    plan, key = planned.plan, planned.primary_key
     return NewConversion(
-        drawn.table, kind, drawn.declaration, drawn.mark, drawn.oid, key, plan.steps, None, __version__
+        planned.table, kind, planned.declaration, planned.mark, planned.oid, key, plan.steps, None, __version__
     )
 
 
-def _nothing_to_do(drawn: Drawn) -> Conversion:
-    new = _new(drawn, "convert")
+def _nothing_to_do(planned: PlannedConversion) -> Conversion:
+    new = _new(planned, "convert")
     return Conversion(**{each.name: getattr(new, each.name) for each in fields(new)}, id=0, status="done")

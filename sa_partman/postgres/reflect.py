@@ -62,17 +62,17 @@ def reflect(
         CatalogError: A bound can't be read.
     """
     wanted = {table.name: table for table in tables}
-    looked, again = _looked(connection, wanted, ranges=ranges), _AGAIN
-    while looked.bounds.gone and again:
-        looked, again = _looked(connection, wanted, ranges=ranges), again - 1
-    return looked.tables()
+    found, again = _read(connection, wanted, ranges=ranges), _AGAIN
+    while found.bounds.gone and again:
+        found, again = _read(connection, wanted, ranges=ranges), again - 1
+    return found.tables()
 
 
 _AGAIN = 3
 """Partitions that go between two queries may have been split or merged: what came in their place is looked for."""
 
 
-def _looked(connection: Connection, wanted: Mapping[QualifiedName, DeclaredTable], *, ranges: bool) -> _Reflection:
+def _read(connection: Connection, wanted: Mapping[QualifiedName, DeclaredTable], *, ranges: bool) -> _Reflection:
     parameters = {"schemas": [name.schema for name in wanted], "names": [name.name for name in wanted]}
     asked = connection.execute(parents_query(features_of(connection)), {**parameters, "ranges": ranges})
     parents = [ParentRow._make(row) for row in asked.all()]
@@ -274,7 +274,7 @@ def constraints_on(oid: str, server: ServerFeatures) -> str:
 
 # Every table of a run and whatever below it is partitioned itself, each with its key; then the tables detached by us,
 # but for those that somebody made children of a table of his own since.
-# Partitions that are partitioned are few, so the recursion begins at them: no leaf is looked at.
+# Partitions that are partitioned are few, so the recursion begins at them: no leaf is found at.
 _PARENTS = """
 WITH RECURSIVE wanted AS (
     SELECT n.oid AS namespace, u.name

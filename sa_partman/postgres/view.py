@@ -81,9 +81,9 @@ def look(
         ServerUnavailable: See `connected`.
         CatalogError: There is no default schema to resolve a name in.
     """
-    looking = _Looking(engine, now, paths or {}, schemas or {}, measured)
+    reader = _Reader(engine, now, paths or {}, schemas or {}, measured)
     try:
-        return looking.at(tables)
+        return reader.at(tables)
     except UnreadableBound:
         pass
     except DBAPIError as error:
@@ -94,12 +94,12 @@ def look(
     except Exception:
         pass  # raised again below where it is not one table's
     # One of the tables can't be read: look at each by itself, so that the others are maintained all the same.
-    views = [looking.at_one(table) for table in tables]
+    views = [reader.at_one(table) for table in tables]
     return View(views[0].session, views[0].now, tuple(each for view in views for each in view.tables))
 
 
 @dataclass(frozen=True, slots=True)
-class _Looking:
+class _Reader:
     engine: Engine = field(repr=False)
     now: Callable[[], datetime] | None
     paths: Mapping[QualifiedName, tuple[Path, ...]]

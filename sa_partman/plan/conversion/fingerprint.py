@@ -1,8 +1,8 @@
 """
 A fingerprint of a table: another one at the cut-over means that somebody changed the table meanwhile.
 
-It tells what the table is, in words that a dump keeps: no oid, no size, and nothing of a field that is not set. What
-belongs to it is listed here by name, whatever the classes are called: a stored fingerprint is compared by later
+It is made of what the table is, in words that a dump keeps: no oid, no size, and nothing of a field that is not set.
+What belongs to it is listed here by name, whatever the classes are called: a stored fingerprint is compared by later
 versions.
 """
 
@@ -35,10 +35,10 @@ from sa_partman.table.definition import (
 FORM = "2:"
 """
 How fingerprints of this form begin. Version 0.1.0's of before it have no such beginning, and can't be compared. Whoever
-adds to `TOLD` something that is always there, or takes something out, makes another form.
+adds to `FIELDS` something that is always there, or takes something out, makes another form.
 """
 
-TOLD: Mapping[type, tuple[tuple[str, ...], Mapping[str, Any]]] = {
+FIELDS: Mapping[type, tuple[tuple[str, ...], Mapping[str, Any]]] = {
     QualifiedName: (("schema", "name"), {}),
     Grant: (("grantee", "privilege"), {"column": None, "grantable": False}),
     ObjectPrivileges: ((), {"owner": "", "grants": (), "untouched": True, "strangers": ()}),
@@ -103,7 +103,7 @@ TOLD: Mapping[type, tuple[tuple[str, ...], Mapping[str, Any]]] = {
         },
     ),
 }
-"""What is always told of each class, and what only when it is something else than this."""
+"""The fields of each class that always belong to it, and those that do when they are something else than this."""
 
 
 def fingerprint(
@@ -113,7 +113,7 @@ def fingerprint(
     Args:
         ignoring: Names of the index and the constraint that the conversion itself adds.
         keys: Columns whose NOT NULL the conversion itself adds.
-        more: What else is to be told of the table.
+        more: What else belongs to it.
     """
     columns = tuple(replace(each, not_null=True) if each.name in keys else each for each in definition.columns)
     indexes = tuple(each for each in definition.indexes if each.name not in ignoring)
@@ -123,15 +123,15 @@ def fingerprint(
         if each.name not in ignoring and not (each.kind == "n" and {*each.columns} <= {*keys})
     )
     still = replace(definition, columns=columns, indexes=indexes, constraints=constraints)
-    told = json.dumps([_told(still), _told(more)], sort_keys=True)
-    return FORM + hashlib.sha256(told.encode()).hexdigest()
+    text = json.dumps([_listed(still), _listed(more)], sort_keys=True)
+    return FORM + hashlib.sha256(text.encode()).hexdigest()
 
 
-def _told(value: Any) -> Any:
+def _listed(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return [_told(own) for own in value]
-    if type(value) not in TOLD:
+        return [_listed(own) for own in value]
+    if type(value) not in FIELDS:
         return value
-    always, unless = TOLD[type(value)]
+    always, unless = FIELDS[type(value)]
     known = {name: getattr(value, name) for name in (*always, *unless)}
-    return {name: _told(own) for name, own in known.items() if name in always or own != unless[name]}
+    return {name: _listed(own) for name, own in known.items() if name in always or own != unless[name]}

@@ -48,7 +48,7 @@ PrimaryKey = Callable[[tuple[str, ...]], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class PlannedConversion:
     """
     A plan, with what it was made from.
 
@@ -67,7 +67,7 @@ class Drawn:
     primary_key: tuple[str, ...] = ()
 
 
-def draw(
+def plan_conversion(
     connection: Connection,
     declared: DeclaredTable,
     primary_key: PrimaryKey,
@@ -77,7 +77,7 @@ def draw(
     lead: timedelta = timedelta(hours=1),
     boundary: Any = None,
     concurrently: bool = True,
-) -> Drawn:
+) -> PlannedConversion:
     """
     Plans the conversion of one table, in the caller's pinned transaction.
 
@@ -88,18 +88,18 @@ def draw(
     definition = read_table(connection, declared.name)
     declaration = repr(declared.spec)
     if definition is not None and definition.kind == "p":
-        return Drawn(declared.name, declaration, _partitioned(connection, declared))
+        return PlannedConversion(declared.name, declaration, _partitioned(connection, declared))
     refusal = _missing(declared, definition) or unserved(declared) or _endless(declared, boundary)
     if refusal is not None or definition is None:
-        return Drawn(declared.name, declaration, ConversionPlan((), (refusal,) if refusal else ()))
+        return PlannedConversion(declared.name, declaration, ConversionPlan((), (refusal,) if refusal else ()))
     columns = columns_of(connection, definition.oid)
     hopeless = (*table_refusals(definition), *type_refusals(declared, columns, definition))
     if hopeless:
-        return Drawn(declared.name, declaration, ConversionPlan((), hopeless))
+        return PlannedConversion(declared.name, declaration, ConversionPlan((), hopeless))
     declared = retyped(declared, columns)
     history, found = reach(connection, declared, definition, situation, lead, boundary)
     if isinstance(history, Refusal):
-        return Drawn(declared.name, declaration, ConversionPlan((), (history,)))
+        return PlannedConversion(declared.name, declaration, ConversionPlan((), (history,)))
     wanted = primary_key(key_columns(definition))
     request = ConversionRequest(declared, wanted, history, situation, choices, concurrently)
     unmatched = dict(_unmatched(connection, request, definition))
@@ -115,7 +115,9 @@ def draw(
         statistics = statistics_of(definition) | leaf_statistics_of(request, definition)
         taken = tuple(name_refusals(connection, names_of(request, definition), statistics, definition.oid))
         plan = ConversionPlan((), taken, plan.notes) if taken else plan
-    return Drawn(declared.name, declaration, plan, mark_of(definition), definition.oid, key_columns(definition))
+    return PlannedConversion(
+        declared.name, declaration, plan, mark_of(definition), definition.oid, key_columns(definition)
+    )
 
 
 def _older(connection: Connection, request: ConversionRequest) -> int | None:
@@ -182,7 +184,7 @@ WHERE {LOGICAL} AND p.pubinsert AND CAST(p.pubname AS text) = ANY (CAST(:names A
 _SAMPLE = 5
 
 
-def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn:
+def plan_undo(connection: Connection, table: QualifiedName, limit: int) -> PlannedConversion:
     """
     Plans the way back, in the caller's pinned transaction.
 
@@ -210,7 +212,9 @@ def draw_undo(connection: Connection, table: QualifiedName, limit: int) -> Drawn
             name_refusals(connection, undo_names(request), statistics_of(definition, back=True), definition.oid)
         )
         plan = ConversionPlan((), taken) if taken else plan
-    return Drawn(table, conversion.declaration, plan, mark_of(definition), definition.oid, key_columns(definition))
+    return PlannedConversion(
+        table, conversion.declaration, plan, mark_of(definition), definition.oid, key_columns(definition)
+    )
 
 
 def _request(

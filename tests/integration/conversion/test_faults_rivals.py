@@ -130,15 +130,15 @@ def test_a_change_between_the_look_and_the_begin_is_noticed(events: Engine, monk
     def meanwhile() -> None:
         sql(events, "ALTER TABLE events ADD COLUMN extra int")
 
-    drawn = converter(events)._drawn
+    planned = converter(events)._planned
     conv = converter(events)
 
     def slowly(*arguments: Any) -> Any:
-        found = drawn(*arguments)
+        found = planned(*arguments)
         meanwhile()
         return found
 
-    monkeypatch.setattr(conv, "_drawn", slowly)
+    monkeypatch.setattr(conv, "_planned", slowly)
     with pytest.raises(Exception, match="changed while this was being planned; no step was taken"):
         conv.convert(TABLE)
 

@@ -64,14 +64,14 @@ def seized(table: str, words: str, attempt: Callable[[Box], str]) -> Step:
 
 def migrated_meanwhile(box: Box) -> None:
     """Between the plan and the first step."""
-    drawn = Converter._drawn
+    planned = Converter._planned
 
     def slowly(*given: Any) -> Any:
-        found = drawn(*given)
+        found = planned(*given)
         sql(box.superuser, "ALTER TABLE events ADD extra int")
         return found
 
-    with patch.object(Converter, "_drawn", slowly):
+    with patch.object(Converter, "_planned", slowly):
         box.converter(now=box.now).convert("events")
 
 

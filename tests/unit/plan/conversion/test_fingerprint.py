@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 from sa_partman.names import QualifiedName
-from sa_partman.plan.conversion.fingerprint import TOLD, fingerprint
+from sa_partman.plan.conversion.fingerprint import FIELDS, fingerprint
 from sa_partman.table.definition import (
     HERE,
     Column,
@@ -98,11 +98,11 @@ def test_a_stored_fingerprint_of_form_2_stays_comparable() -> None:
     assert "2:b51985d0c804d284812c241ba643544c1fbfc49f2427a8f66357831964c35626" == fingerprint(EMPTY)
 
 
-def test_every_field_is_told_or_passes() -> None:
+def test_every_field_belongs_to_it_or_passes() -> None:
     """Whoever adds one decides what it means for a fingerprint that was stored before."""
-    untold = {
+    passing = {
         (kind.__name__, each.name)
-        for kind, (always, unless) in TOLD.items()
+        for kind, (always, unless) in FIELDS.items()
         for each in fields(kind)
         if each.name not in (*always, *unless)
     }
@@ -113,4 +113,4 @@ def test_every_field_is_told_or_passes() -> None:
         *(("Policy", name) for name in ("command", "permissive", "roles", "using", "check")),
         ("Publication", "usable"),
         ("Index", "bytes"),
-    } == untold
+    } == passing
