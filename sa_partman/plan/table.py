@@ -56,22 +56,22 @@ def plan_table(
     if misfit is not None or found is None:
         return TablePlan(declared.name, (), (misfit,) if misfit else ())
     found, adoptions = adopt(found, situation.now) if handed_over else (found, ())
-    healed = tuple(heal_steps(declared, found, situation, repair=repair))
+    recovered = tuple(recovery_steps(declared, found, situation, repair=repair))
     made = tuple(provision_steps(declared, found, situation))
     gone = tuple(prune_steps(declared, found, situation))
     creations = tuple(each for each in made if isinstance(each, Step))
     steps = (
-        *(each for each in healed if isinstance(each, Step)),
+        *(each for each in recovered if isinstance(each, Step)),
         *adoptions,
         *creations,
         *aftermath_steps(declared, found, situation, frozenset(step.partition for step in creations)),
         *(each for each in gone if isinstance(each, Step)),
     )
-    findings = dict.fromkeys(each for each in (*healed, *made, *gone) if isinstance(each, Finding))
+    findings = dict.fromkeys(each for each in (*recovered, *made, *gone) if isinstance(each, Finding))
     return TablePlan(found.name, steps, tuple(findings))
 
 
-def heal_steps(
+def recovery_steps(
     declared: DeclaredTable, found: FoundTable, situation: Situation, *, repair: bool = False
 ) -> Iterator[Step | Finding]:
     """

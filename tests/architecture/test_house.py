@@ -16,6 +16,7 @@ What keeps the data, and where it is proved (the numbers are those of DESIGN.md,
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -149,3 +150,32 @@ def test_the_version_of_a_server_is_asked_for_in_one_place() -> None:
     ]
 
     assert ["sa_partman/postgres/session.py", "sa_partman/table/features.py"] == found
+
+
+_VERB = re.compile(
+    r"\s*(ALTER|CREATE|DROP|COMMENT ON|GRANT|REVOKE|INSERT INTO|UPDATE|DELETE FROM|SELECT|LOCK TABLE|COPY|ANALYZE|"
+    r"TRUNCATE|SET|DO|BEGIN|COMMIT)\s+\S"
+)
+
+
+def test_what_is_planned_is_no_sql() -> None:
+    """A plan is made of actions, which ``ddl`` renders; only a refusal says what somebody may type."""
+    written = []
+    for path in sorted((ROOT / "sa_partman" / "plan").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        advice = [
+            node
+            for node in ast.walk(tree)
+            if (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Refusal")
+            or (isinstance(node, ast.FunctionDef) and (node.name == "_alter" or "Refusal" in ast.dump(node)))
+        ]
+        said = {id(inner) for node in advice for inner in ast.walk(node)}
+        said |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        written += [
+            f"{path.name}: {node.value}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said
+            if _VERB.match(node.value)
+        ]
+
+    assert [] == written

@@ -20,7 +20,7 @@ from sa_partman.plan.actions import (
     FinalizeDetach,
 )
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.plan.table import heal_steps, index_steps, plan_table
+from sa_partman.plan.table import index_steps, plan_table, recovery_steps
 from sa_partman.spec.range_spec import Retention
 from tests.support.builders import EVENTS, at, declare, found, partition, span
 
@@ -37,7 +37,7 @@ def _pending(name: str = "old", *, ours: bool = True) -> Partition:
 def _steps(retention: Retention | None, each: Partition, *, referenced: bool = False) -> list[tuple[Purpose, type]]:
     declared = declare(MONTHLY.with_(retention=retention))
     table = replace(found(declared, each, partition("now", CURRENT, 3)), referenced=referenced)
-    steps = (each for each in heal_steps(declared, table, NOW) if isinstance(each, Step))
+    steps = (each for each in recovery_steps(declared, table, NOW) if isinstance(each, Step))
     return [(step.purpose, type(step.actions[0])) for step in steps]
 
 
@@ -66,7 +66,7 @@ def _foreign(
 ) -> list[Step | Finding]:
     declared = declare(MONTHLY.with_(retention=retention))
     pending = replace(_pending(ours=ours), detached_by=by)
-    return list(heal_steps(declared, found(declared, pending), NOW, repair=repair))
+    return list(recovery_steps(declared, found(declared, pending), NOW, repair=repair))
 
 
 @pytest.mark.parametrize("retention", [None, Retention("1 month", then="drop")])
@@ -97,7 +97,7 @@ def test_of_somebody_else_with_partitions_of_its_own() -> None:
     assert declared.level.below is not None
     leaf = partition("leaf", HashBound(1, 0), 7)
     branch = replace(_pending(ours=False), kind="p", strategy="HASH", key=declared.level.below.key, partitions=(leaf,))
-    (step,) = heal_steps(declared, found(declared, branch), NOW, repair=True)
+    (step,) = recovery_steps(declared, found(declared, branch), NOW, repair=True)
 
     assert isinstance(step, Step)
     assert [
