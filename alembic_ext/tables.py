@@ -24,8 +24,7 @@ from alembic_ext.table_ops import (
 from sa_partman.catalog import FoundTable
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
-from sa_partman.engine.inline import convert_inline, unpartition_inline
-from sa_partman.engine.migration import lock_exclusively, repartition
+from sa_partman.engine.migration import convert_inline, lock_exclusively, repartition, unpartition_inline
 from sa_partman.errors import ConversionPending
 from sa_partman.finding import Finding
 from sa_partman.plan.conversion.request import Choices

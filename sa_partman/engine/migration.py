@@ -1,10 +1,15 @@
-"""What a migration does in its own transaction: new partitions as full members, and other list values or a modulus."""
+"""
+What a migration does in a transaction that somebody else has begun, all or nothing: new partitions as full members,
+other list values or another modulus, and conversions of small tables, with the table locked to the end and no state
+stored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
@@ -12,12 +17,16 @@ from sa_partman.bounds.bound import ListBound
 from sa_partman.bounds.text import describe, in_order
 from sa_partman.catalog import FoundTable, default_of
 from sa_partman.compare.situation import Situation
+from sa_partman.ddl.render import stored
 from sa_partman.ddl.rows import predicate
 from sa_partman.engine.statements import apply_actions, name_taken
+from sa_partman.errors import ConversionRefused
 from sa_partman.key import PartitionKey
 from sa_partman.marks import is_detached_from
-from sa_partman.names import QualifiedName, quote
-from sa_partman.plan.actions import Action
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import Action, Stored
+from sa_partman.plan.conversion.plain import PlainRequest, make_plain, plain_names, plain_refusals, plain_statistics
+from sa_partman.plan.conversion.request import Choices, Refusal
 from sa_partman.plan.membership import as_members, makes
 from sa_partman.plan.repartition import (
     RepartitionFacts,
@@ -30,12 +39,15 @@ from sa_partman.plan.repartition import (
     sources_of,
 )
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.postgres.conversion.beside import name_refusals, own_things, storage
+from sa_partman.postgres.conversion.plan import plan_conversion
 from sa_partman.postgres.facts import from_lowest
 from sa_partman.postgres.migrations import keys_to, passes_identity_on, relation_named, row_count
 from sa_partman.postgres.relations import Relation, privileges_of
-from sa_partman.postgres.session import acting_as
-from sa_partman.postgres.table_reader import memberships
-from sa_partman.spec.declared import Level
+from sa_partman.postgres.session import acting_as, pinned
+from sa_partman.postgres.table_reader import memberships, read_table
+from sa_partman.spec.declared import DeclaredTable, Level
+from sa_partman.table.definition import TableDefinition
 
 
 def apply_with_membership(connection: Connection, table: Relation, actions: Iterable[Action]) -> tuple[str, ...]:
@@ -66,7 +78,7 @@ def _as_owner(connection: Connection, table: Relation) -> AbstractContextManager
 
 def lock_exclusively(connection: Connection, table: QualifiedName) -> None:
     """ACCESS EXCLUSIVE, on *table* and all its partitions."""
-    _execute(connection, f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE")
+    apply_actions(connection, (Stored(f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE"),), singly=True)
 
 
 def repartition(
@@ -90,10 +102,7 @@ def repartition(
     default = default_of(found)
     touched = [each.name for each in (*change.sources, *((default,) if default is not None else ()))]
     before = _count(connection, touched)
-    apply_actions(connection, actions.detached)
-    for name, new in actions.renamed.items():
-        _execute(connection, f"ALTER TABLE {name.quoted} RENAME TO {quote(new.name)}")
-    apply_actions(connection, actions.created)
+    apply_actions(connection, (*actions.detached, *actions.created))
     apply_actions(connection, actions.moved)
     left = _count(connection, [actions.renamed[each.name] for each in change.emptied])
     now_named = [actions.renamed.get(name, name) for name in touched]
@@ -193,5 +202,95 @@ def _count(connection: Connection, tables: Iterable[QualifiedName]) -> int:
     return sum(row_count(connection, table) for table in tables)
 
 
-def _execute(connection: Connection, statement: str) -> None:
-    connection.execute(text(statement.replace(":", r"\:")))
+LOCK_TIMEOUT = 5.0
+"""Seconds that a migration waits for the table."""
+
+_EXISTS = text("SELECT to_regclass(:name) IS NOT NULL")
+
+
+def convert_inline(
+    connection: Connection,
+    declared: DeclaredTable,
+    primary_key: Sequence[str],
+    situation: Situation,
+    choices: Choices | None = None,
+) -> None:
+    """
+    Makes a plain table partitioned, in the caller's transaction: its rows become the first partition.
+
+    Args:
+        declared: Its name carries the schema.
+        primary_key: Column names that the partitioned table's primary key is to have.
+
+    Raises:
+        ConversionRefused: With every reason; nothing was changed.
+    """
+    with pinned(connection, LOCK_TIMEOUT):
+        _lock(connection, declared.name)
+        planned = plan_conversion(
+            connection,
+            declared,
+            lambda _: tuple(primary_key),
+            situation,
+            choices or Choices(),
+            lead=timedelta(0),
+            concurrently=False,
+        )
+        if not planned.plan.refusals:
+            for step in planned.plan.steps:
+                apply_actions(connection, stored(step.actions), singly=True)
+    if planned.plan.refusals:
+        raise ConversionRefused(str(declared.name), map(str, planned.plan.refusals))
+
+
+def unpartition_inline(
+    connection: Connection,
+    name: QualifiedName,
+    primary_key: Sequence[str],
+    *,
+    nullable: Sequence[str] = (),
+) -> None:
+    """
+    Makes a partitioned table plain, in the caller's transaction: its rows are copied, and its partitions dropped.
+
+    Args:
+        name: With its schema; of any strategy, converted in place or not.
+        primary_key: Column names that the plain table's primary key is to have.
+        nullable: Columns that lose their NOT NULL, which they got for the partitioned table's primary key.
+
+    Raises:
+        ConversionRefused: With every reason; nothing was changed.
+    """
+    with pinned(connection, LOCK_TIMEOUT):
+        _lock(connection, name)
+        definition = read_table(connection, name)
+        if definition is None or definition.kind != "p":
+            refusals: tuple[Refusal, ...] = (Refusal(f"{name} is no partitioned table", "see sa-partman status"),)
+        else:
+            request = _request(connection, definition, tuple(primary_key), tuple(nullable))
+            refusals = _refusals(connection, request)
+            if not refusals:
+                apply_actions(connection, stored(make_plain(request)), singly=True)
+    if refusals:
+        raise ConversionRefused(str(name), map(str, refusals), what="can't be made plain again")
+
+
+def _request(
+    connection: Connection, definition: TableDefinition, primary_key: tuple[str, ...], nullable: tuple[str, ...]
+) -> PlainRequest:
+    options, persistence = storage(connection, definition.oid)
+    table = replace(definition, options=options, persistence=persistence)
+    if definition.missing_rights:
+        return PlainRequest(table, primary_key, nullable)
+    return PlainRequest(table, primary_key, nullable, own_things(connection, definition.oid))
+
+
+def _refusals(connection: Connection, request: PlainRequest) -> tuple[Refusal, ...]:
+    return tuple(plain_refusals(request)) or tuple(
+        name_refusals(connection, plain_names(request), plain_statistics(request), request.definition.oid)
+    )
+
+
+def _lock(connection: Connection, name: QualifiedName) -> None:
+    if connection.execute(_EXISTS, {"name": name.quoted}).scalar():
+        lock_exclusively(connection, name)

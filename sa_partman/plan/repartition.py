@@ -27,6 +27,7 @@ from sa_partman.plan.actions import (
     UnmarkDetached,
 )
 from sa_partman.plan.provision import first_partitions, partition_name
+from sa_partman.plan.table_actions import Rename
 from sa_partman.spec.declared import HashLevel, Level, ListLevel, RangeLevel
 
 
@@ -218,8 +219,8 @@ class RepartitionActions:
     What is done, in this order and in one transaction.
 
     Args:
-        detached: What gives up its place.
-        renamed: What gives up its name too: tables to be dropped, and all of their partitions.
+        detached: What gives up its place, and its name too, if it is to be dropped.
+        renamed: Tables to be dropped, and all of their partitions: how they are called meanwhile.
         created: The new tables, and partitions below them.
         attached: Emptied tables are dropped first, so that the new ones' indexes get the names that they would have
             anyway.
@@ -242,6 +243,8 @@ def repartition_actions(
     """
     parent, key = found.name, found.key
     assert key is not None
+    dropped = [each for source in change.emptied for each in source.walk()]
+    renamed = {each.name: each.name.sibling(f"sa_partman_old_{each.oid}") for each in dropped}
     going = (*change.sources, *change.leaving)
     detached: tuple[Action, ...] = (
         *(DetachPartition(parent, each.name, each.bound, key) for each in going),
@@ -250,9 +253,8 @@ def repartition_actions(
             for each in change.leaving
             if each.kind != "f"
         ),
+        *(Rename("TABLE", name, new.name) for name, new in renamed.items()),
     )
-    dropped = (each for source in change.emptied for each in source.walk())
-    renamed = {each.name: each.name.sibling(f"sa_partman_old_{each.oid}") for each in dropped}
     created = tuple(action for target in change.targets for action in _made(parent, level, change, facts, target))
     moved = tuple(_moved(found, change, renamed, limit))
     # As in plan.provision.attached_from_the_top: from PostgreSQL 17 on an identity comes by being attached.

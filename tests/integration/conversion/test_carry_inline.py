@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, Engine, Identity, MetaData, Text, tex
 
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.compare.situation import Situation
-from sa_partman.engine.inline import convert_inline, unpartition_inline
+from sa_partman.engine.migration import convert_inline, unpartition_inline
 from sa_partman.errors import ConversionRefused
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables

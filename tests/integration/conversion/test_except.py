@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from sa_partman.engine.inline import unpartition_inline
+from sa_partman.engine.migration import unpartition_inline
 from sa_partman.errors import ConversionRefused
 from sa_partman.maintenance.converter import Converter
 from sa_partman.names import QualifiedName

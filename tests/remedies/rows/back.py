@@ -11,7 +11,7 @@ from psycopg.pq import ExecStatus
 from sqlalchemy import make_url
 
 from sa_partman import StepEvent
-from sa_partman.engine.inline import unpartition_inline
+from sa_partman.engine.migration import unpartition_inline
 from sa_partman.errors import ExecutionError
 from sa_partman.names import QualifiedName
 from tests.remedies.row import Box, Meant, Models, Row, Step
