@@ -81,7 +81,7 @@ def look(
         ServerUnavailable: See `connected`.
         CatalogError: There is no default schema to resolve a name in.
     """
-    reader = _Reader(engine, now, paths or {}, schemas or {}, measured)
+    reader = _ViewReader(engine, now, paths or {}, schemas or {}, measured)
     try:
         return reader.at(tables)
     except UnreadableBound:
@@ -99,7 +99,7 @@ def look(
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _ViewReader:
     engine: Engine = field(repr=False)
     now: Callable[[], datetime] | None
     paths: Mapping[QualifiedName, tuple[Path, ...]]
