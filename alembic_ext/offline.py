@@ -80,6 +80,10 @@ def is_partition_in_script(operations: Operations, name: QualifiedName) -> bool:
 
 
 def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp) -> None:
+    """
+    Raises:
+        CommandError: The script does not create the table, so nobody knows the types of its key; nothing was changed.
+    """
     name = QualifiedName(operation.schema, operation.table)
     columns = columns_in_script(operations, name)
     if columns is None:
@@ -94,6 +98,10 @@ def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp
 
 
 def create(operations: Operations, operation: ops.CreatePartitionOp) -> None:
+    """
+    Raises:
+        CommandError: As of `provision`; nothing was changed.
+    """
     parent, name = QualifiedName(operation.schema, operation.parent), _name(operation)
     bound = _bound(operation)
     by, inner = operation.partition_by, tuple[Action, ...]()

@@ -125,6 +125,10 @@ def _below(
 
 
 def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
+    """
+    Raises:
+        CommandError: Its rows were to be moved, and it is a foreign table; nothing was changed.
+    """
     with _at(operations, operation) as session:
         partition, bound = _attached(session, operation)
         parent, key = session.table.name, _key_of(session.table)
@@ -143,6 +147,10 @@ def drop(operations: Operations, operation: ops.DropPartitionOp) -> None:
 
 
 def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
+    """
+    Raises:
+        CommandError: There is no such table; nothing was changed.
+    """
     with _at(operations, operation) as session:
         name, bound = _name(session, operation), _bound_of(operation, _key_of(session.table))
         there = relation_named(session.connection, name)
@@ -158,6 +166,10 @@ def attach(operations: Operations, operation: ops.AttachPartitionOp) -> None:
 
 
 def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
+    """
+    Raises:
+        CommandError: It can't be detached concurrently, because the table has a default partition; nothing was changed.
+    """
     context = operations.migration_context
     what = f"op.detach_partition({operation.name!r}, concurrently=True)"
     concurrently = operation.concurrently and may_autocommit(context)

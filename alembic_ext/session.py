@@ -228,7 +228,12 @@ def bound_level(name: QualifiedName, spec: PartitionSpec, columns: Mapping[str, 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """One line of Alembic's for our errors and for the server's; the cause stays behind it."""
+    """
+    One line of Alembic's for our errors and for the server's; the cause stays behind it.
+
+    Raises:
+        CommandError: For each of them.
+    """
     try:
         yield
     except PartmanError as error:

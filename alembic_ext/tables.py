@@ -41,6 +41,10 @@ INLINE_MAX_BYTES = 64 * 1024 * 1024
 
 
 def provision_partitions(operations: Operations, operation: ProvisionPartitionsOp) -> None:
+    """
+    Raises:
+        CommandError: The table does not fit the declaration, or too many rows were to move; nothing was changed.
+    """
     with on_partitioned_table(operations, operation.table, operation.schema, operation.call) as session:
         declared = _declared(session, operation)
         found = _found(session, operation, declared)

@@ -13,16 +13,17 @@ from sa_partman.archive.places import ArchivePlace
 from sa_partman.archive.store import read_archive
 from sa_partman.archive.tables import read_rows, steady, table_now
 from sa_partman.bounds.predicate import check_predicate
-from sa_partman.ddl.render import render
+from sa_partman.ddl.render import quoted_sql, render
 from sa_partman.engine.locks import late
 from sa_partman.engine.running import Running
 from sa_partman.errors import VerificationFailed
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import Action, AttachPartition
+from sa_partman.plan.table_actions import AddCheck, DropConstraint
 
 OWN_TABLE = "load the archive into a table of its own: its manifest has the CREATE TABLE."
-_CHECK = quote("sa_partman_restored")
+_CHECK = "sa_partman_restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def load(running: Running, load: Load, connection: Connection) -> int:
     checked = _check(connection, load)
     late(running, connection, str(load.table), load.attach)
     if checked:
-        connection.exec_driver_sql(f"ALTER TABLE {_raw(load.table.quoted)} DROP CONSTRAINT {_CHECK}")
+        _alter(connection, DropConstraint(load.table, _CHECK))
     return manifest.rows
 
 
@@ -97,10 +98,10 @@ def _check(connection: Connection, load: Load) -> bool:
     inside = check_predicate(attach.bound, tuple(part.sql for part in key.parts), key.types)
     if inside is None:
         return False
-    sql = f"ALTER TABLE {load.table.quoted} ADD CONSTRAINT {_CHECK} CHECK ({inside})"
-    connection.execute(text(sql.replace(":", r"\:")))
+    _alter(connection, AddCheck(load.table, _CHECK, inside))
     return True
 
 
-def _raw(sql: str) -> str:
-    return sql.replace("%", "%%")
+def _alter(connection: Connection, action: AddCheck | DropConstraint) -> None:
+    for statement in quoted_sql((action,)):
+        connection.execute(text(statement.replace(":", r"\:")))

@@ -15,9 +15,10 @@ from typing import Any
 
 from sqlalchemy import text
 
+from sa_partman.ddl.unplanned import IndexParts, attach_index, drop_index
 from sa_partman.engine.outside import Outside
 from sa_partman.errors import CatalogError, ExecutionError
-from sa_partman.names import QualifiedName, join_name, quote
+from sa_partman.names import QualifiedName, join_name
 
 _PARENT = text("""
 SELECT i.oid AS index_oid, t.oid AS table_oid, x.indisunique AS unique, x.indisvalid AS valid,
@@ -75,8 +76,8 @@ class WantedIndex:
     tail: str
 
     @property
-    def head(self) -> str:
-        return "CREATE UNIQUE INDEX" if self.unique else "CREATE INDEX"
+    def parts(self) -> IndexParts:
+        return IndexParts(self.unique, self.tail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,7 @@ class _Node:
     index: int
     name: QualifiedName
     table: int
-    head: str
-    tail: str
+    parts: IndexParts
 
 
 def build_partitioned_index(outside: Outside, wanted: WantedIndex) -> None:
@@ -115,16 +115,15 @@ def build_partitioned_index(outside: Outside, wanted: WantedIndex) -> None:
             if each.kind == "r":
                 leaf = QualifiedName(each.schema, each.name)
                 name = leaf.sibling(join_name(each.name, wanted.name.name))
-                _build(outside, wanted.head, wanted.tail, leaf, name, each.oid, leaf=True)
+                _build(outside, wanted.parts, leaf, name, each.oid, leaf=True)
         _plainly(outside, wanted)
         return
     if row is not None and not tree:
         # It was begun when there were partitions, and none is left whose part could make it valid.
-        outside.patiently(f"DROP INDEX {wanted.name.quoted}", wanted.table)
+        outside.patiently(drop_index(wanted.name.quoted), wanted.table)
         row = None
     if row is None:
-        sql = f"{wanted.head} {quote(wanted.name.name)} ON ONLY {wanted.table.quoted} {wanted.tail}"
-        outside.patiently(sql, wanted.table)
+        outside.patiently(wanted.parts.on_only(wanted.name, wanted.table), wanted.table)
         row = outside.connection.execute(_PARENT, {"name": wanted.name.quoted}).one()
     _finish(outside, wanted, row)
 
@@ -149,15 +148,13 @@ def _require_possible(wanted: WantedIndex, foreign: QualifiedName, *, begun: boo
 
 def _plainly(outside: Outside, wanted: WantedIndex) -> None:
     """CREATE INDEX on all of it: every leaf has its part, so nothing is read, and the lock is held for an instant."""
-    sql = f"{wanted.head} {quote(wanted.name.name)} ON {wanted.table.quoted} {wanted.tail}"
-    outside.patiently(sql, wanted.table)
+    outside.patiently(wanted.parts.on_tree(wanted.name, wanted.table), wanted.table)
 
 
 def _finish(outside: Outside, wanted: WantedIndex, row: Any) -> None:
-    head = f"CREATE {'UNIQUE ' if row.unique else ''}INDEX"
     _, found, tail = row.definition.partition(f" ON ONLY {row.table_printed} ")
     assert found, row.definition
-    node = _Node(row.index_oid, wanted.name, row.table_oid, head, tail)
+    node = _Node(row.index_oid, wanted.name, row.table_oid, IndexParts(row.unique, tail))
     for _ in range(_ROUNDS):
         _complete(outside, node)
         if outside.connection.execute(_VALID, {"oid": row.index_oid}).scalar_one():
@@ -178,7 +175,7 @@ def _complete(outside: Outside, node: _Node) -> None:
             continue
         table = QualifiedName(child.schema, child.name)
         name = table.sibling(join_name(child.name, node.name.name))
-        _build(outside, node.head, node.tail, table, name, child.oid, leaf=child.kind == "r")
+        _build(outside, node.parts, table, name, child.oid, leaf=child.kind == "r")
         if child.kind == "p":
             oid = outside.connection.execute(_OID, {"name": name.quoted}).scalar_one()
             _complete(outside, _below(node, oid, name, child.oid))
@@ -189,18 +186,16 @@ def _complete(outside: Outside, node: _Node) -> None:
 
 
 def _attach(outside: Outside, node: _Node, part: QualifiedName) -> None:
-    sql = f"ALTER INDEX {node.name.quoted} ATTACH PARTITION {part.quoted}"
-    outside.patiently(sql, node.name)
+    outside.patiently(attach_index(node.name, part), node.name)
 
 
 def _below(node: _Node, index: int, name: QualifiedName, table: int) -> _Node:
-    return _Node(index, name, table, node.head, node.tail)
+    return _Node(index, name, table, node.parts)
 
 
 def _build(
     outside: Outside,
-    head: str,
-    tail: str,
+    parts: IndexParts,
     table: QualifiedName,
     name: QualifiedName,
     oid: int,
@@ -212,17 +207,15 @@ def _build(
     if left is not None and left.indrelid != oid:
         raise ExecutionError(f"{name}: the name is taken by an index of another table; rename that one")
     if left is not None and leaf and not left.indisvalid:
-        drop = f"DROP INDEX CONCURRENTLY {name.quoted}"
+        drop = drop_index(name.quoted, concurrently=True)
         outside.concurrently(drop, table, f"the end of older transactions, to drop {name}")
         left = None
     if left is not None:
         return
     if leaf:
-        sql = f"{head} CONCURRENTLY {quote(name.name)} ON {table.quoted} {tail}"
-        outside.concurrently(sql, table, f"the end of older transactions, to build {name}")
+        outside.concurrently(parts.concurrently(name, table), table, f"the end of older transactions, to build {name}")
     else:
-        sql = f"{head} {quote(name.name)} ON ONLY {table.quoted} {tail}"
-        outside.patiently(sql, table)
+        outside.patiently(parts.on_only(name, table), table)
 
 
 def drop_partitioned_index(outside: Outside, index: QualifiedName) -> None:
@@ -230,4 +223,4 @@ def drop_partitioned_index(outside: Outside, index: QualifiedName) -> None:
     Drops *index* with those of all partitions. Locks the table and its partitions, ACCESS EXCLUSIVE, for an instant:
     PostgreSQL has no concurrent form.
     """
-    outside.patiently(f"DROP INDEX {index.quoted}", index)
+    outside.patiently(drop_index(index.quoted), index)

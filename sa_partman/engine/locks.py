@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.ddl.render import render
 from sa_partman.ddl.rows import predicate
+from sa_partman.ddl.unplanned import lock_tables
 from sa_partman.engine.budget import Spending
 from sa_partman.engine.running import Running
 from sa_partman.engine.waits import Key, Wait, described
@@ -276,14 +277,14 @@ def take(
     if not strong and before_exclusive is None and len(wanted) == 1:
         return False
     if wanted:
-        lock_tables(connection, (each.sql for each in wanted), LockMode.SHARE_UPDATE_EXCLUSIVE)
+        take_locks(connection, (each.sql for each in wanted), LockMode.SHARE_UPDATE_EXCLUSIVE)
     if before_exclusive is not None:
         before_exclusive(connection)
     for mode, group in groupby(strong, key=lambda each: each.mode):
         _timeout(connection, min(patience.strong, max(spending.stall_left, AT_ONCE)))
         began = time.monotonic()
         try:
-            lock_tables(connection, (each.sql for each in group), mode)
+            take_locks(connection, (each.sql for each in group), mode)
         finally:
             spent = time.monotonic() - began
             spending.stall(spent if spent > AT_ONCE else 0.0)
@@ -332,17 +333,17 @@ def queued(error: BaseException) -> bool:
     return sqlstate(error) == LOCK_NOT_AVAILABLE
 
 
-def lock_tables(connection: Connection, names: Iterable[str], mode: LockMode) -> None:
+def take_locks(connection: Connection, names: Iterable[str], mode: LockMode) -> None:
     """
     LOCK TABLE.
 
     Args:
         names: As it has them: quoted, and behind ONLY where what is below does not matter.
     """
-    tables = ", ".join(names)
+    statement = lock_tables(names, mode.sql)
     if getattr(connection.dialect.identifier_preparer, "_double_percents", False):
-        tables = tables.replace("%", "%%")
-    connection.exec_driver_sql(f"LOCK TABLE {tables} IN {mode.sql} MODE")
+        statement = statement.replace("%", "%%")
+    connection.exec_driver_sql(statement)
 
 
 def _timeout(connection: Connection, seconds: float) -> None:

@@ -19,6 +19,7 @@ from sa_partman.catalog import FoundTable, default_of
 from sa_partman.compare.situation import Situation
 from sa_partman.ddl.render import stored
 from sa_partman.ddl.rows import predicate
+from sa_partman.ddl.unplanned import lock_tables
 from sa_partman.engine.statements import apply_actions, name_taken
 from sa_partman.errors import ConversionRefused
 from sa_partman.key import PartitionKey
@@ -78,7 +79,7 @@ def _as_owner(connection: Connection, table: Relation) -> AbstractContextManager
 
 def lock_exclusively(connection: Connection, table: QualifiedName) -> None:
     """ACCESS EXCLUSIVE, on *table* and all its partitions."""
-    apply_actions(connection, (Stored(f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE"),), singly=True)
+    apply_actions(connection, (Stored(lock_tables([table.quoted])),), singly=True)
 
 
 def repartition(

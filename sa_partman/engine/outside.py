@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Executable, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.ddl.render import render
+from sa_partman.ddl.unplanned import drop_index
 from sa_partman.engine.budget import LockPolicy
 from sa_partman.engine.locks import LOOK_AGAIN, queued
 from sa_partman.engine.running import CHECK_INTERVAL, Running
@@ -225,5 +226,5 @@ def _is_there(running: Running, connection: Connection, step: Step, wait: Wait) 
     valid = connection.execute(_VALID, name).scalar()
     if valid is False:
         running.exclusion.verify(connection)
-        connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY {step.builds.replace('%', '%%')}")
+        connection.exec_driver_sql(drop_index(step.builds.replace("%", "%%"), concurrently=True))
     return bool(valid)

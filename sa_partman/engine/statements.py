@@ -130,7 +130,12 @@ def name_taken(connection: Connection, name: QualifiedName) -> NameTaken | None:
 
 @contextmanager
 def translating(step: Step) -> Iterator[None]:
-    """Our errors for the server's."""
+    """
+    Our errors for the server's.
+
+    Raises:
+        ExecutionError: The server refused the statement; see `translated`.
+    """
     try:
         yield
     except DBAPIError as error:

@@ -298,7 +298,12 @@ class StepTransaction(LockedTransaction):
         return subjects_of(self.actions)
 
     def look(self, connection: Connection) -> tuple[LockView, tuple[Lock, ...]]:
-        """Leaves the transaction when somebody who holds on is in the way."""
+        """
+        What stands around the step, and its locks.
+
+        Raises:
+            InTheWay: Somebody who holds on is; nothing was asked for.
+        """
         running = self.running
         seconds = running.policy.budget if self.seconds is None else self.seconds
         settle(connection, self.patience.gentle, running.step_settings(seconds))
@@ -404,6 +409,10 @@ class TableTransaction(LockedTransaction):
 
     @contextmanager
     def opened(self) -> Iterator[Connection]:
+        """
+        Raises:
+            InTheWay: See `LockedTransaction.opened`.
+        """
         if (self.step.locked or self.step.guarded) and self.watch.lingering(found := self.seek()):
             raise InTheWay(found)
         with self.running.engine.begin() as connection:

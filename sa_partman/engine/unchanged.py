@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman.bounds.bound import Bound
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import describe
+from sa_partman.ddl.unplanned import lock_tables
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.key import PartitionKey
 from sa_partman.marks import mark_of
@@ -136,10 +137,10 @@ def hold(connection: Connection, names: Iterable[QualifiedName], mode: str) -> N
         Overtaken: One has gone.
         DBAPIError: The lock was not granted.
     """
-    tables = ", ".join(f"ONLY {name.quoted}" for name in names).replace(":", r"\:")
+    statement = lock_tables((f"ONLY {name.quoted}" for name in names), mode).replace(":", r"\:")
     try:
         with connection.begin_nested():
-            connection.execute(text(f"LOCK TABLE {tables} IN {mode} MODE"))
+            connection.execute(text(statement))
     except DBAPIError as error:
         if sqlstate(error) == UNDEFINED_TABLE:
             raise Overtaken(f"{first_line(error)}; nothing was changed") from error

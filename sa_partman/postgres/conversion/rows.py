@@ -193,6 +193,9 @@ def reach(
     Args:
         lead: As of `range_history`.
         boundary: The user's own end, or None.
+
+    Raises:
+        TypeError: *declared* is partitioned by HASH, which is refused before.
     """
     level = declared.level
     if isinstance(level, RangeLevel):
