@@ -105,14 +105,14 @@ def bound_of(text: str, types: Sequence[KeyType]) -> Bound:
 
     Source: PostgreSQL, ``get_rule_expr``, ``T_PartitionBoundSpec`` (``ruleutils.c``).
     """
-    reader = _Reader(tokens(text))
+    reader = _TokenReader(tokens(text))
     bound = _bound(reader, types)
     if reader.peek() is not _LAST:
         raise ValueError(f"{reader.peek().text!r} follows the bound")
     return bound
 
 
-class _Reader:
+class _TokenReader:
     """A place in a line of tokens."""
 
     __slots__ = ("_position", "_tokens")
@@ -148,7 +148,7 @@ class _Reader:
         return int(token.text)
 
 
-def _bound(reader: _Reader, types: Sequence[KeyType]) -> Bound:
+def _bound(reader: _TokenReader, types: Sequence[KeyType]) -> Bound:
     if reader.accept("DEFAULT"):
         return DEFAULT
     reader.expect("FOR")
@@ -163,7 +163,7 @@ def _bound(reader: _Reader, types: Sequence[KeyType]) -> Bound:
     return RangeBound(lower, _ends(reader, types))
 
 
-def _hash(reader: _Reader) -> HashBound:
+def _hash(reader: _TokenReader) -> HashBound:
     for keyword in ("(", "MODULUS"):
         reader.expect(keyword)
     modulus = reader.number()
@@ -174,7 +174,7 @@ def _hash(reader: _Reader) -> HashBound:
     return HashBound(modulus, remainder)
 
 
-def _list(reader: _Reader, types: Sequence[KeyType]) -> ListBound:
+def _list(reader: _TokenReader, types: Sequence[KeyType]) -> ListBound:
     if len(types) != 1:
         raise ValueError(f"a list has one key column, not {len(types)}")
     reader.expect("(")
@@ -187,7 +187,7 @@ def _list(reader: _Reader, types: Sequence[KeyType]) -> ListBound:
     return ListBound(frozenset(values))
 
 
-def _ends(reader: _Reader, types: Sequence[KeyType]) -> tuple[KeyValue, ...]:
+def _ends(reader: _TokenReader, types: Sequence[KeyType]) -> tuple[KeyValue, ...]:
     """One end of a range."""
     values: list[KeyValue] = []
     for type in types:
@@ -199,7 +199,7 @@ def _ends(reader: _Reader, types: Sequence[KeyType]) -> tuple[KeyValue, ...]:
     return tuple(values)
 
 
-def _value(reader: _Reader, type: KeyType) -> KeyValue:
+def _value(reader: _TokenReader, type: KeyType) -> KeyValue:
     if reader.accept("("):
         value = _value(reader, type)
         reader.expect(")")
@@ -225,7 +225,7 @@ def _parsed(token: Token, type: KeyType) -> KeyValue:
     raise ValueError(f"{token.text!r} stands where a value is expected")
 
 
-def _pass_over_type(reader: _Reader) -> None:
+def _pass_over_type(reader: _TokenReader) -> None:
     """Everything up to the comma or parenthesis that ends the value: ``numeric(10,2)``, ``s."My Enum"[]``."""
     depth = 0
     while depth or reader.peek() not in _ENDS:
