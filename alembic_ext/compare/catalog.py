@@ -16,6 +16,7 @@ from sqlalchemy import Connection, ForeignKeyConstraint, Table
 from alembic_ext.session import lock_timeout
 from sa_partman.catalog import FoundTable, Parent, Partition, UnfinishedConversion
 from sa_partman.names import QualifiedName
+from sa_partman.postgres import journal
 from sa_partman.postgres.audit import TABLES
 from sa_partman.postgres.conversion.whereabouts import unfinished
 from sa_partman.postgres.journal import SCHEMA
@@ -140,7 +141,7 @@ def read_catalog(connection: Connection, mapped: Set[Key]) -> Catalog:
         mapped: The tables of the metadata.
     """
     names = sorted({str(name) for _, name in mapped})
-    converting = unfinished(connection)
+    converting = unfinished(connection, journal.running(connection))
     called = [(name, each) for each in converting for name in (each.table, each.now) if name is not None]
     tables = {(name.schema, name.name): each for name, each in called}
     helpers = {(each.helper.schema, each.helper.name) for each in converting}

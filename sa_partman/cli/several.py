@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sa_partman.cli.failures import BUSY, FAILED, PENDING, REPORTED, USAGE, report
-from sa_partman.postgres.connect import shown
+from sa_partman.postgres.session import shown
 
 if TYPE_CHECKING:
     from sa_partman.cli.request import Request

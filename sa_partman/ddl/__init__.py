@@ -1,5 +1,5 @@
 """An action becomes statements, as SQLAlchemy's elements or as text. No connection."""
 
-from sa_partman.ddl import partitions, rows, tables  # who renders which action
+from sa_partman.ddl import rows, tables
 
-__all__ = ["partitions", "rows", "tables"]
+__all__ = ["rows", "tables"]

@@ -27,8 +27,7 @@ from sa_partman.events import Holder
 from sa_partman.plan.actions import DetachPartition
 from sa_partman.plan.locks import Lock, LockMode, Place
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.connect import connected, isolated
-from sa_partman.postgres.session import act_as, pin
+from sa_partman.postgres.session import act_as, connected, isolated, pin
 from sa_partman.postgres.sqlstate import UNDEFINED_TABLE, WRONG_OBJECT_TYPE, first_line, sqlstate
 
 _ANOTHER = text("""

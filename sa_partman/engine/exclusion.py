@@ -18,8 +18,7 @@ from sa_partman.errors import ExclusionLost, MaintainerBusy, OthersTurn
 from sa_partman.events import Holder
 from sa_partman.names import QualifiedName
 from sa_partman.ports import Sleeping, Waiting
-from sa_partman.postgres.connect import apart, behind_pooler, connected, dependable
-from sa_partman.postgres.session import pin, timeouts
+from sa_partman.postgres.session import apart, behind_pooler, connected, dependable, pin, timeouts
 
 LOCK_KEY = int.from_bytes(b"sapartmn")
 """The advisory lock's key; the same for every release, so that releases exclude each other."""

@@ -18,8 +18,7 @@ from sa_partman.events import Holder
 from sa_partman.finding import Finding, Severity
 from sa_partman.plan.steps import Step
 from sa_partman.ports import Waiting
-from sa_partman.postgres.connect import connected, greeted_by
-from sa_partman.postgres.session import features_of, pin
+from sa_partman.postgres.session import connected, features_of, greeted_by, pin
 from sa_partman.table.features import ServerFeatures
 
 FROZEN = "10s"

@@ -33,9 +33,9 @@ from sa_partman.plan.actions import (
     FinalizeDetach,
 )
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.connect import driver_of, without_preparing
 from sa_partman.postgres.reflect import BOUNDS, NAME_HELD_BY
 from sa_partman.postgres.residues import require_current
+from sa_partman.postgres.session import driver_of, without_preparing
 from sa_partman.postgres.sqlstate import REFERENCED, first_line, overtaken, sqlstate
 
 

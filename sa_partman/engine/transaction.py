@@ -41,8 +41,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, FinalizeDetach
 from sa_partman.plan.locks import Lock, LockMode, Place, locks_of, subjects_of
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.connect import isolated
-from sa_partman.postgres.session import act_as, pin, settle
+from sa_partman.postgres.session import act_as, isolated, pin, settle
 from sa_partman.postgres.sqlstate import worth_retrying
 
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from sa_partman.engine.background import repeating
 from sa_partman.errors import PartmanError
 from sa_partman.events import Holder, WaitEvent
 from sa_partman.passwords import without_passwords
-from sa_partman.postgres.connect import apart
+from sa_partman.postgres.session import apart
 from sa_partman.postgres.sqlstate import first_line
 
 Key = tuple[int | None, str]

@@ -28,8 +28,7 @@ from sa_partman.observe.health import LOGGER
 from sa_partman.passwords import without_passwords
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.audit import AuditTables, StepRow
-from sa_partman.postgres.connect import connected
-from sa_partman.postgres.session import Session, pin
+from sa_partman.postgres.session import Session, connected, pin
 from sa_partman.postgres.sqlstate import first_line
 from sa_partman.version import __version__
 

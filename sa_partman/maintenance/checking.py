@@ -38,11 +38,10 @@ from sa_partman.plan.actions import AttachPartition, CreatePartition
 from sa_partman.plan.steps import Purpose, Step, TablePlan
 from sa_partman.plan.table import plan_table
 from sa_partman.postgres.audit import last_runs
-from sa_partman.postgres.connect import connected, dependable
 from sa_partman.postgres.contents import outlived_rows
 from sa_partman.postgres.facts import CatalogFacts, catalog_facts, data_facts, has_rows_to_read
 from sa_partman.postgres.relations import primary_key, unique_keys
-from sa_partman.postgres.session import pin
+from sa_partman.postgres.session import connected, dependable, pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.postgres.table_reader import kept_options
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View

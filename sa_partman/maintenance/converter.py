@@ -30,7 +30,6 @@ from sa_partman.plan.conversion.request import Choices, ConversionPlan
 from sa_partman.ports import Hook, Sleeping
 from sa_partman.postgres import journal
 from sa_partman.postgres.audit import CONVERSION_RUN
-from sa_partman.postgres.connect import connected
 from sa_partman.postgres.contents import tenants_of
 from sa_partman.postgres.conversion.plan import PlannedConversion, full_mark, marks, plan_conversion, plan_undo
 from sa_partman.postgres.conversion.rows import Estimate, estimate, rows_elsewhere
@@ -45,7 +44,7 @@ from sa_partman.postgres.conversion.whereabouts import (
     whereabouts,
 )
 from sa_partman.postgres.journal import Conversion, NewConversion
-from sa_partman.postgres.session import pin
+from sa_partman.postgres.session import connected, pin
 from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT
 from sa_partman.spec.declared import DeclaredTable

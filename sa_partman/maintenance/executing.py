@@ -73,8 +73,7 @@ from sa_partman.plan.steps import (
     parent_of,
     raised,
 )
-from sa_partman.postgres.connect import connected, dependable
-from sa_partman.postgres.session import pin
+from sa_partman.postgres.session import connected, dependable, pin
 from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.view import View
 from sa_partman.spec.declared import DeclaredTable

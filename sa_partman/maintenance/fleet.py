@@ -11,7 +11,7 @@ from sa_partman.finding import Finding
 from sa_partman.maintenance.maintainer import Maintainer
 from sa_partman.maintenance.planning import Tables
 from sa_partman.maintenance.results import MaintenancePlan, RunResult
-from sa_partman.postgres.connect import shown
+from sa_partman.postgres.session import shown
 
 T = TypeVar("T")
 

@@ -22,10 +22,9 @@ from sa_partman.plan.actions import AttachPartition, CreatePartition, FinalizeDe
 from sa_partman.plan.membership import as_members, by_owner, makes, newest_leaf, repair_step
 from sa_partman.plan.steps import Step, TablePlan, readable
 from sa_partman.plan.table import index_steps
-from sa_partman.postgres.connect import behind_pooler, connected
 from sa_partman.postgres.relations import privileges_of
 from sa_partman.postgres.residues import changed_meanwhile, invalid_indexes, outdated_tables, unvalidated
-from sa_partman.postgres.session import pin
+from sa_partman.postgres.session import behind_pooler, connected, pin
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
 from sa_partman.postgres.table_reader import differing, memberships, read_members, storage_options
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View

@@ -32,10 +32,9 @@ from sa_partman.plan.families import limited, referenced_first, without_removals
 from sa_partman.plan.regrid import regrid_steps
 from sa_partman.plan.steps import Purpose, Step, TablePlan
 from sa_partman.plan.table import plan_table
-from sa_partman.postgres.connect import connected, dependable
 from sa_partman.postgres.contents import count_rows, empty_of
 from sa_partman.postgres.relations import inbound_keys
-from sa_partman.postgres.session import act_as, pin
+from sa_partman.postgres.session import act_as, connected, dependable, pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, View, look
 from sa_partman.spec.declared import DeclaredTable

@@ -45,7 +45,7 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.provision import creation
 from sa_partman.plan.steps import Purpose, Step, TablePlan
-from sa_partman.postgres.connect import connected
+from sa_partman.postgres.session import connected
 from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.view import TableView
 from sa_partman.spec.archive import shown

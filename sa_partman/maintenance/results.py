@@ -143,7 +143,8 @@ class StepResult:
     note: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "error", without_passwords(self.error))
+        if self.error:
+            object.__setattr__(self, "error", without_passwords(self.error))
 
     @property
     def failed(self) -> bool:

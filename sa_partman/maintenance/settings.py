@@ -22,7 +22,7 @@ from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.names import QualifiedName
 from sa_partman.plan.steps import Step
 from sa_partman.ports import Hook, Only, Waiting
-from sa_partman.postgres.connect import connected
+from sa_partman.postgres.session import connected
 from sa_partman.postgres.sqlstate import first_line
 from sa_partman.spec.declared import DeclaredTable
 

@@ -248,7 +248,8 @@ class _Builder:
     def findings(
         self, level: Level, parent: Parent, situation: Situation, lacking: tuple[Lacking, ...]
     ) -> Iterator[Finding]:
-        yield from label_findings(str(self.table), level, situation)
+        if situation.labels:
+            yield from label_findings(str(self.table), level, situation)
         if isinstance(level, ListLevel):
             yield from half_held(str(self.table), level, parent, situation)
         elif isinstance(level, HashLevel):

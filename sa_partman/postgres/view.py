@@ -16,11 +16,11 @@ from sa_partman.compare.situation import Path, Situation
 from sa_partman.errors import CatalogError, PartmanError, UnreadableBound
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
-from sa_partman.postgres.connect import connected
+from sa_partman.postgres import journal
 from sa_partman.postgres.contents import asks, counts, highest_of, labels_of, outlived_rows, sizes_of, tenants_of
 from sa_partman.postgres.conversion.whereabouts import lost, unfinished
 from sa_partman.postgres.reflect import reflect
-from sa_partman.postgres.session import Session, pin
+from sa_partman.postgres.session import Session, connected, pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
 from sa_partman.spec.declared import DeclaredTable
 from sa_partman.spec.list_spec import Labelled
@@ -157,7 +157,9 @@ def _with_conversions(
     connection: Connection, found: dict[QualifiedName, FoundTable]
 ) -> dict[QualifiedName, FoundTable]:
     """*found*, each with the conversion of it that is in progress."""
-    known = {name: each for each in unfinished(connection) for name in (each.table, each.now) if name is not None}
+    running = journal.running(connection)
+    told = unfinished(connection, running) if running else []
+    known = {name: each for each in told for name in (each.table, each.now) if name is not None}
     return {
         name: replace(table, conversion=known.get(table.name) or _lost(connection, table))
         if known or table.strategy is None

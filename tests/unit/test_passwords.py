@@ -13,7 +13,7 @@ import sa_partman
 from sa_partman.errors import ConfigurationError, NameTaken
 from sa_partman.finding import Finding, Severity
 from sa_partman.passwords import passwords_in, without_passwords
-from sa_partman.postgres.connect import passwords_of, shown
+from sa_partman.postgres.session import passwords_of, shown
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,7 @@ from sa_partman.plan.conversion.attach import INBOUND, attach_in_place, leaf_sta
 from sa_partman.plan.conversion.carry import history_name
 from sa_partman.plan.conversion.detach import UndoRequest, detach_in_place, undo_names
 from sa_partman.plan.conversion.fingerprint import fingerprint
-from sa_partman.plan.conversion.inbound import Again, again
-from sa_partman.plan.conversion.refusals import retyped, table_refusals, type_refusals
+from sa_partman.plan.conversion.refusals import Again, again, retyped, table_refusals, type_refusals
 from sa_partman.plan.conversion.request import (
     Choices,
     ConversionPlan,

@@ -23,7 +23,7 @@ from sa_partman.bounds.text import literal, value_of
 from sa_partman.compare.situation import Situation
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, quote
-from sa_partman.plan.conversion.inbound import Again
+from sa_partman.plan.conversion.refusals import Again
 from sa_partman.plan.conversion.request import Profile, Refusal, list_history, range_history
 from sa_partman.postgres.session import verbatim
 from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel, TimeAxis

@@ -7,7 +7,7 @@ conversion left that has no record is recognised by its names and by what it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from shlex import quote as in_shell
 
@@ -144,9 +144,9 @@ def whereabouts(connection: Connection, conversion: Conversion) -> Whereabouts:
     return Whereabouts(conversion, None, bool(by_name))
 
 
-def unfinished(connection: Connection) -> list[UnfinishedConversion]:
-    """Every conversion or undo in progress, with what its table is called now."""
-    return [whereabouts(connection, each).unfinished for each in journal.running(connection)]
+def unfinished(connection: Connection, running: Iterable[Conversion]) -> list[UnfinishedConversion]:
+    """What is told of the conversions and undos in progress: each with what its table is called now."""
+    return [whereabouts(connection, each).unfinished for each in running]
 
 
 def unfinished_of(connection: Connection, table: QualifiedName) -> Conversion | None:

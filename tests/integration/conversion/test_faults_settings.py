@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sa_partman.errors import ExecutionError
-from sa_partman.postgres.connect import connected
+from sa_partman.postgres.session import connected
 from tests.support.converting import HASTY, OLD_SNAPSHOT, TABLE, Ends, converter
 from tests.support.database import holding
 from tests.support.keeper import keeper, require_known, slow_to_greet, soon_over

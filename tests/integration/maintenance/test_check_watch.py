@@ -13,10 +13,9 @@ from sa_partman import ULID, PartitionByList, PartitionByRange
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.postgres import facts
-from sa_partman.postgres.connect import connected
 from sa_partman.postgres.facts import catalog_facts
 from sa_partman.postgres.reflect import reflect
-from sa_partman.postgres.session import pin
+from sa_partman.postgres.session import connected, pin
 from sa_partman.postgres.sqlstate import sqlstate
 from tests.support.counting import statements
 from tests.support.database import as_role, codes, holding, new_table, partitions, put, role, scalar, sql, upkeep

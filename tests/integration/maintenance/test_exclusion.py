@@ -19,7 +19,7 @@ from sa_partman.engine.exclusion import LOCK_KEY, Exclusion, only_maintainer
 from sa_partman.errors import ExclusionLost, MaintainerBusy
 from sa_partman.maintenance.results import Outcome, RunResult
 from sa_partman.ports import Sleeping, Waiting
-from sa_partman.postgres import connect
+from sa_partman.postgres import session
 from tests.support.database import another, codes, made, new_table, outcomes, partitions, scalar, sql, upkeep
 from tests.support.faces import Face
 from tests.support.killing import until
@@ -239,7 +239,7 @@ def test_its_connection_is_closed_when_nothing_came_of_it(engine: Engine, monkey
     def cut_off(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(connect, "steady", cut_off)
+    monkeypatch.setattr(session, "steady", cut_off)
     kept = []
     event.listen(engine, "connect", lambda driver, _: kept.append(driver))  # so that no collector closes it
     count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"

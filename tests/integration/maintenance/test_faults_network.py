@@ -12,7 +12,7 @@ import sys
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from sa_partman.postgres.connect import _number, connected
+from sa_partman.postgres.session import _number, connected
 from sa_partman.throwaway import Server
 from tests.support.command import ROOT
 from tests.support.servers import binaries, memory

@@ -17,7 +17,7 @@ from sa_partman.engine.background import Looping
 from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.errors import MaintainerBusy, OthersTurn
 from sa_partman.maintenance.results import RunResult
-from sa_partman.postgres.connect import connected, dependable
+from sa_partman.postgres.session import connected, dependable
 from tests.support.database import codes, made, new_table, outcomes, partitions, relations, sql, upkeep
 from tests.support.faces import Face, opened
 from tests.support.pgbouncer import pgbouncer

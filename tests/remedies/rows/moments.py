@@ -10,7 +10,7 @@ from unittest.mock import patch
 from sqlalchemy import select, text
 
 from sa_partman.maintenance.converter import Converter
-from sa_partman.postgres import connect
+from sa_partman.postgres import session
 from tests.remedies.row import Box, Meant, Row, Step, Way, check, run_once, shown
 from tests.remedies.rows.held import let_go
 from tests.remedies.rows.members import NEXT, as_superuser, connected, granted, roles
@@ -147,7 +147,7 @@ def pending(box: Box) -> None:
 
 def behind_pooler(box: Box) -> None:
     """The greeting names another backend than the one that answers."""
-    box.other.enter_context(patch.object(connect, "greeted_by", lambda connection: 0))
+    box.other.enter_context(patch.object(session, "greeted_by", lambda connection: 0))
 
 
 def tenants(table: str) -> Step:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman import StepEvent
 from sa_partman.engine import exclusion, running
 from sa_partman.engine.exclusion import only_maintainer
-from sa_partman.postgres.connect import connected
+from sa_partman.postgres.session import connected
 from tests.remedies.row import Box, Meant, Models, Row, check, run_once, shown
 from tests.remedies.rows.archives import with_audit
 from tests.remedies.rows.held import NUMBERED, let_go

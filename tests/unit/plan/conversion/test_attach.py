@@ -16,7 +16,7 @@ from sa_partman.names import QualifiedName, text_literal
 from sa_partman.plan.conversion.attach import attach_in_place, names_of
 from sa_partman.plan.conversion.carry import granted
 from sa_partman.plan.conversion.fingerprint import fingerprint
-from sa_partman.plan.conversion.inbound import Again, again
+from sa_partman.plan.conversion.refusals import Again, again
 from sa_partman.plan.conversion.request import Choices, ConversionPlan, ConversionRequest, Profile, Refusal
 from sa_partman.plan.steps import Step
 from sa_partman.spec.declared import ColumnType, bind
