@@ -173,3 +173,19 @@ def test_no_import_hides_from_the_contracts(package: str) -> None:
     }
 
     assert set() == hidden
+
+
+def test_files_that_contributors_are_sent_to_are_there() -> None:
+    """The map in CONTRIBUTING.md is true."""
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:sa_partman|alembic_ext|tests|docs|benchmarks)/[\w/.]+|[\w.]+\.(?:py|md|toml))`", page)
+
+    assert len(named) > 40
+    assert [] == [each for each in named if not (ROOT / each).exists()]
+
+
+def test_the_glossary_is_short() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    words = page.partition("| word | meaning |")[2].partition("## The rooms")[0]
+
+    assert len(re.findall(r"^\| \w", words, re.MULTILINE)) <= 20

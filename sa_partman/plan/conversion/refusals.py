@@ -1,6 +1,6 @@
 """
-What becomes of the foreign keys that refer to the table: a partitioned table's unique keys hold its partition key, so
-most of them can't go on as they are.
+What can't be carried, found before anything is touched: foreign keys that refer to the table, whose unique keys hold the
+partition key from then on, first of all; and the types of the key that the table has itself.
 """
 
 from __future__ import annotations
