@@ -169,7 +169,7 @@ READ = (
         (let_go,),
         COMPUTED,
         (pending,),
-        seized("events_p20300601", "pg_catalog.pg_attrdef", check),
+        seized("events_p20300601", "pg_attrdef d ON", check),
         since=18,  # whose pg_get_expr() locks the table
     ),
     Row(
