@@ -40,7 +40,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import PARTITION_BY, spec_of
 from sa_partman.postgres.migrations import MigratedTable, migrated_table, partitioned_by_column
 from sa_partman.postgres.relations import oid_of
-from sa_partman.postgres.session import features_of
+from sa_partman.postgres.session import execute_sql, features_of
 
 Original = Callable[[Operations, Any], Any]
 """What Alembic does."""
@@ -224,7 +224,7 @@ def _rename_table(operations: Operations, operation: RenameTableOp, original: Or
     with reading_connection(operations) as connection:
         if connection is not None:
             name = _named(connection, names[1], operation.schema)
-            connection.exec_driver_sql(blocks.rename_in_marks(name, names[0]).replace("%", "%%"))
+            execute_sql(connection, blocks.rename_in_marks(name, names[0]))
     return done
 
 
@@ -279,7 +279,7 @@ def _comment_again(batch: BatchOperationsImpl, comment: str | None) -> None:
     with reading_connection(batch.operations) as connection:
         if connection is not None:
             name = _named(connection, batch.table_name, batch.schema)
-            connection.exec_driver_sql(blocks.set_comment(name, comment).replace("%", "%%"))
+            execute_sql(connection, blocks.set_comment(name, comment))
 
 
 def _not_recreated(name: QualifiedName, what: str) -> str:

@@ -47,6 +47,7 @@ from sa_partman.plan.provision import attached_from_the_top, first_partitions
 from sa_partman.postgres.facts import from_lowest
 from sa_partman.postgres.migrations import relation_named
 from sa_partman.postgres.relations import Relation, columns_of, relation_of
+from sa_partman.postgres.session import execute_sql
 from sa_partman.spec.base import PartitionSpec
 
 
@@ -205,7 +206,7 @@ def detach(operations: Operations, operation: ops.DetachPartitionOp) -> None:
                 autocommit.concurrently(sql, parent, f"the detach of {partition.name}")
     if operation.without_foreign_keys:
         with on_partitioned_table(operations, operation.parent, operation.schema, operation.call) as session:
-            session.connection.exec_driver_sql(drop_keys_to_partitioned(partition.name).replace("%", "%%"))
+            execute_sql(session.connection, drop_keys_to_partitioned(partition.name))
 
 
 def _attached(session: OperationSession, operation: ops.PartitionOp) -> tuple[Relation, Bound]:

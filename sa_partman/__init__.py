@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sa_partman.events import Holder, StepEvent, WaitEvent, When
     from sa_partman.finding import Finding, Severity
     from sa_partman.maintenance.converter import Conversion, Converter, Estimate, Interrupted, Progress
+    from sa_partman.maintenance.converter_async import AsyncConverter
     from sa_partman.maintenance.fleet import Answer, Fleet
     from sa_partman.maintenance.maintainer import Maintainer
     from sa_partman.maintenance.maintainer_async import AsyncMaintainer
@@ -107,6 +108,7 @@ _HOMES = {
         "Fleet",
     ),
     "sa_partman.maintenance.maintainer": ("Maintainer",),
+    "sa_partman.maintenance.converter_async": ("AsyncConverter",),
     "sa_partman.maintenance.maintainer_async": ("AsyncMaintainer",),
     "sa_partman.maintenance.restoring": (
         "Archived",
@@ -142,6 +144,7 @@ __all__ = [
     "Answer",
     "Archive",
     "Archived",
+    "AsyncConverter",
     "AsyncMaintainer",
     "AsyncService",
     "CatalogError",
@@ -213,7 +216,7 @@ __all__ = [
     "partition_by",
 ]
 
-_ASYNCHRONOUS = ("AsyncMaintainer", "AsyncService")
+_ASYNCHRONOUS = ("AsyncConverter", "AsyncMaintainer", "AsyncService")
 if _find_spec("greenlet") is None:  # "import *" asks for all; type checkers see them all the same
     globals()["__all__"] = [name for name in __all__ if name not in _ASYNCHRONOUS]
 

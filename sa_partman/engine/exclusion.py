@@ -18,7 +18,7 @@ from sa_partman.errors import ExclusionLost, MaintainerBusy, OthersTurn
 from sa_partman.events import Holder
 from sa_partman.names import QualifiedName
 from sa_partman.ports import Sleeping, Waiting
-from sa_partman.postgres.session import apart, behind_pooler, connected, dependable, pin, timeouts
+from sa_partman.postgres.session import apart, behind_pooler, dependable, pin, timeouts
 
 LOCK_KEY = int.from_bytes(b"sapartmn")
 """The advisory lock's key; the same for every release, so that releases exclude each other."""
@@ -259,7 +259,7 @@ def only_converter(engine: Engine, table: QualifiedName, lease: float) -> Iterat
         MaintainerBusy: Another one is at work.
     """
     holding = ExitStack()
-    connection = holding.enter_context(connected(engine))
+    connection = holding.enter_context(apart(engine))
     try:
         pin(connection, 1.0)  # a conversion takes longer than a role's transactions may last, or be idle
         key = LOCK_CLASS, zlib.crc32(table.quoted.encode()) & 0x7FFFFFFF

@@ -29,7 +29,7 @@ from sa_partman.plan.actions import Action, MoveRows
 from sa_partman.plan.locks import Lock, LockMode, Relatives, locks_of, subjects_of
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.reflect import constraints_on
-from sa_partman.postgres.session import act_as, features_of
+from sa_partman.postgres.session import act_as, execute_sql, features_of
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, sqlstate
 from sa_partman.table.features import ServerFeatures
 
@@ -340,10 +340,7 @@ def take_locks(connection: Connection, names: Iterable[str], mode: LockMode) -> 
     Args:
         names: As it has them: quoted, and behind ONLY where what is below does not matter.
     """
-    statement = lock_tables(names, mode.sql)
-    if getattr(connection.dialect.identifier_preparer, "_double_percents", False):
-        statement = statement.replace("%", "%%")
-    connection.exec_driver_sql(statement)
+    execute_sql(connection, lock_tables(names, mode.sql))
 
 
 def _timeout(connection: Connection, seconds: float) -> None:

@@ -26,7 +26,7 @@ from sa_partman.errors import LockNotAcquired
 from sa_partman.events import Holder
 from sa_partman.names import QualifiedName
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.session import timeouts
+from sa_partman.postgres.session import apart, execute_sql, timeouts
 from sa_partman.postgres.sqlstate import worth_retrying
 
 PATIENCE = 60
@@ -95,9 +95,7 @@ class Outside:
         self.connection.exec_driver_sql(f"SET lock_timeout = '{round(seconds * 1000)}ms'")
 
     def _send(self, sql: str) -> None:
-        """Some drivers read % as the start of a parameter; to others it is a character like any other."""
-        doubled = getattr(self.connection.dialect.identifier_preparer, "_double_percents", False)
-        self.connection.exec_driver_sql(sql.replace("%", "%%") if doubled else sql)
+        execute_sql(self.connection, sql)
 
 
 @contextmanager
@@ -159,10 +157,9 @@ def run_outside(running: Running, table: QualifiedName, step: Step) -> None:
     """
     locks = TableTransaction(running=running, table=table, step=step)
     wait = Wait(running.waits, str(table), "transactions that have written to it")
-    # READ COMMITTED comes with it: no snapshot outlives its statement.
-    opened = running.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
-        with apart_in_autocommit(opened, ()) as connection:
+        # READ COMMITTED comes with autocommit: no snapshot outlives its statement.
+        with apart(running.engine, autocommit=True) as connection:
             _settle(connection, running.policy)
             _wait_for_writers(connection, locks, wait)
             wait.what = f"the end of older transactions, to {step.title}"
@@ -202,7 +199,7 @@ def _wait_for_writers(connection: Connection, locks: TableTransaction, wait: Wai
     before = holders(connection, tables, writers=True)
     while before:
         wait.found(before)
-        time.sleep(min(LOOK_AGAIN, policy.longest_pause))
+        locks.running.waiting.sleep(min(LOOK_AGAIN, policy.longest_pause))
         after = holders(connection, tables, writers=True)
         if not lingering(before, after):
             break
@@ -221,10 +218,10 @@ def _is_there(running: Running, connection: Connection, step: Step, wait: Wait) 
     while (builder := connection.execute(_BUILDER, name).scalar()) and time.monotonic() < deadline:
         # A process that was killed: the server notices, or finishes for us.
         wait.found((Holder(builder, "", "", "active", "", "client backend", None, None),))
-        time.sleep(LOOK_AGAIN)
+        running.waiting.sleep(LOOK_AGAIN)
     wait.over()
     valid = connection.execute(_VALID, name).scalar()
     if valid is False:
         running.exclusion.verify(connection)
-        connection.exec_driver_sql(drop_index(step.builds.replace("%", "%%"), concurrently=True))
+        execute_sql(connection, drop_index(step.builds, concurrently=True))
     return bool(valid)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import Event, Thread
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
+from sa_partman.engine.background import repeating
 from sa_partman.engine.waits import blocking
 from sa_partman.names import QualifiedName
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.conversion.rows import SCAN_BYTES
+from sa_partman.postgres.session import apart
 
 EVERY = 0.25
 """Seconds between two looks."""
@@ -57,7 +59,7 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-"""Called from a thread of its own, a few times a second, while a step that reads the table works."""
+"""Called a few times a second while a step that reads the table works: from a thread, or a task of the event loop."""
 
 
 @contextmanager
@@ -66,28 +68,42 @@ def watched(engine: Engine, table: QualifiedName, step: Step, tell: OnProgress |
     if tell is None or not step.scans:
         yield
         return
-    over = Event()
-    thread = Thread(target=_watch, args=(engine, table, step, tell, over), name="sa_partman progress", daemon=True)
-    thread.start()
+    teller = _ProgressTeller(engine, table, step, tell)
     try:
-        yield
+        with repeating(teller.look, EVERY, in_loop=engine.dialect.is_async, name="progress"):
+            yield
     finally:
-        over.set()
-        thread.join()
+        teller.close()
 
 
-def _watch(engine: Engine, table: QualifiedName, step: Step, tell: OnProgress, over: Event) -> None:
-    began = time.monotonic()
-    try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.detach()  # a pool of one must not starve
-            connection.exec_driver_sql("SET statement_timeout = 0")
-            blocks: int = connection.execute(_BLOCKS, {"table": table.quoted}).scalar_one()
-            while not over.wait(EVERY):
-                tell(_look(connection, step, blocks, time.monotonic() - began))
-    except Exception:
-        # The server's troubles are the step's to tell; the callback's must not stop a conversion.
-        logging.getLogger(__name__).warning("the progress of %s is not told any more", step.id, exc_info=True)
+@dataclass(slots=True)
+class _ProgressTeller:
+    """Looks at one step, over a connection of its own."""
+
+    engine: Engine
+    table: QualifiedName
+    step: Step
+    tell: OnProgress
+    began: float = field(default_factory=time.monotonic)
+    opened: ExitStack = field(default_factory=ExitStack)
+    connection: Connection | None = None
+    blocks: int = 0
+
+    def look(self) -> None:
+        try:
+            if self.connection is None:
+                self.connection = self.opened.enter_context(apart(self.engine, autocommit=True))
+                self.connection.exec_driver_sql("SET statement_timeout = 0")
+                self.blocks = self.connection.execute(_BLOCKS, {"table": self.table.quoted}).scalar_one()
+            self.tell(_look(self.connection, self.step, self.blocks, time.monotonic() - self.began))
+        except Exception:
+            # The server's troubles are the step's to tell; the callback's must not stop a conversion.
+            logging.getLogger(__name__).warning("the progress of %s is not told any more", self.step.id, exc_info=True)
+            raise
+
+    def close(self) -> None:
+        with suppress(SQLAlchemyError):
+            self.opened.close()
 
 
 def _look(connection: Connection, step: Step, blocks: int, seconds: float) -> Progress:

@@ -27,7 +27,7 @@ from sa_partman.maintenance.settings import Clock, Hooks, clock, hooks_of
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables, primary_key_of
 from sa_partman.plan.conversion.request import Choices, ConversionPlan
-from sa_partman.ports import Hook, Sleeping
+from sa_partman.ports import Hook, Sleeping, Waiting
 from sa_partman.postgres import journal
 from sa_partman.postgres.audit import CONVERSION_RUN
 from sa_partman.postgres.contents import tenants_of
@@ -114,7 +114,8 @@ class Converter:
         self.engine, self.metadata = read_committed(engine), metadata
         self.lock, self.audit = lock or LockPolicy(), audit
         self._now: Clock | None = clock(now)
-        self._hooks, self._on_wait = Hooks(hooks_of(hooks), hook_timeout, Sleeping()), on_wait
+        self._waiting: Waiting = Sleeping()
+        self._hooks, self._on_wait = Hooks(hooks_of(hooks), hook_timeout, self._waiting), on_wait
 
     @_ours
     def plan(
@@ -387,7 +388,12 @@ class _Job:
 
     def run_of(self, recorded: Recorded, report: Report, progress: OnProgress | None = None) -> ConversionRun:
         running = Running(
-            self.converter.engine, self.converter.lock, Sleeping(), self.exclusion, self.waits.run, self.waits
+            self.converter.engine,
+            self.converter.lock,
+            self.converter._waiting,
+            self.exclusion,
+            self.waits.run,
+            self.waits,
         )
         return ConversionRun(running, report=report, progress=progress, ask=recorded.ask, around=recorded.around)
 

@@ -78,8 +78,8 @@ class AsyncMaintainer:
             hooks=hooks,
             lock=lock,
             audit=audit,
-            report=None if report is None else _awaiting(report),
-            on_wait=None if on_wait is None else _awaiting(on_wait),
+            report=None if report is None else awaiting(report),
+            on_wait=None if on_wait is None else awaiting(on_wait),
             limit=limit,
             hook_timeout=hook_timeout,
             schemas=schemas,
@@ -108,7 +108,7 @@ class AsyncMaintainer:
         max_rows: int | None = None,
     ) -> MaintenancePlan:
         """See `Maintainer.plan`."""
-        return await _spawned(
+        return await spawned(
             self._inner.plan,
             tables,
             tenants=tenants,
@@ -128,11 +128,11 @@ class AsyncMaintainer:
         as_role: str | None = None,
     ) -> tuple[Finding, ...]:
         """See `Maintainer.check`."""
-        return await _spawned(self._inner.check, tables, min_horizon=min_horizon, max_age=max_age, as_role=as_role)
+        return await spawned(self._inner.check, tables, min_horizon=min_horizon, max_age=max_age, as_role=as_role)
 
     async def status(self, tables: Tables = None) -> tuple[TableStatus, ...]:
         """See `Maintainer.status`."""
-        return await _spawned(self._inner.status, tables)
+        return await spawned(self._inner.status, tables)
 
     async def run(
         self,
@@ -144,21 +144,21 @@ class AsyncMaintainer:
         max_rows: int | None = None,
     ) -> RunResult:
         """See `Maintainer.run`."""
-        return await _spawned(self._inner.run, tables, repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows)
+        return await spawned(self._inner.run, tables, repair=repair, adopt=adopt, regrid=regrid, max_rows=max_rows)
 
     async def provision(
         self, tables: Tables = None, *, tenants: Iterable[Any] = (), max_rows: int | None = None
     ) -> RunResult:
         """See `Maintainer.provision`."""
-        return await _spawned(self._inner.provision, tables, tenants=tenants, max_rows=max_rows)
+        return await spawned(self._inner.provision, tables, tenants=tenants, max_rows=max_rows)
 
     async def prune(self, tables: Tables = None, *, tenants: Iterable[Any] = ()) -> RunResult:
         """See `Maintainer.prune`."""
-        return await _spawned(self._inner.prune, tables, tenants=tenants)
+        return await spawned(self._inner.prune, tables, tenants=tenants)
 
     async def drop_branch(self, table: str, branch: Any) -> RunResult:
         """See `Maintainer.drop_branch`."""
-        return await _spawned(self._inner.drop_branch, table, branch)
+        return await spawned(self._inner.drop_branch, table, branch)
 
     async def archives(self, to: str) -> tuple[Archived, ...]:
         """See `Maintainer.archives`."""
@@ -170,7 +170,7 @@ class AsyncMaintainer:
 
     async def restore(self, manifest: str, *, table: str | None = None) -> Restored:
         """See `Maintainer.restore`."""
-        return await _spawned(self._inner.restore, manifest, table=table)
+        return await spawned(self._inner.restore, manifest, table=table)
 
     def serve(
         self,
@@ -186,7 +186,7 @@ class AsyncMaintainer:
         return AsyncService(self._inner, Schedule.of(every, jitter), listen=listen, tables=tables)
 
 
-async def _spawned(work: Callable[..., T], *given: Any, **options: Any) -> T:
+async def spawned(work: Callable[..., T], *given: Any, **options: Any) -> T:
     """What *work* gives in SQLAlchemy's greenlet; a task that was cancelled ends so, whatever else that has broken."""
     task = asyncio.current_task()
     assert task is not None
@@ -200,7 +200,7 @@ async def _spawned(work: Callable[..., T], *given: Any, **options: Any) -> T:
         raise
 
 
-def _awaiting(report: Callable[..., Any]) -> Callable[..., None]:
+def awaiting(report: Callable[..., Any]) -> Callable[..., None]:
     """*report*, awaited when it is asynchronous."""
 
     def told(*given: Any) -> None:

@@ -22,6 +22,7 @@ from sa_partman.finding import Finding
 from sa_partman.names import QualifiedName, text_literal
 from sa_partman.plan.conversion.request import new_table
 from sa_partman.plan.steps import Purpose, Step
+from sa_partman.postgres.session import execute_sql
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 
 SCHEMA = "sa_partman"
@@ -265,7 +266,7 @@ def _rows(connection: Connection) -> dict[int, _Row]:
 
 def _write(connection: Connection, rows: dict[int, _Row]) -> None:
     said = text_literal(json.dumps(list(rows.values())))
-    connection.exec_driver_sql(f"COMMENT ON COLUMN {SCHEMA}.conversion.steps IS {said}".replace("%", "%%"))
+    execute_sql(connection, f"COMMENT ON COLUMN {SCHEMA}.conversion.steps IS {said}")
 
 
 def _table(row: _Row) -> QualifiedName:

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, TextClause, text
+from sqlalchemy import URL, Connection, CursorResult, Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import ExecutionError, ReadOnlyServer, ServerUnavailable
@@ -399,3 +399,9 @@ def pinned(connection: Connection, lock_timeout: float) -> Iterator[Session]:
 def verbatim(statement: str) -> TextClause:
     """*statement* as it is: ``text()`` takes ``:name`` for a parameter."""
     return text(statement.replace(":", r"\:"))
+
+
+def execute_sql(connection: Connection, sql: str) -> CursorResult[Any]:
+    """Executes *sql* as it stands: to some drivers a % begins a parameter, to others it is like any other."""
+    doubled = getattr(connection.dialect.identifier_preparer, "_double_percents", False)
+    return connection.exec_driver_sql(sql.replace("%", "%%") if doubled else sql)

@@ -16,7 +16,7 @@ import sa_partman
 from sa_partman import errors
 from tests.support.command import ROOT
 
-SERVED = ("Maintainer", "AsyncMaintainer", "Converter", "Fleet", "Service", "AsyncService")
+SERVED = ("Maintainer", "AsyncMaintainer", "Converter", "AsyncConverter", "Fleet", "Service", "AsyncService")
 """Whose public methods users call."""
 VALUES: tuple[str, ...] = (
     "Answer",
@@ -138,7 +138,7 @@ def test_everything_at_once(hidden: str) -> None:
     assert (0, f"RunResult {not hidden}\n", "") == (code, out, err)
 
 
-@pytest.mark.parametrize("name", ["AsyncMaintainer", "AsyncService"])
+@pytest.mark.parametrize("name", ["AsyncConverter", "AsyncMaintainer", "AsyncService"])
 @pytest.mark.parametrize("way", ["import sa_partman; sa_partman.{}", "from sa_partman import {}"])
 def test_without_greenlet_one_line_says_what_to_install(name: str, way: str) -> None:
     code, _, err = _python(HIDDEN + way.format(name))

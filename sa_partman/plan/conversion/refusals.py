@@ -1,6 +1,6 @@
 """
-What can't be carried, found before anything is touched: foreign keys that refer to the table, whose unique keys hold the
-partition key from then on, first of all; and the types of the key that the table has itself.
+What can't be carried, found before anything is touched: foreign keys that refer to the table, whose unique keys hold
+the partition key from then on, first of all; and the types of the key that the table has itself.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.refusals import Again
 from sa_partman.plan.conversion.request import Profile, Refusal, list_history, range_history
-from sa_partman.postgres.session import verbatim
+from sa_partman.postgres.session import execute_sql, verbatim
 from sa_partman.spec.declared import DeclaredTable, ListLevel, RangeLevel, TimeAxis
 from sa_partman.table.definition import Index, TableDefinition
 
@@ -283,7 +283,7 @@ def rows_elsewhere(connection: Connection, parent: int, history: int, limit: int
     found = 0
     for leaf in connection.execute(_LEAVES, {"parent": parent, "history": history}).scalars().all():
         counted = f"SELECT count(*) FROM (SELECT FROM ONLY {leaf} LIMIT {limit + 1 - found}) AS taken"
-        found += connection.exec_driver_sql(counted.replace("%", "%%")).scalar_one()
+        found += execute_sql(connection, counted).scalar_one()
         if found > limit:
             break
     return found

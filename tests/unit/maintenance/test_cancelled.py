@@ -9,7 +9,7 @@ import pytest
 
 from sa_partman.engine.background import awaited
 from sa_partman.errors import ExecutionError
-from sa_partman.maintenance.maintainer_async import _spawned
+from sa_partman.maintenance.maintainer_async import spawned
 
 
 def sleeping() -> NoReturn:
@@ -30,7 +30,7 @@ def test_an_error_that_comes_of_a_cancellation() -> None:
 
     async def whole() -> None:
         async with asyncio.timeout(0.01):
-            await _spawned(sleeping)
+            await spawned(sleeping)
 
     with pytest.raises(TimeoutError):
         asyncio.run(whole())
@@ -43,7 +43,7 @@ def test_an_error_of_its_own() -> None:
         try:
             await asyncio.sleep(10)
         except asyncio.CancelledError:
-            await _spawned(failing)
+            await spawned(failing)
 
     async def cancelled() -> None:
         task = asyncio.create_task(whole())
