@@ -80,7 +80,7 @@ def watched(engine: Engine, table: QualifiedName, step: Step, tell: OnProgress |
 class _ProgressTeller:
     """Looks at one step, over a connection of its own."""
 
-    engine: Engine
+    engine: Engine = field(repr=False)
     table: QualifiedName
     step: Step
     tell: OnProgress

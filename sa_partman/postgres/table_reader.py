@@ -355,7 +355,7 @@ def _membership(row: Row[Any], table: Member) -> Membership:
     if not row.may_place:
         lacking.append(f"GRANT CREATE ON TABLESPACE {row.tablespace} TO {row.owner}")
     for name, divided, tail, usable, reachable, owner in json.loads(row.publications or "[]"):
-        named[divided].add(Publication(name, tail or "", usable))
+        named[divided].add(Publication(name, tail or "", usable=usable))
         if not usable and not reachable:
             lacking.append(f"GRANT {owner} TO {row.role}")
     return Membership(

@@ -12,6 +12,7 @@ COMMENT ON TABLE sa_partman.conversion IS 'sa_partman: conversions. The comment 
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
+-- session 3
 SET statement_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
 SET search_path = pg_catalog;
@@ -20,7 +21,7 @@ SET idle_session_timeout = '10000ms';
 SET lock_timeout = '1200000ms';
 SET client_connection_check_interval = '1s';
 CREATE UNIQUE INDEX CONCURRENTLY "events_pkey_new" ON "public"."events" ("id", "created_at");
--- session 3
+-- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '1';
@@ -182,6 +183,7 @@ BEGIN ISOLATION LEVEL READ COMMITTED;
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
+-- session 3
 SET statement_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
 SET search_path = pg_catalog;
@@ -190,7 +192,7 @@ SET idle_session_timeout = '10000ms';
 SET lock_timeout = '1200000ms';
 SET client_connection_check_interval = '1s';
 CREATE UNIQUE INDEX CONCURRENTLY "events_pkey_old" ON "public"."events_history" ("id");
--- session 3
+-- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '2';

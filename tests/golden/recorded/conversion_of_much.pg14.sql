@@ -16,6 +16,7 @@ COMMENT ON TABLE sa_partman.conversion IS 'sa_partman: conversions. The comment 
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
+-- session 3
 SET statement_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
 SET search_path = pg_catalog;
@@ -24,7 +25,7 @@ SET idle_session_timeout = '10000ms';
 SET lock_timeout = '3600000ms';
 SET client_connection_check_interval = '1s';
 CREATE UNIQUE INDEX CONCURRENTLY "Odd_pkey_new" ON "public"."Odd" ("id", "at%");
--- session 3
+-- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '1';
@@ -172,6 +173,7 @@ BEGIN ISOLATION LEVEL READ COMMITTED;
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
+-- session 3
 SET statement_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
 SET search_path = pg_catalog;
@@ -180,7 +182,7 @@ SET idle_session_timeout = '10000ms';
 SET lock_timeout = '3600000ms';
 SET client_connection_check_interval = '1s';
 CREATE UNIQUE INDEX CONCURRENTLY "Odd_pkey_old" ON "public"."Odd_history" ("id");
--- session 3
+-- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '2';

@@ -10,6 +10,7 @@ SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
+-- session 3
 SET statement_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
 SET search_path = pg_catalog;
@@ -18,7 +19,7 @@ SET idle_session_timeout = '10000ms';
 SET lock_timeout = '1200000ms';
 SET client_connection_check_interval = '1s';
 DROP INDEX CONCURRENTLY IF EXISTS "public"."events_pkey_new";
--- session 3
+-- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '1';
@@ -55,6 +56,7 @@ SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
+-- session 3
 SET statement_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
 SET search_path = pg_catalog;
@@ -63,7 +65,7 @@ SET idle_session_timeout = '10000ms';
 SET lock_timeout = '1200000ms';
 SET client_connection_check_interval = '1s';
 DROP INDEX CONCURRENTLY IF EXISTS "public"."events_pkey_new";
--- session 3
+-- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '2';
@@ -111,6 +113,7 @@ SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
+-- session 3
 SET statement_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
 SET search_path = pg_catalog;
@@ -119,7 +122,7 @@ SET idle_session_timeout = '10000ms';
 SET lock_timeout = '1200000ms';
 SET client_connection_check_interval = '1s';
 DROP INDEX CONCURRENTLY IF EXISTS "public"."events_pkey_new";
--- session 3
+-- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '3';
@@ -182,6 +185,7 @@ SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
+-- session 3
 SET statement_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
 SET search_path = pg_catalog;
@@ -190,7 +194,7 @@ SET idle_session_timeout = '10000ms';
 SET lock_timeout = '1200000ms';
 SET client_connection_check_interval = '1s';
 DROP INDEX CONCURRENTLY IF EXISTS "public"."events_pkey_new";
--- session 3
+-- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '4';
@@ -265,6 +269,7 @@ SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
+-- session 3
 SET statement_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
 SET search_path = pg_catalog;
@@ -273,7 +278,7 @@ SET idle_session_timeout = '10000ms';
 SET lock_timeout = '1200000ms';
 SET client_connection_check_interval = '1s';
 DROP INDEX CONCURRENTLY IF EXISTS "public"."events_pkey_new";
--- session 3
+-- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '5';

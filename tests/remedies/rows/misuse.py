@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import MetaData, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from sa_partman import ULID, AsyncMaintainer, Epoch, LockPolicy, Maintainer, UUIDv7
+from sa_partman import ULID, AsyncConverter, AsyncMaintainer, Converter, Epoch, LockPolicy, Maintainer, UUIDv7
 from sa_partman.checks.coverage import Asked
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.ports import before
@@ -48,6 +48,11 @@ MAINTAINERS = (
         "AsyncMaintainer takes an AsyncEngine and got …; Maintainer takes an Engine",
         lambda box: AsyncMaintainer(create_engine(URL), MetaData()),  # type: ignore[arg-type]
         lambda box: Maintainer(create_engine(URL), MetaData()),
+    ),
+    misused(
+        "AsyncConverter takes an AsyncEngine and got …; Converter takes an Engine",
+        lambda box: AsyncConverter(create_engine(URL), MetaData()),  # type: ignore[arg-type]
+        lambda box: Converter(create_engine(URL), MetaData()),
     ),
     misused(
         "limit=-1 is below 0; None removes all that are expired",
