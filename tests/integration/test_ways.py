@@ -16,6 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Engine
 
+import alembic_ext.autogenerate  # noqa: F401 -- its operations; Alembic finds them by itself from 1.18 on
 from sa_partman import PartitionByRange
 from tests.support.builders import at
 from tests.support.database import made, new_table, sql, upkeep

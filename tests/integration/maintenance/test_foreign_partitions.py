@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Engine, Table
 
+import alembic_ext.autogenerate  # noqa: F401 -- its operations; Alembic finds them by itself from 1.18 on
 from sa_partman import Archive, PartitionByHash, PartitionByList, PartitionByRange, Retention
 from sa_partman.finding import Severity
 from tests.support.database import codes, made, new_table, partitions, put, relations, sql, upkeep
