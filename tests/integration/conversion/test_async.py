@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -47,17 +49,6 @@ def converter(loop: Loop, **options: Any) -> AsyncConverter:
     return AsyncConverter(loop[1], metadata(), now=NOW, **{"lock": BRISK, **options})
 
 
-async def _beside(work: Awaitable[T]) -> tuple[T | BaseException, float]:
-    """What *work* comes to, and the longest time for which the loop did nothing else."""
-    longest, clock = 0.0, asyncio.get_running_loop().time
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        began = clock()
-        await asyncio.sleep(0.01)
-        longest = max(longest, clock() - began)
-    return task.exception() or task.result(), longest
-
-
 def test_there_and_back(events: Engine, loop: Loop) -> None:
     runner = loop[0]
     here = converter(loop, audit=True)
@@ -87,30 +78,41 @@ def test_progress_is_awaited(events: Engine, loop: Loop, monkeypatch: pytest.Mon
     monkeypatch.setattr("sa_partman.engine.progress.EVERY", 0.05)
     seen: list[str] = []
 
-    async def progress(found: Progress) -> None:
-        await asyncio.sleep(0)
-        seen.append(found.step.id)
+    async def main() -> None:
+        told = asyncio.Event()
 
-    with holding(events, "INSERT INTO events (org_id) VALUES (1)"):
+        async def progress(found: Progress) -> None:
+            await asyncio.sleep(0)
+            seen.append(found.step.id)
+            told.set()
 
-        async def main() -> None:
-            # The build waits for the transaction that has written.
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(converter(loop).convert(TABLE, progress=progress), 1.5)
+        task = asyncio.create_task(converter(loop).convert(TABLE, progress=progress))
+        await asyncio.wait_for(told.wait(), 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
+    with holding(events, "INSERT INTO events (org_id) VALUES (1)"):  # the build waits for it
         loop[0].run(main())
     loop[0].run(converter(loop).abort(TABLE))
 
     assert {"unique_index"} == set(seen)
 
 
-def test_the_loop_goes_on_while_locks_are_not_granted(events: Engine, loop: Loop) -> None:
-    here = converter(loop, lock=HASTY)
-    with holding(events, "SELECT count(*) FROM events"):
-        found, longest = loop[0].run(_beside(here.convert(TABLE)))
+def test_the_loop_goes_on_while_locks_are_not_granted(
+    events: Engine, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing sleeps in its thread."""
+    here, sleeper = converter(loop, lock=HASTY), time.sleep
 
-    assert isinstance(found, LockNotAcquired)
-    assert longest < 0.5
+    def sleep(seconds: float) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        sleeper(seconds)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    with holding(events, "SELECT count(*) FROM events"), pytest.raises(LockNotAcquired):
+        loop[0].run(here.convert(TABLE))
+
     assert "done" == loop[0].run(here.resume(TABLE)).status
 
 
