@@ -1,6 +1,6 @@
 """
-Statements that belong to no plan: an index over a partition tree, which is built in parts for as long as it takes,
-locks, and names that are given for the time of a migration. Nothing is doubled for a driver.
+Statements that belong to no plan: an index over a partition tree, which is built in parts for as long as it takes, and
+locks. Nothing is doubled for a driver.
 """
 
 from __future__ import annotations
