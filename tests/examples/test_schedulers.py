@@ -176,7 +176,8 @@ asyncio.run(main())
 
     assert "only once" in out
     assert READY == len(partitions(engine))
-    assert [("succeeded",)] == [tuple(row) for row in sql(engine, "SELECT status::text FROM procrastinate_jobs")]
+    # In the ten minutes after its time (minute 17) the worker adds the periodic task that it believes it has missed.
+    assert {("succeeded",)} == {tuple(row) for row in sql(engine, "SELECT status::text FROM procrastinate_jobs")}
 
 
 def test_the_kubernetes_manifest() -> None:
