@@ -30,11 +30,10 @@ from sa_partman.finding import Finding
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.provision import actions_at_once
 from sa_partman.plan.repartition import RepartitionFailed, Repartitioning, hash_change, list_change
-from sa_partman.postgres.contents import highest_of, total_size
-from sa_partman.postgres.conversion.whereabouts import lost
-from sa_partman.postgres.journal import running
+from sa_partman.postgres.contents import highest_of
+from sa_partman.postgres.journal import lost, running
 from sa_partman.postgres.reflect import reflect
-from sa_partman.postgres.relations import columns_of
+from sa_partman.postgres.relations import columns_of, total_size
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, ListLevel
 
 INLINE_MAX_BYTES = 64 * 1024 * 1024

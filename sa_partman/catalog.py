@@ -120,6 +120,11 @@ class Privileges:
     may_set_role: bool = True
     owner_is_superuser: bool = False
 
+    @property
+    def suffice(self) -> bool:
+        """Whether the role can maintain the table."""
+        return self.may_set_role and self.may_create
+
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedConversion:

@@ -10,8 +10,8 @@ from sa_partman.catalog import Parent, default_of
 from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName, text_literal
-from sa_partman.spec.declared import HashLevel, Level, ListLevel, RangeLevel
-from sa_partman.spec.list_spec import Labelled, TenantSource, label_each
+from sa_partman.spec.declared import HashLevel, Level, ListLevel
+from sa_partman.spec.list_spec import Labelled, label_each
 
 
 def wanted_labels(level: ListLevel, situation: Situation) -> Labelled:
@@ -111,13 +111,6 @@ def is_label(level: Level, value: KeyValue, situation: Situation) -> bool:
     return labels is None or value is None or value in labels
 
 
-def source_of(level: Level) -> TenantSource | None:
-    """Where the values of a list, or the tenants of a range, come from."""
-    if isinstance(level, ListLevel):
-        return level.spec.values
-    return level.spec.tenants if isinstance(level, RangeLevel) else None
-
-
 def unknown_values(level: Level, situation: Situation) -> tuple[str, ...]:
     """The values that *level* wants and its enum lacks."""
     return tuple(str(value) for value in _wanted(level, situation) if not is_label(level, value, situation))
@@ -147,7 +140,7 @@ def label_findings(table: str, level: Level, situation: Situation) -> Iterator[F
 
 
 def _wanted(level: Level, situation: Situation) -> Iterator[KeyValue]:
-    source = source_of(level)
+    source = level.source
     if source is not None:
         labelled = source.labelled if source.literal else situation.tenants.get(level.depth, ())
         yield from dict.fromkeys(value for _, values in labelled for value in values)

@@ -1,10 +1,9 @@
-"""Whether a found table can be maintained as declared at all, level by level, and which lookups a new key costs."""
+"""Whether a found table can be maintained as declared at all, level by level."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import takewhile
+from collections.abc import Iterator
+from dataclasses import replace
 from shlex import quote as in_shell
 
 from sa_partman.bounds.bound import Bound, ListBound, RangeBound
@@ -130,51 +129,3 @@ def descend(level: Level, bound: Bound, situation: Situation) -> Situation:
         known = lower is not None and upper is not None
         return replace(branch, within=(level.spec.ranged, lower, upper) if known else None)
     return situation
-
-
-Columns = tuple[str | None, ...]
-"""The key columns of an index, in order; an expression is None."""
-
-
-def key_in_order(wanted: tuple[str, ...], present: tuple[str, ...]) -> tuple[str, ...]:
-    """*wanted*, beginning with what *present*, the key before, begins with: whoever looks rows up by it still can."""
-    kept = tuple(takewhile(lambda name: name in wanted, present))
-    return (*kept, *(name for name in wanted if name not in kept))
-
-
-@dataclass(frozen=True, slots=True)
-class LostIndex:
-    """
-    A unique index that goes, and whose columns no other index begins with.
-
-    Args:
-        name: Of the index, which is that of its constraint.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-
-    @property
-    def message(self) -> str:
-        listed = ", ".join(self.columns)
-        return f"{self.name} goes, and no other index begins with ({listed}): a lookup by {listed} reads all partitions"
-
-    @property
-    def remedy(self) -> str:
-        listed = ", ".join(self.columns)
-        quoted = ", ".join(map(repr, self.columns))
-        return f"let the new primary key begin with ({listed}), or declare an Index over {quoted} as well"
-
-
-def lost_indexes(before: Iterable[tuple[str, Columns]], after: Iterable[Columns]) -> tuple[LostIndex, ...]:
-    """
-    Args:
-        before: The unique indexes that go, by name.
-        after: The key columns of those that the table has then, and that can be searched for one value.
-
-    Returns:
-        Those of *before* whose columns begin no index afterwards; one over expressions is not judged.
-    """
-    left = tuple(after)
-    gone = ((name, tuple(str(each) for each in columns)) for name, columns in before if None not in columns)
-    return tuple(LostIndex(name, each) for name, each in gone if not any(one[: len(each)] == each for one in left))

@@ -125,6 +125,15 @@ def set_role(role: str | None, *, local: bool = True) -> str:
     return f"SET {'LOCAL ' * local}ROLE {'NONE' if role is None else quote(role)}"
 
 
+def lock_tables(quoted: Iterable[str], mode: str = "ACCESS EXCLUSIVE") -> str:
+    """
+    Args:
+        quoted: Behind ONLY where what is below does not matter.
+        mode: As SQL has it.
+    """
+    return f"LOCK TABLE {', '.join(quoted)} IN {mode} MODE"
+
+
 def step_sql(step: Step) -> tuple[str, ...]:
     """The SQL of *step*, and before it who does it, when that is not whoever connected."""
     if step.role is None:

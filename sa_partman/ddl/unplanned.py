@@ -1,11 +1,10 @@
 """
-Statements that belong to no plan: an index over a partition tree, which is built in parts for as long as it takes, and
-locks. Nothing is doubled for a driver.
+Statements that belong to no plan: an index over a partition tree, which is built in parts for as long as it takes.
+Nothing is doubled for a driver.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sa_partman.names import QualifiedName, quote
@@ -45,12 +44,3 @@ def attach_index(index: QualifiedName, part: QualifiedName) -> str:
 
 def drop_index(quoted: str, *, concurrently: bool = False) -> str:
     return f"DROP INDEX {'CONCURRENTLY ' * concurrently}{quoted}"
-
-
-def lock_tables(quoted: Iterable[str], mode: str = "ACCESS EXCLUSIVE") -> str:
-    """
-    Args:
-        quoted: Behind ONLY where what is below does not matter.
-        mode: As SQL has it.
-    """
-    return f"LOCK TABLE {', '.join(quoted)} IN {mode} MODE"

@@ -166,7 +166,8 @@ def only_maintainer(
     with ExitStack() as holding:
         try:
             for pause in policy.pauses():
-                waiting.sleep(min(pause, policy.turn))
+                if pause:
+                    waiting.sleep(min(pause, policy.turn))
                 taken = _try(engine, holding, policy, waiting, application)
                 if isinstance(taken, Exclusion):
                     break

@@ -16,9 +16,8 @@ from itertools import chain, groupby
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.ddl.render import render
+from sa_partman.ddl.render import lock_tables, render
 from sa_partman.ddl.rows import predicate
-from sa_partman.ddl.unplanned import lock_tables
 from sa_partman.engine.budget import Spending
 from sa_partman.engine.running import Running
 from sa_partman.engine.waits import Key, Wait, described

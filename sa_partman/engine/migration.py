@@ -17,9 +17,8 @@ from sa_partman.bounds.bound import ListBound
 from sa_partman.bounds.text import describe, in_order
 from sa_partman.catalog import FoundTable, default_of
 from sa_partman.compare.situation import Situation
-from sa_partman.ddl.render import stored
+from sa_partman.ddl.render import lock_tables, stored
 from sa_partman.ddl.rows import predicate
-from sa_partman.ddl.unplanned import lock_tables
 from sa_partman.engine.statements import apply_actions, name_taken
 from sa_partman.errors import ConversionRefused
 from sa_partman.key import PartitionKey
@@ -40,8 +39,8 @@ from sa_partman.plan.repartition import (
     sources_of,
 )
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.postgres.conversion.beside import name_refusals, own_things, storage
-from sa_partman.postgres.conversion.plan import plan_conversion
+from sa_partman.postgres.conversion.beside import own_things, storage
+from sa_partman.postgres.conversion.plan import name_refusals, plan_conversion
 from sa_partman.postgres.facts import from_lowest
 from sa_partman.postgres.migrations import keys_to, passes_identity_on, relation_named, row_count
 from sa_partman.postgres.relations import Relation, privileges_of

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman.bounds.bound import Bound
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import describe
-from sa_partman.ddl.unplanned import lock_tables
+from sa_partman.ddl.render import lock_tables
 from sa_partman.errors import ExecutionError, LockNotAcquired
 from sa_partman.key import PartitionKey
 from sa_partman.marks import mark_of

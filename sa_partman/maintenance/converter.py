@@ -36,7 +36,6 @@ from sa_partman.postgres.conversion.rows import Estimate, estimate, rows_elsewhe
 from sa_partman.postgres.conversion.whereabouts import (
     finished_of,
     history_of,
-    lost,
     nothing_in_progress,
     require_in_place,
     taken_back,
@@ -283,7 +282,7 @@ class Converter:
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
             running = unfinished_of(connection, name)
-            forgotten = lost(connection, name) if running is None else None
+            forgotten = journal.lost(connection, name) if running is None else None
             place = None if running is None else whereabouts(connection, running)
         if forgotten is not None:
             raise Refused(f"{forgotten.message}; nothing was changed: {forgotten.remedy}")

@@ -333,7 +333,7 @@ def undecided(table: DeclaredTable, error: Exception) -> Finding:
 
 def _lacking(found: FoundTable | None, plan: TablePlan) -> Finding | None:
     """What the connected role may not do, if the plan needs it."""
-    return None if found is None or not plan.steps else privilege_finding(found)
+    return None if found is None or found.privileges.suffice or not plan.steps else privilege_finding(found)
 
 
 def leaving_all(

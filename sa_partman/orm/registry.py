@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Column, Enum, Index, Integer, MetaData, Table, TypeDecorator, UniqueConstraint, event, inspect
 from sqlalchemy.dialects import postgresql
@@ -16,7 +17,6 @@ from sqlalchemy.schema import SchemaItem
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.types import NullType, TypeEngine
 
-from sa_partman.compare.shape import Columns, LostIndex, key_in_order, lost_indexes
 from sa_partman.errors import DeclarationError
 from sa_partman.key import KeyType
 from sa_partman.names import QualifiedName
@@ -28,6 +28,7 @@ from sa_partman.spec.hash_spec import HashSpec
 from sa_partman.spec.list_spec import ListSpec
 from sa_partman.spec.range_spec import RangeSpec
 from sa_partman.spec.validate import ColumnFacts, ModelFacts, validate
+from sa_partman.table.definition import Columns, LostIndex, key_in_order, lost_indexes
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _NOT_YET = KeyType.of("unknown")
@@ -239,8 +240,15 @@ def settle(table: Table) -> None:
     table.dialect_kwargs[PARTITION_BY] = wanted
 
 
+_VALID: WeakKeyDictionary[Table, tuple[PartitionSpec, ModelFacts]] = WeakKeyDictionary()
+"""What the rules were last asked about a table, and had nothing against."""
+
+
 def _checked(table: Table, spec: PartitionSpec) -> DeclaredTable:
-    validate(spec, facts_of(table))
+    facts = facts_of(table)
+    if _VALID.get(table) != (spec, facts):
+        validate(spec, facts)
+        _VALID[table] = (spec, facts)
     bound = declared(table)
     check_names(bound)
     return bound
@@ -269,7 +277,7 @@ def declared_tables(
     metadata: MetaData | Iterable[MetaData], tables: Iterable[str] | None = None
 ) -> tuple[tuple[Table, DeclaredTable], ...]:
     """
-    Every declared table, referenced ones first, each rule checked again (constraints may have come later).
+    Every declared table, referenced ones first, each rule checked again where a constraint or column came later.
 
     Args:
         tables: Names, with or without schema, to narrow to.

@@ -23,8 +23,8 @@ class Action:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether it can share a transaction with other actions."""
-        return True
+        """Whether it can share a transaction with other actions: what is done concurrently can't."""
+        return not getattr(self, "concurrently", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,6 @@ class DetachPartition(Action):
     bound: Bound
     key: PartitionKey = field(repr=False)
     concurrently: bool = False
-
-    @property
-    def in_transaction(self) -> bool:
-        return not self.concurrently
 
 
 @dataclass(frozen=True, slots=True)

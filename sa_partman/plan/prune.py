@@ -276,8 +276,6 @@ def aftermath_steps(
     Args:
         attached: Tables that the same plan makes partitions again.
     """
-    if not found.detached:
-        return
     places = {place[1].name: place for place in _places(declared.level, found, situation)}
     for table in sorted(found.detached, key=lambda each: (each.at is not None, each.at or situation.now, each.name)):
         if table.parent in places and table.name not in attached:

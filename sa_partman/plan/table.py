@@ -58,13 +58,15 @@ def plan_table(
     found, adoptions = adopt(found, situation.now) if handed_over else (found, ())
     recovered = tuple(recovery_steps(declared, found, situation, repair=repair))
     made = tuple(provision_steps(declared, found, situation))
-    gone = tuple(prune_steps(declared, found, situation))
+    gone = tuple(prune_steps(declared, found, situation)) if declared.level.removes else ()
     creations = tuple(each for each in made if isinstance(each, Step))
+    attached = frozenset(step.partition for step in creations)
+    due = tuple(aftermath_steps(declared, found, situation, attached)) if found.detached else ()
     steps = (
         *(each for each in recovered if isinstance(each, Step)),
         *adoptions,
         *creations,
-        *aftermath_steps(declared, found, situation, frozenset(step.partition for step in creations)),
+        *due,
         *(each for each in gone if isinstance(each, Step)),
     )
     findings = dict.fromkeys(each for each in (*recovered, *made, *gone) if isinstance(each, Finding))
@@ -85,6 +87,8 @@ def recovery_steps(
     Args:
         repair: End those too, and attach again what is not expired; nothing of others is dropped.
     """
+    if not any(each.detach_pending for each in found.walk()):
+        return
     for pending in pending_detaches(declared, found, situation):
         if pending.ours and not pending.runs:
             yield _ended(found, pending)

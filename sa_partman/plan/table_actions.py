@@ -335,10 +335,6 @@ class CreateIndex(Action):
     unique: bool = False
     concurrently: bool = False
 
-    @property
-    def in_transaction(self) -> bool:
-        return not self.concurrently
-
 
 @dataclass(frozen=True, slots=True)
 class DropIndex(Action):
@@ -347,10 +343,6 @@ class DropIndex(Action):
     index: QualifiedName
     concurrently: bool = False
     if_exists: bool = False
-
-    @property
-    def in_transaction(self) -> bool:
-        return not self.concurrently
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman.bounds.bound import RangeBound, row_order
 from sa_partman.catalog import FoundTable, Parent, Partition
 from sa_partman.compare.expired_rows import Outlived
-from sa_partman.compare.lists import source_of
 from sa_partman.errors import DeclarationError
-from sa_partman.key import Family
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import COUNTED
 from sa_partman.postgres.session import verbatim
@@ -27,16 +25,6 @@ from sa_partman.spec.declared import DeclaredTable, IntegerAxis, Level, ListLeve
 from sa_partman.spec.list_spec import Labelled, TenantSource, label_each, tenant_source
 
 _CHUNK = 50
-
-
-def asks(declared: DeclaredTable) -> bool:
-    """Whether a level of *declared* has a ``select()`` or a callable."""
-    return any(not source.literal for level in declared.levels() if (source := source_of(level)) is not None)
-
-
-def counts(declared: DeclaredTable) -> bool:
-    """Whether a level of *declared* is cut by number, so that `highest_of` has something to look for."""
-    return any(isinstance(level, RangeLevel) and isinstance(level.axis, IntegerAxis) for level in declared.levels())
 
 
 def tenants_of(connection: Connection, declared: DeclaredTable) -> dict[int, Labelled]:
@@ -48,7 +36,7 @@ def tenants_of(connection: Connection, declared: DeclaredTable) -> dict[int, Lab
     """
     found: dict[int, Labelled] = {}
     for level in declared.levels():
-        source = source_of(level)
+        source = level.source
         if source is not None and not source.literal:
             labelled = _asked(connection, source, str(declared.name))
             found[level.depth] = tuple(_fitted(declared, level, *pair) for pair in labelled)
@@ -76,11 +64,7 @@ WHERE a.attrelid = CAST(:oid AS oid) AND a.attname = ANY (CAST(:columns AS text[
 
 def labels_of(connection: Connection, declared: DeclaredTable, found: FoundTable) -> dict[int, tuple[str, ...]]:
     """The labels of the enum that the values of each level are of, by depth."""
-    columns = {
-        level.depth: level.key.parts[0].column
-        for level in declared.levels()
-        if source_of(level) is not None and level.key.types[0].family is Family.ENUM
-    }
+    columns = declared.enums
     if not columns:
         return {}
     rows = connection.execute(_LABELS, {"oid": found.oid, "columns": list(columns.values())})
@@ -205,19 +189,6 @@ def sizes_of(connection: Connection, tables: Iterable[FoundTable]) -> dict[int, 
 def _unknown(table: FoundTable) -> Iterator[int]:
     yield from (each.oid for each in table.walk() if each.kind == "r" and each.rows < 0 and each.pages <= 0)
     yield from (each.oid for each in table.detached)
-
-
-_TOTAL = text("""
-SELECT coalesce(sum(pg_catalog.pg_total_relation_size(oid)), 0) FROM (
-    WITH RECURSIVE tree AS (SELECT CAST(:oid AS oid) AS oid
-        UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree t ON i.inhparent = t.oid)
-    SELECT oid FROM tree) AS every
-""")
-
-
-def total_size(connection: Connection, oid: int) -> int:
-    """Bytes of the table and all its partitions, with indexes."""
-    return int(connection.execute(_TOTAL, {"oid": oid}).scalar_one())
 
 
 MOST = 20

@@ -4,23 +4,26 @@ The state of conversions, in the schema ``sa_partman``: written in the transacti
 It is a comment, for what is in the catalog is never published. A row of a table would be sent to every subscriber
 of a ``FOR ALL TABLES`` publication; none of them has that table, and each would stop at it. The table that bears the
 comment is empty, and UNLOGGED: so it is no part of such a publication either.
+
+What a conversion left that has no record is recognised by its names and by what it is.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
-from sa_partman.catalog import UnfinishedConversion
+from sa_partman.catalog import LostConversion, UnfinishedConversion
 from sa_partman.ddl.render import from_stored, to_stored
 from sa_partman.errors import MissingPrivilege
 from sa_partman.finding import Finding
-from sa_partman.names import QualifiedName, text_literal
-from sa_partman.plan.conversion.request import new_table
+from sa_partman.names import QualifiedName, quote, text_literal
+from sa_partman.plan.conversion.request import key_index, new_table, proof
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.postgres.session import execute_sql
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
@@ -298,3 +301,40 @@ def _read(row: _Row) -> Conversion:
         steps=tuple(from_stored(each, purpose, _table(row)) for each in row["steps"]),
         done=row["steps_done"],
     )
+
+
+_ENOUGH = 2
+
+_LEFT = text("""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = :schema AND c.relname = :new AND c.relkind = 'p' AND NOT c.relispartition),
+    EXISTS (SELECT FROM pg_catalog.pg_constraint k
+        WHERE k.conrelid = t.oid AND k.conname = :proof AND k.contype = 'c'),
+    EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+        WHERE i.indrelid = t.oid AND c.relname = :key_index AND i.indisunique)
+FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace s ON s.oid = t.relnamespace
+WHERE s.nspname = :schema AND t.relname = :name AND t.relkind = 'r'
+""")
+
+
+def lost(connection: Connection, table: QualifiedName) -> LostConversion | None:
+    """
+    What a conversion before its swap left; None when *table* is not plain, or there is only one such thing: its name
+    may be anybody's.
+
+    Args:
+        table: With its schema, and without a conversion in progress.
+    """
+    names = {"new": new_table(table).name, "proof": proof(table), "key_index": key_index(table)}
+    row = connection.execute(_LEFT, {"schema": table.schema, "name": table.name, **names}).one_or_none()
+    if row is None or sum(row) < _ENOUGH:
+        return None
+    left = tuple(each for each, there in zip(_left(table), row, strict=True) if there)
+    return LostConversion(table, tuple(words for words, _ in left), tuple(statement for _, statement in left))
+
+
+def _left(table: QualifiedName) -> Iterator[tuple[str, str]]:
+    new, check, index = new_table(table), proof(table), table.sibling(key_index(table))
+    yield f"the table {new}", f"DROP TABLE {new.quoted}"
+    yield f"the constraint {check}", f"ALTER TABLE {table.quoted} DROP CONSTRAINT {quote(check)}"
+    yield f"the index {index}", f"DROP INDEX CONCURRENTLY {index.quoted}"

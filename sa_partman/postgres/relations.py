@@ -118,6 +118,19 @@ def columns_of(connection: Connection, oid: int) -> dict[str, ColumnType]:
     return {row[0]: ColumnType(row[0], KeyType.of(row[1], is_enum=row[2])) for row in rows}
 
 
+_TOTAL = text("""
+SELECT coalesce(sum(pg_catalog.pg_total_relation_size(oid)), 0) FROM (
+    WITH RECURSIVE tree AS (SELECT CAST(:oid AS oid) AS oid
+        UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree t ON i.inhparent = t.oid)
+    SELECT oid FROM tree) AS every
+""")
+
+
+def total_size(connection: Connection, oid: int) -> int:
+    """Bytes of the table and all its partitions, with indexes."""
+    return int(connection.execute(_TOTAL, {"oid": oid}).scalar_one())
+
+
 def _key(
     connection: Connection,
     name: QualifiedName,

@@ -17,8 +17,8 @@ from sa_partman.errors import CatalogError, PartmanError, UnreadableBound
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.postgres import journal
-from sa_partman.postgres.contents import asks, counts, highest_of, labels_of, outlived_rows, sizes_of, tenants_of
-from sa_partman.postgres.conversion.whereabouts import lost, unfinished
+from sa_partman.postgres.contents import highest_of, labels_of, outlived_rows, sizes_of, tenants_of
+from sa_partman.postgres.conversion.whereabouts import unfinished
 from sa_partman.postgres.reflect import reflect
 from sa_partman.postgres.session import Session, connected, pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, first_line, sqlstate
@@ -124,7 +124,7 @@ class _ViewReader:
                 if isinstance(highest, Finding):
                     views.append(TableView(table, None, Situation(instant), highest))
                     continue
-                labels = {} if there is None else labels_of(connection, table, there)
+                labels = labels_of(connection, table, there) if there is not None and table.enums else {}
                 situation = Situation(instant, tenants, highest, self.paths.get(name, ()), labels=labels)
                 views.append(TableView(table, there, situation))
             if not self.measured:
@@ -169,7 +169,7 @@ def _with_conversions(
 
 
 def _lost(connection: Connection, table: FoundTable) -> LostConversion | None:
-    return lost(connection, table.name) if table.strategy is None else None
+    return journal.lost(connection, table.name) if table.strategy is None else None
 
 
 _ONE_TABLES = frozenset({LOCK_NOT_AVAILABLE, INSUFFICIENT_PRIVILEGE})
@@ -209,7 +209,7 @@ def _failed(table: DeclaredTable, reason: str) -> Finding:
 
 def _highest(connection: Connection, table: DeclaredTable, found: FoundTable) -> dict[int, int] | Finding:
     """The highest integer keys; whatever goes wrong in reading them concerns this table alone."""
-    if not counts(table):
+    if not table.counts:
         return {}
     try:
         with connection.begin_nested():
@@ -228,7 +228,7 @@ def _unread(table: DeclaredTable, code: str, message: str, remedy: str) -> Findi
 
 def _asked(connection: Connection, table: DeclaredTable, schemas: SchemaMap | None) -> dict[int, Labelled] | Finding:
     """The tenants of *table*; whatever goes wrong in the user's own code concerns this table alone."""
-    if not asks(table):
+    if not table.asks:
         return {}
     connection.execution_options(schema_translate_map=dict(schemas) if schemas else None)
     try:

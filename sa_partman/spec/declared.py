@@ -34,7 +34,7 @@ from sa_partman.key import Family, KeyPart, KeyType, PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.spec.base import KeyExpression, KeyItem, PartitionSpec
 from sa_partman.spec.hash_spec import HashSpec
-from sa_partman.spec.list_spec import ListSpec, plain_value
+from sa_partman.spec.list_spec import ListSpec, TenantSource, plain_value
 from sa_partman.spec.range_spec import RangeSpec
 
 
@@ -254,6 +254,19 @@ class Level:
         items = [item for item in self.spec.key if isinstance(item, str)]
         return self.spec.partition_by(dict(zip(items, self.key.columns, strict=True)))
 
+    @property
+    def source(self) -> TenantSource | None:
+        """Where the values of a list, or the tenants of a range, come from."""
+        if isinstance(self.spec, ListSpec):
+            return self.spec.values
+        return self.spec.tenants if isinstance(self.spec, RangeSpec) else None
+
+    @property
+    def removes(self) -> bool:
+        """Whether this level has a retention, or one below it."""
+        own = isinstance(self.spec, RangeSpec) and self.spec.retention is not None
+        return own or (self.below is not None and self.below.removes)
+
     def readable(self, bound: Bound) -> Bound:
         """*bound* for people."""
         return bound
@@ -313,6 +326,25 @@ class DeclaredTable:
         while level is not None:
             yield level
             level = level.below
+
+    @property
+    def asks(self) -> bool:
+        """Whether a level has a ``select()`` or a callable."""
+        return any(not level.source.literal for level in self.levels() if level.source is not None)
+
+    @property
+    def counts(self) -> bool:
+        """Whether a level is cut by number, so that there is a highest key to look for."""
+        return any(isinstance(level, RangeLevel) and isinstance(level.axis, IntegerAxis) for level in self.levels())
+
+    @property
+    def enums(self) -> dict[int, str | None]:
+        """The column of each level whose values are those of an enum, by depth."""
+        return {
+            level.depth: level.key.parts[0].column
+            for level in self.levels()
+            if level.source is not None and level.key.types[0].family is Family.ENUM
+        }
 
     def renamed(self, name: QualifiedName) -> DeclaredTable:
         return replace(self, name=name)

@@ -31,7 +31,6 @@ SAYS_SQL = (
     "sa_partman/compare/",
     "sa_partman/engine/detach.py",
     "sa_partman/plan/conversion/refusals.py",
-    "sa_partman/postgres/conversion/whereabouts.py",
     "sa_partman/postgres/table_reader.py",  # what is dropped with a table, as it is made again
     "sa_partman/table/",
 )

@@ -15,7 +15,7 @@ from sa_partman.bounds.bound import DefaultBound, RangeBound
 from sa_partman.bounds.predicate import check_predicate
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import Partition
-from sa_partman.compare.shape import LostIndex, descend, lost_indexes
+from sa_partman.compare.shape import descend
 from sa_partman.key import PartitionKey
 from sa_partman.marks import created
 from sa_partman.names import QualifiedName
@@ -51,7 +51,7 @@ from sa_partman.plan.table_actions import (
     SetNotNull,
     ValidateConstraint,
 )
-from sa_partman.table.definition import Index, TableDefinition
+from sa_partman.table.definition import Index, LostIndex, TableDefinition, lost_indexes
 
 
 class Parts:

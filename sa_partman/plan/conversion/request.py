@@ -212,6 +212,8 @@ def outlived_history(
         history: Its bound, such as `range_history` gives.
         name: What the history is called.
     """
+    if not level.removes:
+        return None
     partition = Partition(name, _HISTORY, history, "r")
     table = Partition(name, _TABLE, history, "p", partitions=(partition,))
     return outlived_in(level, table, partition, filled(level, history, situation, _TABLE))

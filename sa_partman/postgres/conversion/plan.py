@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -31,7 +31,7 @@ from sa_partman.plan.conversion.request import (
 )
 from sa_partman.plan.steps import Step
 from sa_partman.postgres.contents import estimated
-from sa_partman.postgres.conversion.beside import name_refusals, users
+from sa_partman.postgres.conversion.beside import users
 from sa_partman.postgres.conversion.rows import analyzed, reach, rows_elsewhere, slots, without_match
 from sa_partman.postgres.conversion.whereabouts import finished_of, history_of, nothing_in_progress
 from sa_partman.postgres.journal import Conversion
@@ -53,17 +53,27 @@ class PlannedConversion:
 
     Args:
         declaration: As Python.
-        mark: The fingerprint of the table that it was made for.
-        oid: That table.
-        primary_key: Its primary key's columns, before.
+        definition: The table that it was made for; None where there is nothing to do.
     """
 
     table: QualifiedName
     declaration: str
     plan: ConversionPlan
-    mark: str = ""
-    oid: int = 0
-    primary_key: tuple[str, ...] = ()
+    definition: TableDefinition | None = None
+
+    @property
+    def mark(self) -> str:
+        """The fingerprint of that table."""
+        return "" if self.definition is None else mark_of(self.definition)
+
+    @property
+    def oid(self) -> int:
+        return 0 if self.definition is None else self.definition.oid
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """That table's primary key, before."""
+        return () if self.definition is None else key_columns(self.definition)
 
 
 def plan_conversion(
@@ -114,9 +124,7 @@ def plan_conversion(
         statistics = statistics_of(definition) | leaf_statistics_of(request, definition)
         taken = tuple(name_refusals(connection, names_of(request, definition), statistics, definition.oid))
         plan = ConversionPlan((), taken, plan.notes) if taken else plan
-    return PlannedConversion(
-        declared.name, declaration, plan, mark_of(definition), definition.oid, key_columns(definition)
-    )
+    return PlannedConversion(declared.name, declaration, plan, definition)
 
 
 def _older(connection: Connection, request: ConversionRequest) -> int | None:
@@ -211,9 +219,7 @@ def plan_undo(connection: Connection, table: QualifiedName, limit: int) -> Plann
             name_refusals(connection, undo_names(request), statistics_of(definition, back=True), definition.oid)
         )
         plan = ConversionPlan((), taken) if taken else plan
-    return PlannedConversion(
-        table, conversion.declaration, plan, mark_of(definition), definition.oid, key_columns(definition)
-    )
+    return PlannedConversion(table, conversion.declaration, plan, definition)
 
 
 def _request(
@@ -323,3 +329,46 @@ def _made_not_null(steps: tuple[Step, ...]) -> str:
 def _column(column: Column, ours: str) -> tuple[Any, ...]:
     not_null = column.not_null or f"ALTER COLUMN {quote(column.name)} SET NOT NULL" in ours
     return (column.name, not_null, column.expression, column.collation, column.storage, column.compression)
+
+
+# A table also makes a type of its name; a constraint's name is only taken within its table.
+_TAKEN = text("""
+SELECT w.schema || '.' || w.name AS name, pg_describe_object(h.classid, h.objid, 0) AS holder
+FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])) AS w(schema, name)
+JOIN pg_namespace n ON n.nspname = w.schema
+CROSS JOIN LATERAL (
+    SELECT CAST('pg_class' AS regclass), c.oid FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = w.name
+    UNION ALL
+    SELECT CAST('pg_type' AS regclass), t.oid FROM pg_type t WHERE t.typnamespace = n.oid AND t.typname = w.name
+        AND t.typrelid = 0 AND t.typelem = 0
+    UNION ALL
+    SELECT CAST('pg_constraint' AS regclass), k.oid FROM pg_constraint k WHERE k.conrelid = :oid
+        AND k.conname = w.name AND k.contype NOT IN ('p', 'u', 'x')
+) AS h(classid, objid)
+ORDER BY 1, 2
+""")
+
+_STATISTICS = text("""
+SELECT w.schema || '.' || w.name AS name, pg_describe_object(CAST('pg_statistic_ext' AS regclass), s.oid, 0) AS holder
+FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])) AS w(schema, name)
+JOIN pg_namespace n ON n.nspname = w.schema
+JOIN pg_statistic_ext s ON s.stxnamespace = n.oid AND s.stxname = w.name
+ORDER BY 1
+""")
+
+
+def name_refusals(
+    connection: Connection, relations: Iterable[QualifiedName], statistics: Iterable[QualifiedName], oid: int
+) -> Iterator[Refusal]:
+    """
+    Args:
+        relations: Also the names of constraints of the table.
+        statistics: They have names of their own.
+        oid: The table's.
+    """
+    for query, names in ((_TAKEN, tuple(relations)), (_STATISTICS, tuple(statistics))):
+        parameters = {"schemas": [each.schema for each in names], "names": [each.name for each in names]}
+        if query is _TAKEN:
+            parameters |= {"oid": oid}
+        for row in connection.execute(query, parameters):
+            yield Refusal(f"the name {row.name}, which the conversion needs, is taken by {row.holder}", "rename that")

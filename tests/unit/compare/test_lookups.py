@@ -2,7 +2,7 @@
 
 import pytest
 
-from sa_partman.compare.shape import Columns, key_in_order, lost_indexes
+from sa_partman.table.definition import Columns, key_in_order, lost_indexes
 
 
 @pytest.mark.parametrize(
