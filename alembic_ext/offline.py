@@ -34,7 +34,7 @@ from sa_partman.plan.actions import (
     MarkDetached,
 )
 from sa_partman.plan.provision import first_partitions
-from sa_partman.ports import appointed
+from sa_partman.postgres.session import appointed
 from sa_partman.spec.declared import ColumnType
 
 Columns = dict[str, ColumnType]

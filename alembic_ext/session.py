@@ -19,10 +19,9 @@ from sqlalchemy.exc import DBAPIError
 
 from sa_partman.errors import PartmanError
 from sa_partman.names import QualifiedName
-from sa_partman.ports import appointed
 from sa_partman.postgres.relations import Relation, oid_of, relation_of
 from sa_partman.postgres.residues import pending_around
-from sa_partman.postgres.session import has_written, lock_timeout_of, pinned
+from sa_partman.postgres.session import appointed, has_written, lock_timeout_of, pinned
 from sa_partman.postgres.sqlstate import LOCK_NOT_AVAILABLE, UNCOMMITTED_LABEL, first_line, sqlstate
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, Level, bind

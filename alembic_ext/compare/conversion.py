@@ -26,11 +26,10 @@ from sa_partman.key import Family, KeyType
 from sa_partman.orm.registry import PartitionByHash, PartitionByList, PartitionByRange, lost_by, primary_key_of
 from sa_partman.plan.conversion.refusals import retyped
 from sa_partman.plan.conversion.request import history_table, outlived_history, range_history, unserved
-from sa_partman.ports import appointed
 from sa_partman.postgres.contents import estimated
 from sa_partman.postgres.conversion.rows import highest_key
 from sa_partman.postgres.relations import UniqueKey, columns_of, primary_key, unique_keys
-from sa_partman.postgres.session import pinned
+from sa_partman.postgres.session import appointed, pinned
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import ColumnType, DeclaredTable, IntegerAxis, ListLevel, RangeLevel, axis_of
 

@@ -16,7 +16,7 @@ from sa_partman.bounds.interval import Duration
 from sa_partman.cli.failures import note_json, note_verbose
 from sa_partman.cli.progress import FORMATS, LEVELS
 from sa_partman.cli.several import each_database
-from sa_partman.ports import appointed, instant
+from sa_partman.postgres.session import appointed, instant
 
 if TYPE_CHECKING:
     from sa_partman.engine.budget import LockPolicy

@@ -7,14 +7,14 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, CursorResult, Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.errors import ExecutionError, ReadOnlyServer, ServerUnavailable
+from sa_partman.errors import ConfigurationError, ExecutionError, ReadOnlyServer, ServerUnavailable
 from sa_partman.passwords import passwords_in, without_passwords
 from sa_partman.postgres.sqlstate import TIMED_OUT, first_line, sqlstate
 from sa_partman.table.features import ServerFeatures
@@ -284,6 +284,40 @@ def _opening(timeouts: tuple[str, ...]) -> TextClause:
 
 
 _ACT_AS = text("SELECT pg_catalog.set_config('role', :role, CAST(:local AS boolean))")
+
+
+VARIABLE = "SA_PARTMAN_AT"
+"""An instant to plan for instead of the server's clock; ``--at`` overrides it."""
+
+
+def instant(text: str, source: str = VARIABLE) -> datetime:
+    """
+    *text* as an aware instant; without an offset it is UTC, without a time midnight.
+
+    Args:
+        source: Where *text* comes from, for the message.
+
+    Raises:
+        ConfigurationError: It is no ISO 8601 date or time.
+    """
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigurationError(
+            f"{source}={text!r} is no time; write it as 2030-01-31, or 2030-01-31T13:00:00+01:00 (no offset means UTC)"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def appointed() -> datetime | None:
+    """
+    The instant that ``SA_PARTMAN_AT`` names; None when it is unset or empty, which means: the server's clock.
+
+    Raises:
+        ConfigurationError: See `instant`.
+    """
+    text = os.environ.get(VARIABLE)
+    return instant(text) if text else None
 
 
 @dataclass(frozen=True, slots=True)

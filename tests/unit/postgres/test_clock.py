@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from sa_partman.errors import ConfigurationError
-from sa_partman.ports import appointed, instant
+from sa_partman.postgres.session import appointed, instant
 
 
 @pytest.mark.parametrize(
