@@ -140,6 +140,8 @@ class UnfinishedConversion:
         helper: The table that it builds beside this one, and that takes its name in the swap.
         now: What the table is called now; None when it is gone.
         elsewhere: What is true and what to do when it is not called *table* any more.
+        kind: As it is stored: "convert", "undo", or of a rewrite such as "split".
+        kept: Of a rewrite: all is done but to drop what was replaced.
     """
 
     table: QualifiedName
@@ -150,19 +152,29 @@ class UnfinishedConversion:
     helper: QualifiedName
     now: QualifiedName | None = None
     elsewhere: tuple[str, str] | None = None
+    kind: str = "convert"
+    kept: bool = False
 
     @property
     def message(self) -> str:
         if self.elsewhere is not None:
             return self.elsewhere[0]
+        if self.kept:
+            return f"the {self.kind} of {self.table} is done, and the partitions from before it are kept on disk"
         what = "the undo of the conversion" if self.undo else "a conversion"
+        if self.kind not in ("convert", "undo"):
+            what = f"the {self.kind.replace('undo ', 'undo of the ')}"
         return f"{what} of {self.table} is in progress; next step: {self.next_step or 'its end'}"
 
     @property
     def remedy(self) -> str:
         if self.elsewhere is not None:
             return self.elsewhere[1]
-        command = f"sa-partman convert {in_shell(str(self.table))}"
+        verb = "convert" if self.kind in ("convert", "undo") else self.kind.removeprefix("undo ")
+        command = f"sa-partman {verb} {in_shell(str(self.table))}"
+        if self.kept:
+            undo = "" if self.kind.startswith("undo") else f", or take it back: {command} --undo"
+            return f"drop them: {command} --finalize{undo}"
         back = "" if self.cut_over else f", or take it back: {command} --abort"
         return f"go on: {command} --resume{back}"
 

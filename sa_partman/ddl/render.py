@@ -193,6 +193,7 @@ def to_stored(step: Step) -> dict[str, Any]:
         "locked": list(step.locked),
         "builds": step.builds,
         "guarded": step.guarded,
+        **({} if step.until is None else {"until": quoted_sql((step.until,))[0]}),
     }
 
 
@@ -202,6 +203,7 @@ def from_stored(stored: dict[str, Any], purpose: Purpose, table: QualifiedName) 
         tuple(Stored(each, stored["transaction"]) for each in stored[name]) for name in ("statements", "undo")
     )
     rest = {name: stored[name] for name in _SAME}
+    rest["until"] = Stored(stored["until"]) if "until" in stored else None
     return Step(purpose, table, table, None, actions, undo=undo, locked=tuple(stored["locked"]), **rest)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from shlex import quote as in_shell
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from sa_partman.ddl.rewriting import BEHIND
 from sa_partman.engine.outside import run_outside
-from sa_partman.engine.progress import OnProgress, watched
+from sa_partman.engine.pace import Left, Pace, Throttle
+from sa_partman.engine.progress import OnProgress, Progress, watched
 from sa_partman.engine.running import Running
 from sa_partman.engine.statements import apply_actions
 from sa_partman.engine.transaction import TableTransaction
@@ -23,7 +25,7 @@ from sa_partman.postgres import journal
 from sa_partman.postgres.conversion.plan import loose_mark
 from sa_partman.postgres.journal import Conversion
 from sa_partman.postgres.session import pin
-from sa_partman.postgres.sqlstate import first_line
+from sa_partman.postgres.sqlstate import first_line, sqlstate
 
 Recheck = Callable[[Connection], None]
 """Called while nobody can change the table, before the swap; raises when it is not what it was at the plan."""
@@ -34,9 +36,16 @@ Report = Callable[[Step, float], None]
 SWAP = "cutover"
 """The id of the step that a changed table must not reach."""
 
+TRIES = 10
+"""How often a swap is begun that has too much to replay."""
+
 
 class Vetoed(PartmanError):
     """A step must not be done, say those who were asked; the conversion stops before it."""
+
+
+class Paused(Vetoed):
+    """Somebody asked to stop for now."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -55,6 +64,9 @@ class ConversionRun:
         progress: See `OnProgress`; None asks the server nothing.
         ask: Called before each step; raises `Vetoed`, or an error, to stop before it.
         around: Each step is done in such a block, whatever becomes of it.
+        ready: Called before the swap is tried; waits, or raises.
+        throttle: How much of the server steps take that are done in pieces.
+        stop: The id of the step before which it ends.
     """
 
     running: Running
@@ -63,6 +75,9 @@ class ConversionRun:
     progress: OnProgress | None = None
     ask: Callable[[Step], None] = lambda step: None
     around: Callable[[Step], AbstractContextManager[None]] = lambda step: nullcontext()
+    ready: Callable[[], None] = lambda: None
+    throttle: Throttle = field(default_factory=Throttle)
+    stop: str = ""
 
 
 def read_committed(engine: Engine) -> Engine:
@@ -86,6 +101,8 @@ def run_steps(run: ConversionRun, conversion: Conversion) -> None:
     """
     for index in range(conversion.done, len(conversion.steps)):
         step = conversion.steps[index]
+        if step.id == run.stop:
+            return
         with (
             _reported(run, replace(conversion, done=index), step, f"step {step.id!r}"),
             watched(run.running.engine, conversion.table, step, run.progress),
@@ -128,6 +145,9 @@ def _forward(run: ConversionRun, conversion: Conversion, index: int) -> None:
         run_outside(running, conversion.table, step)
         _note(run, conversion, index, index + 1)
         return
+    if step.until is not None:
+        _piecewise(run, conversion, index, index + 1)
+        return
     seen: list[Any] = []
 
     def before_exclusive(connection: Connection) -> None:
@@ -139,10 +159,62 @@ def _forward(run: ConversionRun, conversion: Conversion, index: int) -> None:
         if step.id == SWAP and seen != [loose_mark(connection, conversion.table)]:
             raise ExecutionError(
                 f"{conversion.table}: grants or dependent views changed during the final check; the swap was not made. "
-                f"Go on: sa-partman convert {in_shell(str(conversion.table))} --resume"
+                f"Go on: sa-partman {conversion.verb} {in_shell(str(conversion.table))} --resume"
             )
 
-    _apply(running, conversion, step, index, index + 1, before_exclusive, unchanged)
+    if step.id != SWAP:
+        _apply(running, conversion, step, index, index + 1, before_exclusive, unchanged)
+        return
+    for _ in range(TRIES):
+        run.ready()
+        try:
+            _apply(replace(run.running), conversion, step, index, index + 1, before_exclusive, unchanged)
+        except DBAPIError as error:
+            if sqlstate(error) != BEHIND:
+                raise
+            _piecewise(run, conversion, index, index)
+        else:
+            return
+    raise ExecutionError(
+        f"{conversion.table}: rows change faster than the changes are replayed, so the swap was given up {TRIES} "
+        f"times; nothing of it was done. Go on when less is written: --resume, or take everything back: --abort"
+    )
+
+
+def _piecewise(run: ConversionRun, conversion: Conversion, index: int, done: int) -> None:
+    """
+    What is done in pieces, each in a transaction of its own, until nothing is left.
+
+    Args:
+        index: Of the step that is next.
+        done: How many steps are done then; *index* when it is the last such step before it, done again.
+    """
+    last = next(each for each in conversion.steps[index::-1] if each.until is not None)
+    pace, step, began = Pace(run.throttle, run.running.waiting), replace(last, until=None), time.monotonic()
+    until = last.until
+    assert until is not None
+
+    def piece(connection: Connection) -> Left:
+        run.running.exclusion.verify(connection)
+        _require(journal.is_at(connection, conversion, index), conversion)
+        pace.allow(connection)
+        apply_actions(connection, step.actions, singly=True)
+        left = pace.left(connection, until)
+        if not left.pages and done != index:
+            _require(journal.move(connection, conversion, index, done), conversion)
+        return left
+
+    while True:
+        running = replace(run.running)
+        left = TableTransaction(running=running, table=conversion.table, step=step).run(piece)
+        if run.progress is not None:
+            total = max(left.total, left.pages)
+            run.progress(Progress(last, total - left.pages, total, time.monotonic() - began))
+        if not left.pages:
+            return
+        if journal.is_paused(run.running.engine, conversion):
+            raise Paused(f"{conversion.table}: paused in the step {last.id!r}; go on with --resume")
+        pace.rest(run.running.engine, left)
 
 
 def _backward(run: ConversionRun, conversion: Conversion, index: int, done: bool) -> None:
@@ -195,8 +267,8 @@ def _require(moved: bool, conversion: Conversion) -> None:
     if not moved:
         raise ExclusionLost(
             f"{conversion.table}: another process has worked on this conversion meanwhile; this step was rolled back. "
-            f"How far it is: sa-partman convert {in_shell(str(conversion.table))} --state; go on with --resume, or "
-            f"take it back with --abort."
+            f"How far it is: sa-partman {conversion.verb} {in_shell(str(conversion.table))} --state; go on with "
+            f"--resume, or take it back with --abort."
         )
 
 

@@ -64,7 +64,7 @@ def as_members(step: Step, membership: Membership) -> Step:
             actions.append(_placed(action, membership))
             continue
         changes = tuple(_changes_of_new(name, membership, divided=divided[name]))
-        late = tuple(each for each in changes if _needs_index(each))
+        late = tuple(each for each in changes if is_late(each))
         published += [each for each in changes if isinstance(each, Publish)]
         before = [each for each in changes if each not in late and not isinstance(each, Publish)]
         here = _placed(action, membership)
@@ -74,7 +74,7 @@ def as_members(step: Step, membership: Membership) -> Step:
     return replace(step, actions=(*actions, *published))
 
 
-def _needs_index(change: MemberAction) -> bool:
+def is_late(change: Action) -> bool:
     """Whether *change* is about the table's part of an index, which it gets when it is attached."""
     return isinstance(change, SetIndexTarget) or (isinstance(change, SetReplicaIdentity) and change.index is not None)
 

@@ -48,6 +48,7 @@ class Purpose(StrEnum):
     ARCHIVE = "archive"
     DROP = "drop"
     CONVERT = "convert"
+    REWRITE = "rewrite"
     UNDO = "undo"
 
     @property
@@ -79,6 +80,8 @@ class Step:
         locked: Quoted tables that are locked ACCESS EXCLUSIVE before anything else.
         builds: The quoted name of an index that it builds concurrently, to look at when it was interrupted.
         guarded: Nothing in it may scan a table; checked while it runs.
+        until: A query for how much is left, and of how much: the actions are done again, each time in a transaction of
+            their own, until nothing is left. None: they are done once.
     """
 
     purpose: Purpose
@@ -98,6 +101,7 @@ class Step:
     locked: tuple[str, ...] = ()
     builds: str | None = None
     guarded: bool = False
+    until: Action | None = None
 
     @property
     def in_transaction(self) -> bool:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from sa_partman.catalog import LostConversion, UnfinishedConversion
@@ -24,8 +24,9 @@ from sa_partman.errors import MissingPrivilege
 from sa_partman.finding import Finding
 from sa_partman.names import QualifiedName, quote, text_literal
 from sa_partman.plan.conversion.request import key_index, new_table, proof
+from sa_partman.plan.rewrite.request import staging_table
 from sa_partman.plan.steps import Purpose, Step
-from sa_partman.postgres.session import execute_sql
+from sa_partman.postgres.session import connected, execute_sql, pin
 from sa_partman.postgres.sqlstate import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 
 SCHEMA = "sa_partman"
@@ -74,13 +75,14 @@ class NewConversion:
     What is stored of a conversion when it begins.
 
     Args:
-        kind: "convert", or "undo" of one.
+        kind: "convert", or "undo" of one; or what a rewrite does, such as "split", or "undo split".
         declaration: As Python.
         fingerprint: Of the table: see `full_mark`.
         oid: The table's when the conversion began: later that of the history partition.
         primary_key: Column names of the table's primary key when the conversion began.
         max_rows: An undo moves at most so many rows inside its swap.
         version: Ours.
+        back: The steps of the way back from its end, where they are known beforehand.
     """
 
     table: QualifiedName
@@ -92,6 +94,7 @@ class NewConversion:
     steps: tuple[Step, ...]
     max_rows: int | None
     version: str
+    back: tuple[Step, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Conversion(NewConversion):
         status: "running" (also while nobody works on it), "done" or "aborted".
         done: How many of *steps* are done.
         error: Why the last attempt stopped, or None.
+        paused: Whoever works on it is to stop.
         findings: What else is worth knowing of the attempt that gave this; not stored.
     """
 
@@ -110,6 +114,7 @@ class Conversion(NewConversion):
     status: str = "running"
     done: int = 0
     error: str | None = None
+    paused: bool = False
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -133,8 +138,25 @@ class Conversion(NewConversion):
             self.kind == "undo",
             "" if step is None else step.title,
             self.cut_over,
-            new_table(self.table),
+            self.helper,
+            kind=self.kind,
+            kept=step is not None and step.id == "finalize",
         )
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether rows move into other partitions, and the table stays what it is."""
+        return self.kind not in ("convert", "undo")
+
+    @property
+    def verb(self) -> str:
+        """The command that goes on with it."""
+        return self.kind.removeprefix("undo ") if self.rewrites else "convert"
+
+    @property
+    def helper(self) -> QualifiedName:
+        """The table that is built beside the other one."""
+        return staging_table(self.table) if self.rewrites else new_table(self.table)
 
 
 def begin(connection: Connection, new: NewConversion) -> Conversion:
@@ -151,7 +173,7 @@ def begin(connection: Connection, new: NewConversion) -> Conversion:
                 if statement != _SCHEMA or not connection.execute(_HAS_SCHEMA).scalar():
                     connection.exec_driver_sql(statement)
         rows = _locked(connection)
-        given = {field.name: getattr(new, field.name) for field in fields(NewConversion)}
+        given = {each.name: getattr(new, each.name) for each in fields(NewConversion)}
         begun = _read(_to_row(Conversion(**given, id=max(rows, default=0) + 1)))
         # An undo or a conversion that was taken back is told of until the next one begins.
         kept = {key: row for key, row in rows.items() if row["status"] != "aborted" or _table(row) != new.table}
@@ -230,6 +252,25 @@ def abort(connection: Connection, conversion: Conversion, before: int = 0) -> bo
     return _change(connection, conversion, before, steps_done=0, status="aborted", error=None)
 
 
+def pause(connection: Connection, conversion: Conversion, *, on: bool) -> None:
+    """Asks whoever works on it to stop; *on* False: not any more."""
+    rows = _locked(connection)
+    if rows.get(conversion.id, {}).get("status") == "running":
+        _write(connection, {**rows, conversion.id: {**rows[conversion.id], "paused": on}})
+
+
+def is_paused(engine: Engine, conversion: Conversion) -> bool:
+    """Whether somebody asked to stop it."""
+    with connected(engine) as connection:
+        pin(connection, 1.0)
+        return bool(_rows(connection).get(conversion.id, {}).get("paused"))
+
+
+def end(connection: Connection, conversion: Conversion) -> bool:
+    """Notes that another one takes its place; see `move`."""
+    return _change(connection, conversion, conversion.done, status="aborted", error=None)
+
+
 def fail(connection: Connection, conversion: Conversion, error: str) -> None:
     """Notes why it stopped."""
     rows = _locked(connection)
@@ -246,6 +287,7 @@ def _change(connection: Connection, conversion: Conversion, before: int, **chang
     changed = {**row, **changes}
     if changed["status"] == "done":  # only how to take it back is asked for from now on, and each look reads it all
         changed["steps"] = [{**step, "statements": ()} for step in changed["steps"]]
+        changed.pop("back", None)
     _write(connection, {**rows, conversion.id: changed})
     return True
 
@@ -288,11 +330,12 @@ def _to_row(conversion: Conversion) -> _Row:
         "primary_key": list(conversion.primary_key),
         "steps": [to_stored(step) for step in conversion.steps],
         "steps_done": conversion.done,
+        **({"back": [to_stored(step) for step in conversion.back]} if conversion.back else {}),
     }
 
 
 def _read(row: _Row) -> Conversion:
-    purpose = Purpose.UNDO if row["kind"] == "undo" else Purpose.CONVERT
+    purpose = {"undo": Purpose.UNDO, "convert": Purpose.CONVERT}.get(row["kind"], Purpose.REWRITE)
     return Conversion(
         **{name: row[name] for name in _SAME},
         table=_table(row),
@@ -300,6 +343,8 @@ def _read(row: _Row) -> Conversion:
         primary_key=tuple(row["primary_key"]),
         steps=tuple(from_stored(each, purpose, _table(row)) for each in row["steps"]),
         done=row["steps_done"],
+        paused=bool(row.get("paused")),
+        back=tuple(from_stored(each, purpose, _table(row)) for each in row.get("back", ())),
     )
 
 

@@ -57,6 +57,12 @@ def own_things(connection: Connection, oid: int) -> tuple[str, ...]:
     return _listed(connection, f"{_OWN} UNION ALL {_USERS}", oid, 0)
 
 
+def own_of(connection: Connection, oid: int) -> tuple[str, ...]:
+    """The same of one partition."""
+    query = f"WITH tree AS (SELECT CAST(:oid AS oid) AS relid) SELECT DISTINCT thing FROM ({_OWN} UNION ALL {_USERS}) f"
+    return tuple(connection.execute(text(f"{query} ORDER BY 1"), {"oid": oid}).scalars())
+
+
 def users(connection: Connection, oid: int, spared: int) -> tuple[str, ...]:
     """
     Views, functions and foreign keys that refer to single partitions.

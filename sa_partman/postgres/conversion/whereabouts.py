@@ -104,6 +104,7 @@ class Whereabouts:
     def _fact(self) -> str:
         before = self.conversion.table
         what = "an undo" if self.conversion.kind == "undo" else "a conversion"
+        what = f"the {self.conversion.kind}" if self.conversion.rewrites else what
         if self.now is not None:
             return f"{what} of {before} is in progress, and that table is called {self.now} now"
         other = f", and another table is called {before} now" if self.taken else ""
@@ -111,10 +112,11 @@ class Whereabouts:
 
     @property
     def _way(self) -> str:
-        before = f"sa-partman convert {in_shell(str(self.conversion.table))}"
+        verb = self.conversion.verb
+        before = f"sa-partman {verb} {in_shell(str(self.conversion.table))}"
         if self.now is None:
             return f"end it: {before} --abort"
-        back = f"take it back: sa-partman convert {in_shell(str(self.now))} --abort"
+        back = f"take it back: sa-partman {verb} {in_shell(str(self.now))} --abort"
         ways = [] if self.taken else [f"give it its name back (ALTER TABLE), then: {before} --resume"]
         ways += [] if self.conversion.cut_over else [back]
         return ", or ".join(ways) or "give it its name back first"
@@ -126,7 +128,7 @@ def whereabouts(connection: Connection, conversion: Conversion) -> Whereabouts:
     values = {"schema": table.schema, "name": table.name, "oid": conversion.oid}
     found = connection.execute(_CANDIDATES, {**values, "proof": proof(table), "key_index": key_index(table)}).all()
     by_name = [row for row in found if (row.schema, row.name) == (table.schema, table.name)]
-    divided = conversion.cut_over != (conversion.kind == "undo")
+    divided = conversion.rewrites or conversion.cut_over != (conversion.kind == "undo")
     made = [step.id for step in conversion.steps[: conversion.done]]
     marks = {"proven": "check" in made, "keyed": "unique_index" in made} if conversion.kind == "convert" else {}
     expected = [name for name, there in marks.items() if there and not conversion.cut_over]
@@ -190,7 +192,7 @@ def require_in_place(connection: Connection, conversion: Conversion) -> None:
     place = whereabouts(connection, conversion)
     if not place.in_place:
         raise Refused(place.elsewhere)
-    if not conversion.cut_over and not conversion.fingerprint.startswith(FORM):
+    if not conversion.rewrites and not conversion.cut_over and not conversion.fingerprint.startswith(FORM):
         raise Refused(
             f"{conversion.table}: version {conversion.version} began this, and what it stored of the table can't be "
             f"compared with the table by this version; nothing was changed. Take it back and begin again: "

@@ -1,0 +1,292 @@
+"""
+Rewrites: the log of changed keys, chunks of a copy, replays, and the comparison. DO blocks, so that a stored step is
+whole; progress is a comment, because a row of a table would be published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sa_partman.ddl.render import Relation, sql
+from sa_partman.names import QualifiedName, do, quote, text_literal
+from sa_partman.plan.rewrite.actions import (
+    CaptureChanges,
+    ChangesLeft,
+    CompareRows,
+    CopyChunk,
+    CreateLog,
+    DropLog,
+    KeyLog,
+    PagesLeft,
+    ReleaseChanges,
+    Replay,
+    RequirePartition,
+)
+
+TRIGGER = "sa_partman_log"
+"""The name of the row trigger; the one for TRUNCATE has `EMPTIED`."""
+
+EMPTIED = "sa_partman_log_truncate"
+
+BEHIND = "SP001"
+"""The SQLSTATE of a replay that had more to do than it was allowed."""
+
+_LOG = "sa_partman: the keys of rows that changed while their partition is rewritten"
+
+FEW = 20_000
+"""Keys that are looked up one by one; for more, all rows are read once."""
+
+DIFFERENT = "SP002"
+"""The SQLSTATE of a comparison that found a difference."""
+
+MOVED = "SP003"
+"""The SQLSTATE of a partition that is not what it was when the rewrite was planned."""
+
+
+def _names(columns: Iterable[str], alias: str = "") -> str:
+    return ", ".join(f"{alias}{quote(column)}" for column in columns)
+
+
+def _keys(log: KeyLog) -> tuple[str, ...]:
+    return tuple(f"k{place}" for place in range(1, len(log.columns) + 1))
+
+
+def _same(log: KeyLog, left: str, right: str) -> str:
+    """Whether the row *left* has the key of the log's row *right*."""
+    pairs = zip(log.names, _keys(log), strict=True)
+    return " AND ".join(f"{left}.{quote(name)} = {right}.{key}" for name, key in pairs)
+
+
+@sql.register
+def _(action: CreateLog, relation: Relation) -> tuple[str, ...]:
+    log, name = action.log, relation(action.log.table)
+    columns = ", ".join(f"{key} {type}" for key, (_, type) in zip(_keys(log), log.columns, strict=True))
+    listed = ", ".join(_keys(log))
+    old, new = (_names(log.names, f"{row}.") for row in ("OLD", "NEW"))
+    # As text, because the operators of a user's type may not be in this search path.
+    moved = " OR ".join(
+        f"OLD.{quote(each)}::pg_catalog.text IS DISTINCT FROM NEW.{quote(each)}::pg_catalog.text" for each in log.names
+    )
+    body = f"""
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO {name} (source) VALUES (TG_RELID);
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO {name} (source, {listed}) VALUES (TG_RELID, {old});
+        IF TG_OP = 'DELETE' OR NOT ({moved}) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    INSERT INTO {name} (source, {listed}) VALUES (TG_RELID, {new});
+    RETURN NULL;
+END"""
+    return (
+        f"CREATE TABLE {name} (source oid NOT NULL, {columns})",
+        f"CREATE UNLOGGED TABLE {relation(log.keys)} (source oid NOT NULL, {columns})",
+        f"CREATE UNLOGGED TABLE {relation(log.rows)} AS SELECT {_names(action.columns)} FROM {relation(action.like)} "
+        f"WITH NO DATA",
+        f"COMMENT ON TABLE {name} IS {text_literal(_LOG)}",
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+        f"SET search_path = pg_catalog, pg_temp AS {text_literal(body)}",
+        f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC",
+    )
+
+
+@sql.register
+def _(action: DropLog, relation: Relation) -> tuple[str, ...]:
+    name = relation(action.log.table)
+    tables = ", ".join((name, relation(action.log.keys), relation(action.log.rows)))
+    return f"DROP FUNCTION IF EXISTS {name}()", f"DROP TABLE IF EXISTS {tables}"
+
+
+@sql.register
+def _(action: CaptureChanges, relation: Relation) -> tuple[str, ...]:
+    table, function = relation(action.table), relation(action.log.table)
+    return (
+        f"CREATE TRIGGER {TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION "
+        f"{function}()",
+        f"CREATE TRIGGER {EMPTIED} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {TRIGGER}",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {EMPTIED}",
+    )
+
+
+@sql.register
+def _(action: ReleaseChanges, relation: Relation) -> tuple[str, ...]:
+    return tuple(f"DROP TRIGGER IF EXISTS {each} ON {relation(action.table)}" for each in (TRIGGER, EMPTIED))
+
+
+# -- copying
+
+
+def page_of(source: QualifiedName, target: QualifiedName) -> str:
+    """An expression: the first page of *source* that is not copied yet, as the comment of *target* has it."""
+    said = f"pg_catalog.obj_description({_regclass(target)}, 'pg_class')"
+    return f"coalesce(CAST(CAST({said} AS json) ->> {text_literal(source.quoted)} AS bigint), 0)"
+
+
+def pages_of(source: QualifiedName) -> str:
+    """An expression: how many pages *source* has."""
+    size = f"pg_catalog.pg_relation_size({_regclass(source)})"
+    return f"({size} / CAST(pg_catalog.current_setting('block_size') AS bigint))"
+
+
+@sql.register
+def _(action: PagesLeft, relation: Relation) -> str:
+    pages = pages_of(action.source)
+    return f"SELECT greatest({pages} - {page_of(action.source, action.target)}, 0), {pages}"
+
+
+@sql.register
+def _(action: ChangesLeft, relation: Relation) -> str:
+    counted = f"(SELECT count(*) FROM {relation(action.log.table)})"
+    return f"SELECT CASE WHEN {counted} > {action.enough} THEN {counted} ELSE 0 END, {counted}"
+
+
+@sql.register
+def _(action: CopyChunk, relation: Relation) -> str:
+    source, target, names = relation(action.source), relation(action.target), _names(action.columns)
+    if action.whole:
+        return f"INSERT INTO {target} ({names}) SELECT {names} FROM ONLY {source}"
+    # Rows that were written since are in the log. The last chunk has no end: pages may have been added.
+    return do(f"""
+DECLARE
+    first bigint := {page_of(action.source, action.target)};
+    pages bigint;
+    following bigint := first + CAST(pg_catalog.current_setting('sa_partman.pages') AS bigint);
+    said json := pg_catalog.obj_description({_regclass(action.target)}, 'pg_class');
+BEGIN
+    INSERT INTO {target} ({names}) SELECT {names} FROM ONLY {source}
+    WHERE ctid >= CAST('(' || first || ',0)' AS tid) AND ctid < CAST('(' || following || ',0)' AS tid);
+    GET DIAGNOSTICS pages = ROW_COUNT;
+    PERFORM pg_catalog.set_config('sa_partman.rows', CAST(pages AS text), true);
+    EXECUTE format('COMMENT ON TABLE %s IS %L', {text_literal(action.target.quoted)},
+        coalesce(CAST(said AS jsonb), '{{}}') || jsonb_build_object({text_literal(action.source.quoted)}, following));
+END""")
+
+
+def _regclass(table: QualifiedName) -> str:
+    return f"{text_literal(table.quoted)}::pg_catalog.regclass"
+
+
+# -- replaying
+
+
+@sql.register
+def _(action: Replay, relation: Relation) -> str:
+    source, target, log = relation(action.source), relation(action.target), relation(action.log.table)
+    listed, columns = ", ".join(_keys(action.log)), _names(action.columns)
+    keys, rows = relation(action.log.keys), relation(action.log.rows)
+    # Where everybody waits, nothing is built anew.
+    emptied = f"TRUNCATE {keys}, {rows};" if action.limit is None else f"DELETE FROM {keys}; DELETE FROM {rows};"
+    found = _names(action.columns, "s.")
+    limited = ""
+    if action.limit is not None:
+        limited = f"""
+    IF (SELECT count(*) FROM (SELECT FROM {log} LIMIT {action.limit + 1}) AS few) > {action.limit} THEN
+        RAISE EXCEPTION USING ERRCODE = '{BEHIND}', MESSAGE = 'more than {action.limit} changes are left';
+    END IF;"""
+    # What was read once, key and row, is one snapshot: a unique value that moved from row to row is never met twice.
+    return do(f"""
+#variable_conflict use_column
+DECLARE
+    emptied oid;
+    changed bigint;
+    written bigint;
+BEGIN{limited}
+    {emptied}
+    -- A row at a time, from the index of the row identity: the log tells of few partitions, and the table has many.
+    PERFORM pg_catalog.set_config('enable_hashjoin', 'off', true),
+        pg_catalog.set_config('enable_mergejoin', 'off', true), pg_catalog.set_config('enable_nestloop', 'on', true);
+    WITH gone AS (DELETE FROM {log} RETURNING source, {listed}),
+        keys AS (SELECT DISTINCT source, {listed} FROM gone),
+        noted AS (INSERT INTO {keys} SELECT source, {listed} FROM keys)
+    INSERT INTO {rows} ({columns})
+    SELECT {found} FROM (SELECT DISTINCT {listed} FROM keys WHERE k1 IS NOT NULL) k
+    JOIN {source} s ON {_same(action.log, "s", "k")};
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    FOR emptied IN SELECT DISTINCT source FROM {keys} WHERE k1 IS NULL LOOP
+        EXECUTE format('DELETE FROM %s WHERE %s', {text_literal(action.target.quoted)},
+            pg_catalog.pg_get_partition_constraintdef(emptied));
+        EXECUTE format({text_literal(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ONLY %s")},
+            emptied::pg_catalog.regclass);
+    END LOOP;
+    IF NOT EXISTS (SELECT FROM {keys} WHERE k1 IS NOT NULL) THEN
+        RETURN;
+    END IF;
+    ANALYZE {keys};
+    ANALYZE {rows};
+    {_joining(keys, indexed=action.indexed)}
+    DELETE FROM {target} t USING (SELECT DISTINCT {listed} FROM {keys} WHERE k1 IS NOT NULL) k
+    WHERE {_same(action.log, "t", "k")};
+    INSERT INTO {target} ({columns}) SELECT {columns} FROM {rows};
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF written <> changed THEN
+        RAISE EXCEPTION USING ERRCODE = '{DIFFERENT}', MESSAGE = changed || ' rows changed, and ' || written ||
+            {text_literal(f" were written to {action.target}")};
+    END IF;
+END""")
+
+
+def _joining(keys: str, *, indexed: bool) -> str:
+    """Without indexes, a row at a time would read all for each; with them, all would be read for a few."""
+    few = "false" if not indexed else f"(SELECT count(*) FROM {keys}) < {FEW}"
+    return f"""PERFORM pg_catalog.set_config('enable_hashjoin', CASE WHEN {few} THEN 'off' ELSE 'on' END, true),
+        pg_catalog.set_config('enable_nestloop', CASE WHEN {few} THEN 'on' ELSE 'off' END, true);"""
+
+
+# -- comparing
+
+
+@sql.register
+def _(action: CompareRows, relation: Relation) -> str:
+    hashed = ", ".join(
+        f"r.{quote(name)}" if hashable else f"CAST(r.{quote(name)} AS text)" for name, hashable in action.columns
+    )
+    names = _names(name for name, _ in action.columns)
+    log = relation(action.log.table)
+
+    def summed(rows: str) -> str:
+        """The number of *rows* that the log does not know, and two sums that do not depend on their order."""
+        hashes = (
+            f"SELECT pg_catalog.hash_record_extended(ROW({hashed}), 0) AS h FROM ({rows}) r "
+            f"WHERE NOT EXISTS (SELECT FROM {log} l WHERE {_same(action.log, 'r', 'l')})"
+        )
+        sums = "coalesce(bit_xor(h), 0) AS mixed, coalesce(sum(CAST(h >> 32 AS int)), 0) AS total"
+        return f"SELECT count(*) AS rows, {sums} FROM ({hashes}) AS hashes"
+
+    sources = " UNION ALL ".join(f"SELECT {names} FROM ONLY {relation(each)}" for each in action.sources)
+    target = f"SELECT {names} FROM {relation(action.target)}"
+    shown = ", ".join(map(str, action.sources))
+    return do(f"""
+DECLARE
+    found record;
+BEGIN
+    IF EXISTS (SELECT FROM {log} WHERE k1 IS NULL) THEN
+        RETURN;
+    END IF;
+    SELECT a.rows AS there, b.rows AS here, (a.rows, a.mixed, a.total) = (b.rows, b.mixed, b.total) AS same INTO found
+    FROM ({summed(sources)}) a, ({summed(target)}) b;
+    IF NOT found.same THEN
+        RAISE EXCEPTION USING ERRCODE = '{DIFFERENT}', MESSAGE = {text_literal(f"the copy differs from {shown}: ")}
+            || found.there || ' rows there, ' || found.here || ' in the copy';
+    END IF;
+END""")
+
+
+@sql.register
+def _(action: RequirePartition, relation: Relation) -> str:
+    name, parent = relation(action.table), relation(action.parent)
+    said = f"{action.table} is not the partition {action.bound} of {action.parent} any more; take it back with --abort"
+    return do(f"""
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE NOT i.inhdetachpending
+            AND i.inhrelid = pg_catalog.to_regclass({text_literal(name)})
+            AND i.inhparent = pg_catalog.to_regclass({text_literal(parent)})
+            AND (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_class c
+                WHERE c.oid = i.inhrelid) = {text_literal(action.bound)}) THEN
+        RAISE EXCEPTION USING ERRCODE = '{MOVED}', MESSAGE = {text_literal(said)};
+    END IF;
+END""")

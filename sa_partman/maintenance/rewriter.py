@@ -1,0 +1,448 @@
+"""The rewriter: rows move into other partitions of their table while the application reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from sa_partman.engine.conversion import Report, run_steps, take_back
+from sa_partman.engine.pace import Throttle
+from sa_partman.engine.progress import OnProgress
+from sa_partman.engine.snapshots import wait_for_snapshots
+from sa_partman.errors import ConversionRefused, ExecutionError, Refused
+from sa_partman.maintenance.working import Job, TableWorker, in_our_words, silent
+from sa_partman.names import QualifiedName
+from sa_partman.orm.registry import declared_tables
+from sa_partman.plan.rewrite.request import RewritePlan
+from sa_partman.plan.rewrite.steps import FINISH
+from sa_partman.postgres import journal
+from sa_partman.postgres.conversion.plan import full_mark, marks
+from sa_partman.postgres.conversion.whereabouts import require_in_place, taken_back, whereabouts
+from sa_partman.postgres.journal import Conversion, NewConversion
+from sa_partman.postgres.rewrite_plan import (
+    SplitAt,
+    find_partition,
+    plan_drain,
+    plan_merge,
+    plan_merges,
+    plan_regrid,
+    plan_split,
+)
+from sa_partman.postgres.session import connected, pin
+from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, look
+
+Planner = Callable[[Connection, TableView], RewritePlan]
+
+
+class Rewriter(TableWorker):
+    """
+    Splits, merges, drains and regrids partitions online: the rows are copied beside, what changes meanwhile is
+    replayed, and the new partitions take the place of the old ones in one short transaction.
+
+    The arguments are those of `Converter`. The old partitions are kept until `finalize`: `undo` gives them back, with
+    all that was written since.
+    """
+
+    command = "sa-partman split"
+
+    def plan_split(
+        self, partition: str, *, into: str | None = None, at: tuple[str, ...] = (), older_than: str | None = None
+    ) -> RewritePlan:
+        """
+        The steps that `split` would take, or every reason why it would not; nothing is changed.
+
+        Raises:
+            Refused: There is no such partition, or it can't be cut so.
+        """
+        view = self._view_of(partition)
+        return self._planned(view, partial(_split, name=partition, cut=SplitAt(into, at, older_than)))
+
+    @in_our_words
+    def split(
+        self,
+        partition: str,
+        *,
+        into: str | None = None,
+        at: tuple[str, ...] = (),
+        older_than: str | None = None,
+        throttle: Throttle | None = None,
+        report: Report = silent,
+        progress: OnProgress | None = None,
+    ) -> Conversion:
+        """
+        Cuts *partition* in several.
+
+        Args:
+            partition: Its name, with the schema or without.
+            into: An interval, such as "1 month"; by default the declared one, unless *at* or *older_than* is given.
+            at: Points where it is cut.
+            older_than: What lies this far back is apart from the rest: "14 months".
+            throttle: Limits for the copy.
+            report: Called after each step.
+            progress: Called while rows are copied.
+
+        Returns:
+            As it is stored in the end: its next step is `finalize`, unless a hook vetoed one before.
+
+        Raises:
+            Refused: There is no such partition, or it can't be cut so.
+            ConversionRefused: With every reason; nothing was changed.
+            MaintainerBusy: Another process works on the table.
+            ExecutionError: A step failed; the ones before it stay: `resume` or `abort`.
+        """
+        planner = partial(_split, name=partition, cut=SplitAt(into, at, older_than))
+        return self._rewrite(self._view_of(partition), planner, throttle, report, progress)
+
+    def plan_merge(self, *partitions: str) -> RewritePlan:
+        """
+        The steps that `merge` would take; see `plan_split`.
+
+        Raises:
+            Refused: They are not neighbours.
+        """
+        return self._planned(self._view_of(partitions[0]), partial(_merge, names=partitions))
+
+    @in_our_words
+    def merge(
+        self,
+        *partitions: str,
+        throttle: Throttle | None = None,
+        report: Report = silent,
+        progress: OnProgress | None = None,
+    ) -> Conversion:
+        """
+        Joins neighbours; see `split` for the other arguments, for what it gives and raises.
+
+        Raises:
+            Refused: They are not neighbours.
+        """
+        return self._rewrite(
+            self._view_of(partitions[0]), partial(_merge, names=partitions), throttle, report, progress
+        )
+
+    def plan_merge_older(self, table: str, older_than: str, *, into: str | None = None) -> RewritePlan:
+        """
+        The steps that `merge_older` would take; see `plan_split`.
+
+        Raises:
+            Refused: The table is not cut by ranges of one column.
+        """
+        return self._planned(self._view(table), partial(plan_merges, older_than=older_than, into=into))
+
+    @in_our_words
+    def merge_older(
+        self,
+        table: str,
+        older_than: str,
+        *,
+        into: str | None = None,
+        throttle: Throttle | None = None,
+        report: Report = silent,
+        progress: OnProgress | None = None,
+    ) -> Conversion:
+        """
+        Joins the partitions of *table* that are older than *older_than*, in cells of *into*; see `split`.
+
+        Raises:
+            Refused: The table is not cut by ranges of one column.
+        """
+        planner = partial(plan_merges, older_than=older_than, into=into)
+        return self._rewrite(self._view(table), planner, throttle, report, progress)
+
+    def plan_drain(self, table: str) -> RewritePlan:
+        """
+        The steps that `drain` would take; see `plan_split`.
+
+        Raises:
+            Refused: There is no default partition.
+        """
+        return self._planned(self._view(table), plan_drain)
+
+    @in_our_words
+    def drain(
+        self,
+        table: str,
+        *,
+        throttle: Throttle | None = None,
+        report: Report = silent,
+        progress: OnProgress | None = None,
+    ) -> Conversion:
+        """
+        Gives the rows of the default partition of *table* partitions of their own; see `split`.
+
+        Raises:
+            Refused: There is no default partition.
+        """
+        return self._rewrite(self._view(table), plan_drain, throttle, report, progress)
+
+    def plan_regrid(self, table: str) -> RewritePlan:
+        """
+        The steps that `regrid` would take; see `plan_split`.
+
+        Raises:
+            Refused: The table is not cut by ranges of one column.
+        """
+        return self._planned(self._view(table), plan_regrid)
+
+    @in_our_words
+    def regrid(
+        self,
+        table: str,
+        *,
+        throttle: Throttle | None = None,
+        report: Report = silent,
+        progress: OnProgress | None = None,
+    ) -> Conversion:
+        """
+        Gives the partitions of *table* the bounds that its declaration asks for now; see `split`.
+
+        Raises:
+            Refused: The table is not cut by ranges of one column.
+        """
+        return self._rewrite(self._view(table), plan_regrid, throttle, report, progress)
+
+    @in_our_words
+    def resume(
+        self,
+        table: str,
+        *,
+        throttle: Throttle | None = None,
+        report: Report = silent,
+        progress: OnProgress | None = None,
+    ) -> Conversion:
+        """
+        Goes on where it was interrupted or paused.
+
+        Raises:
+            Refused: There is nothing to go on with.
+        """
+        name = self._name(table)
+        with self._only(name) as job:
+            conversion = self._rewriting(name)
+            with connected(self.engine) as connection:
+                pin(connection, CATALOG_LOCK_TIMEOUT)
+                require_in_place(connection, conversion)
+                journal.pause(connection, conversion, on=False)
+            return self._run(job, conversion, throttle, report, progress)
+
+    @in_our_words
+    def pause(self, table: str) -> Conversion:
+        """
+        Asks the process that works on *table* to stop behind the piece that it is at; `resume` goes on.
+
+        Raises:
+            Refused: Nothing is in progress.
+        """
+        name = self._name(table)
+        conversion = self._rewriting(name)
+        with connected(self.engine) as connection:
+            pin(connection, self.lock.lock_timeout).require_writable()
+            journal.pause(connection, conversion, on=True)
+        return self._stored(conversion)
+
+    @in_our_words
+    def abort(self, table: str, *, report: Report = silent) -> Conversion:
+        """
+        Takes back every step that was done before the swap.
+
+        Raises:
+            Refused: There is none, or the swap is done: then `undo`.
+        """
+        name = self._name(table)
+        with self._only(name) as job:
+            conversion = self._rewriting(name)
+            if conversion.cut_over:
+                found = conversion.unfinished
+                raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
+            with connected(self.engine) as connection:
+                pin(connection, CATALOG_LOCK_TIMEOUT)
+                place = whereabouts(connection, conversion)
+            back, recorded = taken_back(place), job.recorded(name, "abort")
+            with recorded.run(back.done):
+                take_back(job.run_of(recorded, report), back)
+            return replace(self._stored(conversion), findings=recorded.findings)
+
+    @in_our_words
+    def undo(
+        self,
+        table: str,
+        *,
+        throttle: Throttle | None = None,
+        report: Report = silent,
+        progress: OnProgress | None = None,
+    ) -> Conversion:
+        """
+        Gives *table* the old partitions back, with all that was written since; until `finalize`.
+
+        Raises:
+            Refused: There is nothing to take back.
+        """
+        name = self._name(table)
+        with self._only(name) as job:
+            conversion = self._rewriting(name)
+            if conversion.kind.startswith("undo") or not conversion.unfinished.kept:
+                found = conversion.unfinished
+                raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
+            with connected(self.engine) as connection:
+                pin(connection, self.lock.lock_timeout).require_writable()
+                job.exclusion.verify(connection)
+                seen = marks(connection, name, conversion.steps)
+                if seen is None or not journal.end(connection, conversion):
+                    raise Refused(f"{name} was changed meanwhile; nothing was changed. Try again.")
+                back = journal.begin(connection, _backwards(conversion, seen.full))
+            return self._run(job, back, throttle, report, progress, whole=True)
+
+    @in_our_words
+    def finalize(self, table: str, *, report: Report = silent) -> Conversion:
+        """
+        Drops what was replaced: from here on there is no way back.
+
+        Raises:
+            Refused: There is nothing to drop.
+        """
+        name = self._name(table)
+        with self._only(name) as job:
+            conversion = self._rewriting(name)
+            if not conversion.unfinished.kept:
+                found = conversion.unfinished
+                raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
+            return self._run(job, conversion, None, report, None, whole=True)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _rewriting(self, name: QualifiedName) -> Conversion:
+        conversion = self._unfinished(name)
+        if not conversion.rewrites:
+            found = conversion.unfinished
+            raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
+        return conversion
+
+    def _view(self, table: str) -> TableView:
+        _, declared = self._declared(table)
+        (view,) = look(self.engine, [declared], self._now).tables
+        if view.found is None or view.found.strategy is None:
+            raise Refused(f"{view.declared.name} is no partitioned table in the database; nothing was changed")
+        return view
+
+    def _view_of(self, partition: str) -> TableView:
+        """The declared table that has *partition*."""
+        with connected(self.engine) as connection:
+            default = pin(connection, CATALOG_LOCK_TIMEOUT).default_schema
+        tables = [declared for _, declared in declared_tables(self.metadata)]
+        tables = [
+            each.renamed(QualifiedName(default, each.name.name)) if each.name.schema is None else each
+            for each in tables
+        ]
+        for view in look(self.engine, tables, self._now).tables:
+            if view.found is not None and find_partition(view, partition) is not None:
+                return view
+        raise Refused(f"no declared table has a partition {partition}; nothing was changed. See: sa-partman status")
+
+    def _planned(self, view: TableView, planner: Planner) -> RewritePlan:
+        self._require_none_running(view.declared.name)
+        with connected(self.engine) as connection:
+            pin(connection, CATALOG_LOCK_TIMEOUT)
+            return planner(connection, view)
+
+    def _rewrite(
+        self,
+        view: TableView,
+        planner: Planner,
+        throttle: Throttle | None,
+        report: Report,
+        progress: OnProgress | None,
+    ) -> Conversion:
+        name = view.declared.name
+        with self._only(name) as job:
+            plan = self._planned(view, planner)
+            if plan.refusals:
+                raise ConversionRefused(str(name), map(str, plan.refusals), what="can't be rewritten")
+            if not plan.steps:
+                recorded = job.recorded(name, plan.kind)
+                with recorded.run(0):
+                    pass
+                return Conversion(**_given(view, plan, ""), id=0, status="done")
+            return self._run(job, self._begin(job, view, plan), throttle, report, progress)
+
+    def _begin(self, job: Job, view: TableView, plan: RewritePlan) -> Conversion:
+        with connected(self.engine) as connection:
+            pin(connection, self.lock.lock_timeout).require_writable()
+            job.exclusion.verify(connection)
+            seen = marks(connection, view.declared.name, plan.steps)
+            if seen is None:
+                raise Refused(f"{view.declared.name} does not exist any more; nothing was changed")
+            return journal.begin(connection, NewConversion(**_given(view, plan, seen.full)))
+
+    def _run(
+        self,
+        job: Job,
+        conversion: Conversion,
+        throttle: Throttle | None,
+        report: Report,
+        progress: OnProgress | None,
+        *,
+        whole: bool = False,
+    ) -> Conversion:
+        def recheck(connection: Connection) -> None:
+            if full_mark(connection, conversion.table, conversion.steps) != conversion.fingerprint:
+                raise ExecutionError(
+                    f"{conversion.table} was changed since this began (a migration?); the swap was rolled back. Take "
+                    f"back what was done: sa-partman {conversion.verb} {conversion.table} --abort; then begin again."
+                )
+
+        recorded = job.recorded(conversion.table, conversion.kind)
+        running = job.running()
+        run = replace(
+            job.run_of(recorded, report, progress),
+            recheck=recheck,
+            ready=partial(wait_for_snapshots, running, conversion.table),
+            throttle=throttle or Throttle(),
+            stop="" if whole else FINISH,
+        )
+        with recorded.run(len(conversion.steps) - conversion.done):
+            run_steps(run, conversion)
+        return replace(self._stored(conversion), findings=recorded.findings)
+
+
+def _split(connection: Connection, view: TableView, *, name: str, cut: SplitAt) -> RewritePlan:
+    found = find_partition(view, name)
+    if found is None:
+        raise Refused(f"{view.declared.name} has no partition {name} any more; nothing was changed")
+    return plan_split(connection, view, found, cut)
+
+
+def _merge(connection: Connection, view: TableView, *, names: tuple[str, ...]) -> RewritePlan:
+    found = [find_partition(view, name) for name in names]
+    missing = [name for name, each in zip(names, found, strict=True) if each is None]
+    if missing:
+        raise Refused(f"{view.declared.name} has no partition {', '.join(missing)}; nothing was changed")
+    return plan_merge(connection, view, [each for each in found if each is not None])
+
+
+def _given(view: TableView, plan: RewritePlan, fingerprint: str) -> dict[str, Any]:
+    from sa_partman.version import __version__
+
+    assert view.found is not None
+    return {
+        "table": view.declared.name,
+        "kind": plan.kind,
+        "declaration": repr(view.declared.spec),
+        "fingerprint": fingerprint,
+        "oid": view.found.oid,
+        "primary_key": (),
+        "steps": plan.steps,
+        "max_rows": None,
+        "version": __version__,
+        "back": plan.back,
+    }
+
+
+def _backwards(conversion: Conversion, fingerprint: str) -> NewConversion:
+    """The undo of *conversion*, whose new partitions are in place."""
+    given = {each.name: getattr(conversion, each.name) for each in fields(NewConversion)}
+    changed = {"kind": f"undo {conversion.kind}", "fingerprint": fingerprint, "steps": conversion.back, "back": ()}
+    return NewConversion(**{**given, **changed})

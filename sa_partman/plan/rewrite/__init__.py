@@ -1,0 +1,1 @@
+"""Rewriting partitions: rows move into other partitions of the same table while the application writes them."""

@@ -1,0 +1,42 @@
+"""Why partitions can't be rewritten: all reasons, before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sa_partman.bounds.bound import HashBound
+from sa_partman.plan.conversion.request import Refusal
+from sa_partman.plan.rewrite.request import RewriteRequest
+
+
+def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
+    """Each names what is in the way, and what the user can do about it."""
+    definition = request.definition
+    yield from (Refusal(each, "grant it, or connect as the owner") for each in definition.missing_rights)
+    if request.identity is None:
+        yield Refusal(
+            f"no row of {request.parent} can be known again: it has no primary key, and no unique index over columns "
+            f"that are NOT NULL",
+            "add one (it has to contain the partition key)",
+        )
+    for source in request.sources:
+        if source.kind != "r":
+            what = "is a foreign table" if source.kind == "f" else "is partitioned itself"
+            yield Refusal(f"{source.name} {what}", "rewrite the partitions that hold its rows")
+        if isinstance(source.bound, HashBound):
+            yield Refusal(f"{source.name} takes its rows by a hash", "convert the table anew with another modulus")
+        if source.hidden:
+            yield Refusal(
+                f"row level security hides rows of {source.name} from this role",
+                "connect as a role with BYPASSRLS, or as an owner without FORCE ROW LEVEL SECURITY",
+            )
+        for thing in source.own:
+            yield Refusal(f"{source.name} has for itself, and its successors would not have: {thing}", "drop it first")
+    for why in request.sending:
+        yield Refusal(why, "take the table out of the publication while this is done, or publish it via its root")
+    for inbound in definition.inbound:
+        if inbound.table == request.parent:
+            yield Refusal(
+                f"the foreign key {inbound.name} of {inbound.table} refers to the table itself",
+                "drop it, and add it again",
+            )

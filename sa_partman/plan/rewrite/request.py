@@ -1,0 +1,195 @@
+"""What a rewrite is asked for: which partitions become which, and what is known of the table; and the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sa_partman.bounds.bound import Bound
+from sa_partman.key import PartitionKey
+from sa_partman.names import QualifiedName, fit_name, join_name
+from sa_partman.plan.conversion.request import Refusal
+from sa_partman.plan.rewrite.actions import KeyLog
+from sa_partman.plan.steps import Step
+from sa_partman.table.definition import TableDefinition
+from sa_partman.table.membership import Membership
+
+Kind = Literal["split", "merge", "drain", "regrid"]
+
+SMALL = 10_000
+"""Rows, as the planner estimates them, that are moved in one transaction, without a log."""
+
+SMALL_BYTES = 8 << 20
+"""The same in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    A partition that is rewritten.
+
+    Args:
+        printed: Its bound as the server prints it.
+        pages: Of its main fork.
+        bytes: With its indexes and its TOAST table.
+        own: What it has for itself and would lose, in words.
+        hidden: Row security keeps rows of it from the connected role.
+    """
+
+    name: QualifiedName
+    bound: Bound
+    printed: str = ""
+    rows: float = -1
+    pages: int = 0
+    bytes: int = 0
+    own: tuple[str, ...] = ()
+    hidden: bool = False
+    kind: str = "r"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """
+    A partition that it is rewritten into.
+
+    Args:
+        name: In the end.
+        working: Until the swap; another where a partition bears *name* that goes.
+    """
+
+    name: QualifiedName
+    bound: Bound
+    working: QualifiedName
+
+    @property
+    def proof(self) -> str:
+        """The constraint from which the server proves its bound."""
+        return join_name(self.name.name, "bound")
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteRequest:
+    """
+    Args:
+        table: The declared table.
+        parent: What the partitions belong to: *table*, or a partition of it.
+        key: Of *parent*.
+        partition_by: Of *parent*, such as ``RANGE (created_at)``.
+        sources: In key order.
+        pieces: In key order; together they take what *sources* take.
+        default: A default partition of *parent* that stays.
+        siblings: Bounds of the other partitions of *parent*, the default one left out.
+        definition: Of *parent*.
+        membership: What every partition of *table* should have.
+        unlogged: The pieces are.
+        sending: Publications that would send the copies, or would miss them, each with the reason.
+    """
+
+    kind: Kind
+    table: QualifiedName
+    parent: QualifiedName
+    key: PartitionKey
+    partition_by: str
+    sources: tuple[Source, ...]
+    pieces: tuple[Piece, ...]
+    definition: TableDefinition
+    membership: Membership
+    default: QualifiedName | None = None
+    siblings: tuple[Bound, ...] = ()
+    unlogged: bool = False
+    sending: tuple[str, ...] = ()
+
+    @property
+    def staging(self) -> QualifiedName:
+        """The partitioned table that has the pieces until the swap, and the sources after it."""
+        return staging_table(self.table)
+
+    @property
+    def log(self) -> KeyLog:
+        identity = self.identity or ()
+        types = {column.name: column.type for column in self.definition.columns}
+        name = QualifiedName("sa_partman", fit_name(f"log_{self.table}"))
+        return KeyLog(name, tuple((column, types[column]) for column in identity))
+
+    @property
+    def identity(self) -> tuple[str, ...] | None:
+        """The columns by which a row is known again: of the primary key, or of a unique index like it."""
+        unique = sorted((each for each in self.definition.indexes if each.unique), key=lambda each: each.kind != "p")
+        for index in unique:
+            columns = [column for column in index.columns if column is not None]
+            whole = len(columns) == len(index.columns) and not index.partial and index.immediate and index.valid
+            if whole and all(self.definition.column(each).not_null for each in columns):
+                return tuple(columns)
+        return None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those that are not generated."""
+        return tuple(column.name for column in self.definition.columns if not column.generated)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all is done in one transaction."""
+        rows = sum(max(each.rows, 0) for each in self.sources)
+        known = all(each.rows >= 0 or each.pages == 0 for each in self.sources)
+        return known and rows <= SMALL and sum(each.bytes for each in self.sources) <= SMALL_BYTES
+
+    @property
+    def exclusion(self) -> str:
+        """The constraint by which a default partition is known to have no row of the sources."""
+        return join_name(self.table.name, "rewrite_excluded")
+
+
+def staging_table(table: QualifiedName) -> QualifiedName:
+    """What the partitioned table is called that has the new partitions until the swap, and the old ones after it."""
+    return table.sibling(join_name(table.name, "rewrite"))
+
+
+def named(pieces: Iterable[Piece], taken: Iterable[QualifiedName]) -> tuple[Piece, ...]:
+    """*pieces*, whose working name differs where one of *taken* bears the name."""
+    borne = frozenset(taken)
+    return tuple(
+        replace(each, working=each.name.sibling(join_name(each.name.name, "new"))) if each.name in borne else each
+        for each in pieces
+    )
+
+
+def retired(source: QualifiedName) -> QualifiedName:
+    """What a source is called after the swap, when a piece takes its name."""
+    return source.sibling(join_name(source.name, "old"))
+
+
+@dataclass(frozen=True, slots=True)
+class RewritePlan:
+    """
+    Args:
+        steps: In order; empty when it is refused, or when there is nothing to do.
+        refusals: All of them.
+        notes: What changes for the application, and is worth knowing.
+        sources: The partitions that are rewritten.
+        pieces: What they become.
+        back: The steps of the way back, once they are swapped.
+    """
+
+    kind: Kind
+    table: QualifiedName
+    steps: tuple[Step, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+    back: tuple[Step, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def rows(self) -> int:
+        """That move, as the planner estimates them."""
+        return round(sum(max(each.rows, 0) for each in self.sources))
+
+    @property
+    def bytes(self) -> int:
+        """On disk that the copies take until the old partitions go; the write-ahead log takes as much."""
+        return sum(each.bytes for each in self.sources)

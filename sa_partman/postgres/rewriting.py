@@ -1,0 +1,102 @@
+"""What a rewrite has to know of partitions and their rows: sizes, what they have for themselves, the keys present."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+from sa_partman.bounds.bound import KeyValue
+from sa_partman.bounds.text import literal, value_of
+from sa_partman.catalog import Partition
+from sa_partman.ddl.rows import LOGICAL
+from sa_partman.key import PartitionKey
+from sa_partman.names import QualifiedName
+from sa_partman.plan.rewrite.request import Source
+from sa_partman.postgres.conversion.beside import own_of
+from sa_partman.postgres.session import verbatim
+from sa_partman.postgres.table_reader import read_members
+from sa_partman.table.definition import TableDefinition
+
+_SOURCE = text("""
+SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid), c.reltuples,
+    pg_catalog.pg_relation_size(c.oid) / CAST(pg_catalog.current_setting('block_size') AS bigint),
+    pg_catalog.pg_total_relation_size(c.oid), pg_catalog.row_security_active(c.oid)
+FROM pg_catalog.pg_class c WHERE c.oid = CAST(:oid AS oid)
+""")
+
+_IS_LOGICAL = text(f"SELECT {LOGICAL}")
+
+_TAKEN = text("""
+SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = :schema
+""")
+
+
+def source_of(connection: Connection, partition: Partition) -> Source:
+    """*partition* as a rewrite has to know it."""
+    printed, rows, pages, bytes, hidden = connection.execute(_SOURCE, {"oid": partition.oid}).one()
+    own = own_of(connection, partition.oid)
+    return Source(partition.name, partition.bound, printed, rows, pages, bytes, own, hidden, partition.kind)
+
+
+def sending(connection: Connection, definition: TableDefinition, partitions: Sequence[Partition]) -> tuple[str, ...]:
+    """Why subscribers would not be sent the truth: publications of the copies, and of partitions as such."""
+    if not connection.execute(_IS_LOGICAL).scalar():
+        return ()
+    covers = (each for each in definition.covers if not each.excepted)
+    found = [f"the publication {each.name} ({each.scope}) would send each copied row again" for each in covers]
+    found += [
+        f"the publication {each.name} sends the partitions of {definition.name} under their own names"
+        for each in definition.publications
+        if not each.via_root
+    ]
+    members = read_members(connection, [each.oid for each in partitions])
+    for each in partitions:
+        names = sorted(publication.name for publication in members[each.oid].publications)
+        found += [f"the publication {name} sends {each.name}" for name in names]
+    return tuple(found)
+
+
+def names_in(connection: Connection, schema: str | None) -> frozenset[QualifiedName]:
+    """Every relation of *schema*."""
+    rows = connection.execute(_TAKEN, {"schema": schema}).scalars()
+    return frozenset(QualifiedName(schema, name) for name in rows)
+
+
+def reach_of(
+    connection: Connection, table: QualifiedName, key: PartitionKey, place: int
+) -> tuple[KeyValue, KeyValue] | None:
+    """The lowest and the highest value in one column of the key; None when there is no row with any."""
+    column, kind = f"t.{key.parts[place].sql}" if key.parts[place].column else key.parts[place].sql, key.types[place]
+    shown = [
+        connection.execute(
+            verbatim(
+                f"SELECT CAST({column} AS text) FROM ONLY {table.quoted} t WHERE {column} IS NOT NULL "
+                f"ORDER BY {column} {way} LIMIT 1"
+            )
+        ).scalar()
+        for way in ("ASC", "DESC")
+    ]
+    if shown[0] is None or shown[1] is None:
+        return None
+    return value_of(shown[0], kind), value_of(shown[1], kind)
+
+
+def filled(
+    connection: Connection, table: QualifiedName, key: PartitionKey, place: int, ends: Sequence[KeyValue]
+) -> dict[int, int]:
+    """
+    How many rows lie between two neighbours of *ends*, by the number of the first one; empty ones are left out.
+
+    Args:
+        ends: Ascending.
+    """
+    column, kind = key.parts[place].sql, key.types[place]
+    listed = ", ".join(literal(each, kind) for each in ends)
+    sql = (
+        f"SELECT b, count(*) FROM (SELECT pg_catalog.width_bucket({column}, ARRAY[{listed}]) AS b "
+        f"FROM ONLY {table.quoted} WHERE {column} IS NOT NULL) AS buckets "
+        f"WHERE b BETWEEN 1 AND {len(ends) - 1} GROUP BY b"
+    )
+    return {row[0] - 1: row[1] for row in connection.execute(verbatim(sql))}

@@ -1,0 +1,83 @@
+"""A partitioned table whose history is to be split, and what is asked of it afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, Integer, MetaData, Table, Text, func
+
+from sa_partman import LockPolicy, Maintainer, PartitionByRange
+from sa_partman.maintenance.rewriter import Rewriter
+from tests.support.builders import at
+from tests.support.database import sql
+
+NOW = at("2025-06-15")
+
+BRISK = LockPolicy(lock_timeout=0.2, budget=20.0, pause=0.02, longest_pause=0.1)
+
+
+def events(spec: Any = None, **changes: Any) -> tuple[MetaData, Table]:
+    """``events`` by month, with a primary key, two indexes and a CHECK."""
+    metadata = MetaData()
+    table = Table(
+        "events",
+        metadata,
+        Column("id", BigInteger, Identity(), primary_key=True),
+        Column("created_at", DateTime(timezone=True), primary_key=True, server_default=func.now()),
+        Column("tenant", Integer, nullable=False),
+        Column("note", Text, nullable=False, server_default=""),
+        Column("hits", Integer, nullable=False, server_default="0"),
+        spec or PartitionByRange("created_at", interval="1 month", premake=1),
+    )
+    return metadata, table
+
+
+def history(engine: Engine, rows: int = 20_000, *, months: int = 12, spec: Any = None) -> MetaData:
+    """``events``, whose past is one partition without a lower end, up to June 2025."""
+    metadata, _ = events(spec)
+    metadata.create_all(engine)
+    Maintainer(engine, metadata, now=NOW).run()
+    sql(
+        engine,
+        "ALTER TABLE events ADD CONSTRAINT short CHECK (length(note) < 1000);"
+        "CREATE INDEX ix_events_tenant ON events (tenant, created_at DESC);"
+        "CREATE INDEX ix_events_note ON events (lower(note)) WHERE hits > 0;"
+        "CREATE TABLE events_history PARTITION OF events FOR VALUES FROM (MINVALUE) TO ('2025-06-01+00');"
+        "COMMENT ON TABLE events_history IS 'sa_partman: created';",
+    )
+    fill(engine, rows, months)
+    return metadata
+
+
+def fill(engine: Engine, rows: int, months: int = 12) -> None:
+    """Rows over the *months* before June 2025, in no order of time; analyzed."""
+    sql(
+        engine,
+        f"INSERT INTO events (created_at, tenant, note, hits) SELECT timestamptz '2025-06-01+00' - interval '1 second' "
+        f"- ({months} * interval '30 days') * ((i * 7919) % {rows})::float8 / {rows}, i % 10, 'note ' || i, i % 3 "
+        f"FROM generate_series(1, {rows}) i",
+    )
+    sql(engine, "ANALYZE events")
+
+
+def rewriter(engine: Engine, metadata: MetaData, **more: Any) -> Rewriter:
+    return Rewriter(engine, metadata, now=NOW, lock=BRISK, **more)
+
+
+def contents(engine: Engine, table: str = "events") -> list[tuple[Any, ...]]:
+    """Every row of *table*, in order."""
+    return [tuple(row) for row in sql(engine, f"SELECT * FROM {table} ORDER BY id, created_at")]
+
+
+def left_behind(engine: Engine) -> list[str]:
+    """What a rewrite makes beside the partitions, and should not leave: relations, functions and triggers."""
+    found = sql(
+        engine,
+        "SELECT CAST(relname AS text) FROM pg_class WHERE relkind IN ('r', 'p') AND relname <> 'pg_rewrite' AND (relname LIKE '%\\_rewrite' OR relname LIKE 'log\\_%' "
+        "OR relname LIKE '%\\_new' OR relname LIKE '%\\_old') "
+        "UNION ALL SELECT CAST(proname AS text) FROM pg_proc WHERE pronamespace = to_regnamespace('sa_partman') "
+        "UNION ALL SELECT CAST(tgname AS text) FROM pg_trigger WHERE tgname LIKE 'sa\\_partman%' "
+        "UNION ALL SELECT CAST(conname AS text) FROM pg_constraint WHERE conname LIKE '%\\_bound' "
+        "OR conname LIKE '%\\_excluded'",
+    )
+    return [row[0] for row in found]
