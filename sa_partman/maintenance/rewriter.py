@@ -17,8 +17,8 @@ from sa_partman.errors import ConversionRefused, ExecutionError, Refused
 from sa_partman.maintenance.working import Job, TableWorker, in_our_words, silent
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
+from sa_partman.plan.rewrite.parts import FINISH
 from sa_partman.plan.rewrite.request import RewritePlan
-from sa_partman.plan.rewrite.steps import FINISH
 from sa_partman.postgres import journal
 from sa_partman.postgres.conversion.plan import full_mark, marks
 from sa_partman.postgres.conversion.whereabouts import require_in_place, taken_back, whereabouts

@@ -251,7 +251,12 @@ def request_of(
     partitions: Sequence[Partition],
     bounds: Sequence[Bound],
 ) -> RewriteRequest:
-    """All that the planner has to know."""
+    """
+    All that the planner has to know.
+
+    Raises:
+        Refused: *parent* is gone.
+    """
     found = view.found
     assert found is not None
     definition = read_table(connection, parent.name)

@@ -71,13 +71,14 @@ def contents(engine: Engine, table: str = "events") -> list[tuple[Any, ...]]:
 
 def left_behind(engine: Engine) -> list[str]:
     """What a rewrite makes beside the partitions, and should not leave: relations, functions and triggers."""
+    names = r"relname LIKE '%\_rewrite' OR relname LIKE 'log\_%' OR relname LIKE '%\_new' OR relname LIKE '%\_old'"
     found = sql(
         engine,
-        "SELECT CAST(relname AS text) FROM pg_class WHERE relkind IN ('r', 'p') AND relname <> 'pg_rewrite' AND (relname LIKE '%\\_rewrite' OR relname LIKE 'log\\_%' "
-        "OR relname LIKE '%\\_new' OR relname LIKE '%\\_old') "
+        "SELECT CAST(relname AS text) FROM pg_class WHERE relkind IN ('r', 'p') AND relname <> 'pg_rewrite' "
+        f"AND ({names}) "
         "UNION ALL SELECT CAST(proname AS text) FROM pg_proc WHERE pronamespace = to_regnamespace('sa_partman') "
-        "UNION ALL SELECT CAST(tgname AS text) FROM pg_trigger WHERE tgname LIKE 'sa\\_partman%' "
-        "UNION ALL SELECT CAST(conname AS text) FROM pg_constraint WHERE conname LIKE '%\\_bound' "
-        "OR conname LIKE '%\\_excluded'",
+        r"UNION ALL SELECT CAST(tgname AS text) FROM pg_trigger WHERE tgname LIKE 'sa\_partman%' "
+        r"UNION ALL SELECT CAST(conname AS text) FROM pg_constraint WHERE conname LIKE '%\_bound' "
+        r"OR conname LIKE '%\_excluded'",
     )
     return [row[0] for row in found]

@@ -15,7 +15,7 @@ from sa_partman.compare.window import line_of
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName
 from sa_partman.plan.provision import free_name, partition_name
-from sa_partman.plan.rewrite.request import Piece, named
+from sa_partman.plan.rewrite.request import NewPartition, named
 from sa_partman.spec.declared import IntegerAxis, RangeLevel, TimeAxis, axis_of
 
 MOST = 1_000
@@ -61,6 +61,9 @@ def grid_cuts(
     Args:
         lowest: The position of its first row; None: it has none.
         highest: The same of the last one.
+
+    Raises:
+        Refused: It would be too many.
     """
     lower, upper = _ends(level, bound)
     grid = level.axis.grid
@@ -217,7 +220,7 @@ def pieces_of(
     bounds: Iterable[Bound],
     taken: Mapping[QualifiedName, Bound],
     going: Iterable[QualifiedName],
-) -> tuple[Piece, ...]:
+) -> tuple[NewPartition, ...]:
     """
     A name for each of *bounds*.
 
@@ -231,7 +234,7 @@ def pieces_of(
     for bound in bounds:
         name = free_name(partition_name(level, parent.name, bound), parent.name, bound, borne)
         borne[name] = bound
-        found.append(Piece(name, bound, name))
+        found.append(NewPartition(name, bound, name))
     return named(found, gone)
 
 

@@ -49,7 +49,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class NewPartition:
     """
     A partition that it is rewritten into.
 
@@ -92,7 +92,7 @@ class RewriteRequest:
     key: PartitionKey
     partition_by: str
     sources: tuple[Source, ...]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[NewPartition, ...]
     definition: TableDefinition
     membership: Membership
     default: QualifiedName | None = None
@@ -146,7 +146,7 @@ def staging_table(table: QualifiedName) -> QualifiedName:
     return table.sibling(join_name(table.name, "rewrite"))
 
 
-def named(pieces: Iterable[Piece], taken: Iterable[QualifiedName]) -> tuple[Piece, ...]:
+def named(pieces: Iterable[NewPartition], taken: Iterable[QualifiedName]) -> tuple[NewPartition, ...]:
     """*pieces*, whose working name differs where one of *taken* bears the name."""
     borne = frozenset(taken)
     return tuple(
@@ -178,7 +178,7 @@ class RewritePlan:
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[NewPartition, ...] = ()
     back: tuple[Step, ...] = ()
 
     def __bool__(self) -> bool:

@@ -1,0 +1,156 @@
+"""What both ways of a rewrite share: conditions, locks, the replay, foreign keys of other tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sa_partman.bounds.bound import Bound, DefaultBound
+from sa_partman.bounds.predicate import check_predicate
+from sa_partman.names import QualifiedName
+from sa_partman.plan.actions import Action
+from sa_partman.plan.conversion import carry
+from sa_partman.plan.conversion.request import resume_point
+from sa_partman.plan.rewrite.actions import (
+    ChangesLeft,
+    Replay,
+)
+from sa_partman.plan.rewrite.request import NewPartition, RewriteRequest, Source, retired
+from sa_partman.plan.steps import Purpose, Step
+from sa_partman.plan.table_actions import (
+    AddCheck,
+    AddConstraint,
+    DropConstraint,
+    ValidateConstraint,
+)
+from sa_partman.table.definition import Constraint, InboundKey
+
+FINISH = "finalize"
+"""The id of the step behind which there is no way back."""
+
+SWAP = "cutover"
+"""The id of the step that a changed table must not reach."""
+
+ENOUGH = 500
+"""Changes that are few enough to be replayed while the table is locked."""
+
+ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+
+
+class RewriteParts:
+    """Of one request."""
+
+    def __init__(self, request: RewriteRequest) -> None:
+        self.request, self.definition = request, request.definition
+        self.table, self.parent, self.staging = request.table, request.parent, request.staging
+        self.log, self.key, self.columns = request.log, request.key, request.columns
+
+    def replay(self, *, indexed: bool = True, limit: int | None = None) -> Replay:
+        return Replay(self.parent, self.staging, self.log, self.columns, indexed, limit)
+
+    def predicate(self, piece: NewPartition | Source) -> str | None:
+        """What is true of its rows and of no others, in a form from which the server proves it."""
+        if not isinstance(piece.bound, DefaultBound):
+            return self.condition(piece.bound)
+        beside = self.request.pieces if isinstance(piece, NewPartition) else ()
+        bounds = (*self.request.siblings, *(each.bound for each in beside))
+        given = "".join(f"{part.sql} IS NOT NULL AND " for part in self.key.parts)
+        taken = [f"({each.removeprefix(given)})" for each in map(self.condition, bounds) if each is not None]
+        # PostgreSQL's own form, and it proves nothing from others.
+        return f"NOT ({given}({' OR '.join(taken)}))"
+
+    def condition(self, bound: Bound) -> str | None:
+        return check_predicate(bound, [part.sql for part in self.key.parts], self.key.types)
+
+    def outbound(self) -> tuple[Constraint, ...]:
+        return tuple(each for each in self.definition.constraints if each.kind == "f")
+
+    def referenced(self) -> tuple[QualifiedName, ...]:
+        found = {each.references for each in self.outbound() if each.references is not None}
+        return tuple(sorted(found, key=str))
+
+    def exclusion(self) -> Iterator[Step]:
+        """A default partition that stays would be searched for rows of the new partitions while all wait."""
+        default = self.request.default
+        if default is None or any(isinstance(each.bound, DefaultBound) for each in self.request.sources):
+            return
+        predicates = [f"({each})" for each in map(self.predicate, self.request.sources) if each is not None]
+        name = self.request.exclusion
+        yield self.step(
+            "exclude",
+            f"promise that {default} gets no row of them",
+            (AddCheck(default, name, f"NOT ({' OR '.join(predicates)})", validated=False),),
+            (DropConstraint(default, name, if_exists=True),),
+            lock=f"{ACCESS_EXCLUSIVE} on {default} for an instant",
+            locked=(default.quoted,),
+            guarded=True,
+        )
+        yield self.step(
+            "exclude_validated",
+            "prove that it has none",
+            (ValidateConstraint(default, name),),
+            lock=f"{SHARE_UPDATE_EXCLUSIVE} on {default}: readers and writers go on",
+            scans=f"{default} once",
+        )
+
+    def catch_up(self) -> Step:
+        return self.step(
+            "catch_up",
+            "replay what changed since, until little is left",
+            (self.replay(),),
+            lock=f"ACCESS SHARE on {self.parent}: readers and writers go on",
+            until=ChangesLeft(self.log, ENOUGH),
+        )
+
+    def locked(self) -> tuple[str, ...]:
+        """Referenced tables first, as an application locks them that writes both."""
+        default = self.request.default
+        inbound = {each.table.quoted for each in self.definition.inbound}
+        names = (
+            *(each.quoted for each in self.referenced()),
+            f"ONLY {self.parent.quoted}",
+            *(each.name.quoted for each in self.request.sources),
+            *(() if default is None else (default.quoted,)),
+            *sorted(inbound),
+        )
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def excludes(self) -> bool:
+        return not any(isinstance(each.bound, DefaultBound) for each in self.request.sources)
+
+    def inbound_again(self) -> Iterator[Action]:
+        for inbound in self.definition.inbound:
+            yield AddConstraint(inbound.table, inbound.name, inbound.definition, validated=False)
+            yield from carry.commented("CONSTRAINT", inbound.table, inbound.comment, inbound.name)
+
+    def kept(self, source: Source) -> QualifiedName:
+        taken = any(piece.name == source.name for piece in self.request.pieces)
+        return retired(source.name) if taken else source.name
+
+    def inbound_proofs(self) -> Iterator[Step]:
+        for inbound in self.definition.inbound:
+            if inbound.validated:
+                yield self.proven(inbound)
+
+    def proven(self, inbound: InboundKey) -> Step:
+        return self.step(
+            f"inbound:{inbound.table}.{inbound.name}",
+            f"prove the foreign key {inbound.name} of {inbound.table} again",
+            (ValidateConstraint(inbound.table, inbound.name),),
+            lock=f"{SHARE_UPDATE_EXCLUSIVE} on {inbound.table}: readers and writers go on",
+            scans=f"{inbound.table} once",
+        )
+
+    def step(self, id: str, title: str, actions: Iterable[Action], undo: Iterable[Action] = (), **more: Any) -> Step:
+        return resume_point(Purpose.REWRITE, self.table, id, title, actions, undo, **more)
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def named(names: Iterable[QualifiedName]) -> str:
+    found = [str(each) for each in names]
+    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
