@@ -83,7 +83,7 @@ BEGIN
     RETURN NULL;
 END"""
     return (
-        f"CREATE TABLE {name} (source oid NOT NULL, {columns})",
+        f"CREATE TABLE {name} (source oid NOT NULL, {columns}) WITH (vacuum_truncate = false)",
         f"CREATE UNLOGGED TABLE {relation(log.keys)} (source oid NOT NULL, {columns})",
         f"CREATE UNLOGGED TABLE {relation(log.rows)} AS SELECT {_names(action.columns)} FROM {relation(action.like)} "
         f"WITH NO DATA",
@@ -209,7 +209,7 @@ BEGIN{limited}
     GET DIAGNOSTICS changed = ROW_COUNT;
     FOR emptied IN SELECT DISTINCT source FROM {keys} WHERE k1 IS NULL LOOP
         EXECUTE format('DELETE FROM %s WHERE %s', {text_literal(action.target.quoted)},
-            pg_catalog.pg_get_partition_constraintdef(emptied));
+            coalesce(pg_catalog.pg_get_partition_constraintdef(emptied), 'true'));
         EXECUTE format({text_literal(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ONLY %s")},
             emptied::pg_catalog.regclass);
     END LOOP;
@@ -260,6 +260,9 @@ def _(action: CompareRows, relation: Relation) -> str:
     sources = " UNION ALL ".join(f"SELECT {names} FROM ONLY {relation(each)}" for each in action.sources)
     target = f"SELECT {names} FROM {relation(action.target)}"
     shown = ", ".join(map(str, action.sources))
+    same = "(a.rows, a.mixed, a.total) = (b.rows, b.mixed, b.total)"
+    query = f"SELECT a.rows AS there, b.rows AS here, {same} AS same FROM ({summed(sources)}) a, ({summed(target)}) b"
+    # EXECUTE, because what PL/pgSQL reads a row at a time is not read in parallel.
     return do(f"""
 DECLARE
     found record;
@@ -267,8 +270,7 @@ BEGIN
     IF EXISTS (SELECT FROM {log} WHERE k1 IS NULL) THEN
         RETURN;
     END IF;
-    SELECT a.rows AS there, b.rows AS here, (a.rows, a.mixed, a.total) = (b.rows, b.mixed, b.total) AS same INTO found
-    FROM ({summed(sources)}) a, ({summed(target)}) b;
+    EXECUTE {text_literal(query)} INTO found;
     IF NOT found.same THEN
         RAISE EXCEPTION USING ERRCODE = '{DIFFERENT}', MESSAGE = {text_literal(f"the copy differs from {shown}: ")}
             || found.there || ' rows there, ' || found.here || ' in the copy';

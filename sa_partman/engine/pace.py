@@ -22,9 +22,10 @@ FIRST, FEWEST, MOST = 512, 32, 131_072
 LOOK_AGAIN = 1.0
 """Seconds between two looks at replicas that lag behind."""
 
+# How far it is, is written in the same transaction: what a crash of the server takes back is done again.
 _ALLOW = text(
     "SELECT pg_catalog.set_config('sa_partman.pages', :pages, true), "
-    "pg_catalog.set_config('sa_partman.rows', '0', true)"
+    "pg_catalog.set_config('sa_partman.rows', '0', true), pg_catalog.set_config('synchronous_commit', 'off', true)"
 )
 _ROWS = text("SELECT CAST(nullif(pg_catalog.current_setting('sa_partman.rows', true), '') AS bigint)")
 _LAG = text("SELECT coalesce(max(extract(epoch FROM replay_lag)), 0) FROM pg_catalog.pg_stat_replication")

@@ -255,6 +255,11 @@ class Rewriter(TableWorker):
         name = self._name(table)
         with self._only(name) as job:
             conversion = self._rewriting(name)
+            if conversion.kind.startswith("undo"):
+                raise Refused(
+                    f"the old partitions of {name} are being put back; nothing was changed. Go on: "
+                    f"sa-partman {conversion.verb} {name} --resume"
+                )
             if conversion.cut_over:
                 found = conversion.unfinished
                 raise Refused(f"{found.message}; nothing was changed: {found.remedy}")

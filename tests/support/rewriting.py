@@ -54,7 +54,8 @@ def fill(engine: Engine, rows: int, months: int = 12) -> None:
     sql(
         engine,
         f"INSERT INTO events (created_at, tenant, note, hits) SELECT timestamptz '2025-06-01+00' - interval '1 second' "
-        f"- ({months} * interval '30 days') * ((i * 7919) % {rows})::float8 / {rows}, i % 10, 'note ' || i, i % 3 "
+        f"- ({months} * interval '30 days') * ((i::bigint * 7919) % {rows})::float8 / {rows}, "
+        f"i % 10, 'note ' || i, i % 3 "
         f"FROM generate_series(1, {rows}) i",
     )
     sql(engine, "ANALYZE events")

@@ -31,6 +31,11 @@ class KeyLog:
         return tuple(name for name, _ in self.columns)
 
     @property
+    def back(self) -> KeyLog:
+        """That of the new partitions, for the way back. What is replayed into them is in it too, and does no harm."""
+        return KeyLog(self.table.sibling(join_name(self.table.name, "back")), self.columns)
+
+    @property
     def keys(self) -> QualifiedName:
         """Where a replay puts the keys that it takes."""
         return self.table.sibling(join_name(self.table.name, "keys"))

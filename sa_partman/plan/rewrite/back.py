@@ -18,7 +18,7 @@ from sa_partman.plan.rewrite.parts import (
     RewriteParts,
     named,
 )
-from sa_partman.plan.rewrite.request import NewPartition, Source
+from sa_partman.plan.rewrite.request import NewPartition, RewriteRequest, Source
 from sa_partman.plan.steps import Step
 from sa_partman.plan.table_actions import (
     AddCheck,
@@ -28,7 +28,11 @@ from sa_partman.plan.table_actions import (
 
 
 class WayBack(RewriteParts):
-    """The steps, once the new partitions are in place."""
+    """The steps, once the new partitions are in place, and have a log of their own."""
+
+    def __init__(self, request: RewriteRequest) -> None:
+        super().__init__(request)
+        self.log = request.log.back
 
     def back(self) -> Iterator[Step]:
         """They give the table its old partitions back, with all that was written since."""
@@ -65,6 +69,7 @@ class WayBack(RewriteParts):
                 *(DropTable(piece.working, if_exists=True) for piece in self.request.pieces),
                 DropTable(self.staging, if_exists=True),
                 DropLog(self.log),
+                DropLog(self.request.log),
             ),
             lock="none on the table",
             locked=tuple(each.quoted for each in self.referenced()),

@@ -44,7 +44,8 @@ class RewriteParts:
     def __init__(self, request: RewriteRequest) -> None:
         self.request, self.definition = request, request.definition
         self.table, self.parent, self.staging = request.table, request.parent, request.staging
-        self.log, self.key, self.columns = request.log, request.key, request.columns
+        self.log = request.log
+        self.key, self.columns = request.key, request.columns
 
     def replay(self, *, indexed: bool = True, limit: int | None = None) -> Replay:
         return Replay(self.parent, self.staging, self.log, self.columns, indexed, limit)

@@ -90,6 +90,7 @@ class _Rewrite(RewriteParts):
             yield from self._foreign_keys()
             yield self._analyze()
             yield from self.exclusion()
+            yield self._capture_back()
             yield self.catch_up()
             yield self._verify()
             yield self._swap(late)
@@ -114,6 +115,10 @@ class _Rewrite(RewriteParts):
         constrained = (AddConstraint(self.staging, each.name, each.definition) for each in checks)
         return (*made, *constrained, *(each for each in members if each not in late)), late
 
+    def _analyzed(self) -> Iterator[Action]:
+        """One by one: nobody asks for what the staging table has in all."""
+        return (Analyze(piece.working) for piece in self.request.pieces)
+
     def _capture(self) -> Step:
         sources = [each.name for each in self.request.sources]
         return self.step(
@@ -122,6 +127,23 @@ class _Rewrite(RewriteParts):
             (CreateLog(self.log, self.parent, self.columns), *(CaptureChanges(each, self.log) for each in sources)),
             (*map(ReleaseChanges, sources), DropLog(self.log)),
             lock=f"SHARE ROW EXCLUSIVE on {named(sources)} for an instant: readers go on, writers wait",
+        )
+
+    def _capture_back(self) -> Step:
+        """For the way back; before the swap, which has to be short."""
+        return self.step(
+            "capture_back",
+            "write the keys of rows of the copies that change to another log, for --undo",
+            self._back_capture(),
+            (*(ReleaseChanges(each.working) for each in self.request.pieces), DropLog(self.log.back)),
+            lock="none on the table",
+        )
+
+    def _back_capture(self) -> tuple[Action, ...]:
+        log = self.log.back
+        return (
+            CreateLog(log, self.parent, self.columns),
+            *(CaptureChanges(each.working, log) for each in self.request.pieces),
         )
 
     def _copy(self, source: Source) -> Step:
@@ -208,9 +230,7 @@ class _Rewrite(RewriteParts):
         )
 
     def _analyze(self) -> Step:
-        return self.step(
-            "analyze", "analyze the copies", (Analyze(self.staging),), lock="none on the table", scans="a sample"
-        )
+        return self.step("analyze", "analyze the copies", self._analyzed(), lock="none on the table", scans="a sample")
 
     def _verify(self) -> Step:
         return self.step(
@@ -261,8 +281,6 @@ class _Rewrite(RewriteParts):
             if proven and self.predicate(piece) is not None:
                 yield DropConstraint(piece.name, piece.proof)
         yield from self._afterwards(late)
-        for piece in self.request.pieces:
-            yield CaptureChanges(piece.name, self.log)
         if self.request.default is not None and not self.request.is_small and self.excludes:
             yield DropConstraint(self.request.default, self.request.exclusion, if_exists=True)
         yield from self.inbound_again()
@@ -287,7 +305,8 @@ class _Rewrite(RewriteParts):
                 *(action for group in self._index_actions() for action in group),
                 *self._proof_actions(),
                 self._compare(),
-                Analyze(self.staging),
+                *self._analyzed(),
+                *self._back_capture(),
                 *self._exchange(late, proven=True),
             ),
             lock=f"{ACCESS_EXCLUSIVE} on {self.parent} and its partitions in question: everybody waits",
@@ -313,7 +332,12 @@ class _Rewrite(RewriteParts):
         return self.step(
             FINISH,
             f"drop {named(each.name for each in self.request.sources)}",
-            (*map(ReleaseChanges, pieces), DropTable(self.staging, if_exists=True), DropLog(self.log)),
+            (
+                *map(ReleaseChanges, pieces),
+                DropTable(self.staging, if_exists=True),
+                DropLog(self.log),
+                DropLog(self.log.back),
+            ),
             lock=f"{ACCESS_EXCLUSIVE} on each new partition, and on the tables that they refer to, for an instant",
             locked=tuple(each.quoted for each in (*self.referenced(), *pieces)),
         )
