@@ -444,7 +444,8 @@ class TableTransaction(LockedTransaction):
         with self.running.engine.begin() as connection:
             pin(connection, self.running.policy.lock_timeout)
             # Without a list of its own, a step may lock the tables that the table refers to.
-            return holders(connection, self.tables, related=not self.step.locked)
+            names = [each.removeprefix("ONLY ") for each in self.tables]
+            return holders(connection, names, related=not self.step.locked)
 
 
 def backend_of(connection: Connection) -> int:

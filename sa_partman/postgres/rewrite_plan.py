@@ -24,9 +24,10 @@ from sa_partman.plan.rewrite.pieces import (
     split_bounds,
     with_interval,
 )
-from sa_partman.plan.rewrite.request import Kind, RewritePlan, RewriteRequest
+from sa_partman.plan.rewrite.request import Kind, RewritePlan, RewriteRequest, staging_table
 from sa_partman.plan.rewrite.steps import plan_rewrite
-from sa_partman.postgres.rewriting import filled, names_in, reach_of, sending, source_of
+from sa_partman.postgres.relations import inbound_keys
+from sa_partman.postgres.rewriting import filled, hides_rows, names_in, reach_of, sending, source_of
 from sa_partman.postgres.table_reader import memberships, read_table
 from sa_partman.postgres.view import TableView
 from sa_partman.spec.declared import Level, RangeLevel
@@ -259,6 +260,11 @@ def request_of(
     """
     found = view.found
     assert found is not None
+    if found.referenced and parent is not found:
+        raise Refused(
+            f"{found.name} is referred to by foreign keys, which can't be given to the partitions of {parent.name} "
+            f"alone; nothing was changed"
+        )
     definition = read_table(connection, parent.name)
     if definition is None:
         raise Refused(f"{parent.name} does not exist any more; nothing was changed")
@@ -281,5 +287,8 @@ def request_of(
         None if default is None or default.name in going else default.name,
         tuple(each for each in siblings if not isinstance(each, DefaultBound)),
         level.spec.unlogged,
+        tuple(each.referencing for each in inbound_keys(connection, [definition.oid]) if each.divided),
+        staging_table(found.name) in taken,
+        hides_rows(connection, definition.oid),
         sending(connection, definition, partitions),
     )

@@ -58,6 +58,14 @@ def sending(connection: Connection, definition: TableDefinition, partitions: Seq
     return tuple(found)
 
 
+_HIDDEN = text("SELECT pg_catalog.row_security_active(CAST(:oid AS oid))")
+
+
+def hides_rows(connection: Connection, oid: int) -> bool:
+    """Whether row security keeps rows of the table from the connected role."""
+    return bool(connection.execute(_HIDDEN, {"oid": oid}).scalar())
+
+
 def names_in(connection: Connection, schema: str | None) -> frozenset[QualifiedName]:
     """Every relation of *schema*."""
     rows = connection.execute(_TAKEN, {"schema": schema}).scalars()

@@ -54,6 +54,11 @@ class ServerFeatures:
         return self.major >= 17
 
     @property
+    def has_unproven_keys(self) -> bool:
+        """A partitioned table can be given a foreign key that is NOT VALID."""
+        return self.major >= 18
+
+    @property
     def compares_constraints_to_finalize(self) -> bool:
         """A detach can't be finalized when constraints or columns were added to the parent meanwhile."""
         return self.major >= 18

@@ -26,17 +26,32 @@ def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
         if isinstance(source.bound, HashBound):
             yield Refusal(f"{source.name} takes its rows by a hash", "convert the table anew with another modulus")
         if source.hidden:
-            yield Refusal(
-                f"row level security hides rows of {source.name} from this role",
-                "connect as a role with BYPASSRLS, or as an owner without FORCE ROW LEVEL SECURITY",
-            )
+            yield _hidden(str(source.name))
         for thing in source.own:
             yield Refusal(f"{source.name} has for itself, and its successors would not have: {thing}", "drop it first")
+    if request.hidden:
+        yield _hidden(str(request.parent))
+    if request.taken:
+        yield Refusal(f"the name {request.staging}, which this needs, is taken", "rename or drop that table")
     for why in request.sending:
         yield Refusal(why, "take the table out of the publication while this is done, or publish it via its root")
+    for table in request.divided:
+        if not definition.features.has_unproven_keys:
+            yield Refusal(
+                f"{table} is partitioned and refers to {request.parent}: PostgreSQL {definition.server} can add that "
+                f"foreign key again only by reading all its rows while everybody waits",
+                "upgrade to PostgreSQL 18, or drop that foreign key, and add it again afterwards",
+            )
     for inbound in definition.inbound:
         if inbound.table == request.parent:
             yield Refusal(
                 f"the foreign key {inbound.name} of {inbound.table} refers to the table itself",
                 "drop it, and add it again",
             )
+
+
+def _hidden(table: str) -> Refusal:
+    return Refusal(
+        f"row level security hides rows of {table} from this role",
+        "connect as a role with BYPASSRLS, or as an owner without FORCE ROW LEVEL SECURITY",
+    )

@@ -83,6 +83,9 @@ class RewriteRequest:
         definition: Of *parent*.
         membership: What every partition of *table* should have.
         unlogged: The pieces are.
+        divided: Tables that refer to *parent* and are partitioned themselves.
+        taken: What bears the name of the staging table.
+        hidden: Row security keeps rows of *parent* from the connected role.
         sending: Publications that would send the copies, or would miss them, each with the reason.
     """
 
@@ -98,6 +101,9 @@ class RewriteRequest:
     default: QualifiedName | None = None
     siblings: tuple[Bound, ...] = ()
     unlogged: bool = False
+    divided: tuple[QualifiedName, ...] = ()
+    taken: bool = False
+    hidden: bool = False
     sending: tuple[str, ...] = ()
 
     @property
