@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -64,12 +64,15 @@ def perform(request: Request, table: str, mode: Mode, decisions: Decisions, *, y
             if not yes and not _agreed(converter, table, mode, decisions):
                 click.echo("Nothing was changed.", err=True)
                 return PENDING
-            return _tell(_act(converter, table, mode, decisions), table, as_json=request.as_json)
-        return _tell(converter.state(table), table, as_json=request.as_json)
+            told = StepProgress()
+            done = _act(converter, table, mode, decisions, told)
+            tell(done, table, events=told.events, as_json=request.as_json)
+        else:
+            tell(converter.state(table), table, as_json=request.as_json)
+    return 0
 
 
-def _act(converter: Converter, table: str, mode: Mode, decisions: Decisions) -> Conversion:
-    told = StepProgress()
+def _act(converter: Converter, table: str, mode: Mode, decisions: Decisions, told: StepProgress) -> Conversion:
     if mode is Mode.CONVERT:
         return converter.convert(table, **decisions.arguments(), report=told.done, progress=told.working)
     if mode is Mode.RESUME:
@@ -112,22 +115,40 @@ def _show(converter: Converter, table: str, decisions: Decisions, *, as_json: bo
     return FAILED if plan.refusals else 0
 
 
-def _tell(conversion: Conversion | None, table: str, *, as_json: bool) -> int:
+def tell(
+    conversion: Conversion | None, table: str, *, events: Sequence[Mapping[str, Any]] | None = None, as_json: bool
+) -> None:
+    """
+    Prints how far *conversion* is.
+
+    Args:
+        table: As the user named it.
+        events: The steps that were done just now; None: it was only asked for.
+    """
     print_lines(finding_lines(() if conversion is None else conversion.findings), err=True)
     if not as_json:
         print_lines(state_lines(conversion, table))
     elif conversion is None:
         print_json({"table": table, "status": None})
     else:
-        print_json(
-            {
-                "table": str(conversion.table),
-                "kind": conversion.kind,
-                "status": conversion.status,
-                "steps": len(conversion.steps),
-                "done": conversion.done,
-                "error": conversion.error,
-                "findings": [each.to_dict() for each in conversion.findings],
-            }
-        )
-    return 0
+        print_json(_document(conversion) | ({} if events is None else {"events": list(events)}))
+
+
+def _document(conversion: Conversion) -> dict[str, Any]:
+    following = conversion.next_step
+    more = {
+        "kept": conversion.status == "running" and conversion.unfinished.kept,
+        "paused": conversion.paused,
+        "notes": list(conversion.notes),
+    }
+    return {
+        "table": str(conversion.table),
+        "kind": conversion.kind,
+        "status": conversion.status,
+        "steps": len(conversion.steps),
+        "done": conversion.done,
+        "next": None if following is None or conversion.status != "running" else following.id,
+        "error": conversion.error,
+        **(more if conversion.rewrites else {}),
+        "findings": [each.to_dict() for each in conversion.findings],
+    }

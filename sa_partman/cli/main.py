@@ -21,6 +21,10 @@ COMMANDS = {
     "check": "Say what is wrong, or about to go wrong; exit with 1 if anything is.",
     "status": "Show every table with its partitions, over time on a terminal.",
     "convert": "Turn a plain table into the partitioned one that its model declares.",
+    "split": "Cut a partition in several while the application works; a history by month.",
+    "merge": "Join neighbouring partitions while the application works.",
+    "drain": "Give the rows of a default partition partitions of their own.",
+    "regrid": "Give partitions that hold rows the interval that the model declares now.",
     "archive": "List, verify and restore what retention has archived.",
     "demo": "Show the whole story on a throw-away PostgreSQL.",
 }
@@ -30,7 +34,7 @@ EPILOG = """\
 \b
 Exit codes
   0    done, or nothing to do
-  1    plan found pending work, check found problems, or you answered no
+  1    plan found pending work, check found problems, a rewrite was paused, or you answered no
   2    wrong usage: an option, the metadata, the URL, a missing package
   3    the database refused a step, or no connection; the message says what was done
   4    another maintainer is at work; try later

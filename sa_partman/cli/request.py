@@ -165,6 +165,10 @@ def _audit(_: click.Context, __: click.Parameter, value: str | None) -> bool | s
     return True if value.lower() in ("", "1", "true", "yes", "on") else value
 
 
+_AT = click.option(
+    "--at", callback=_at, metavar="TIME", help="Plan for this time, not the server's clock. [SA_PARTMAN_AT]"
+)
+
 OPTIONS = (
     click.option("--metadata", metavar="MODULE:ATTR", help="Your MetaData or declarative Base. [SA_PARTMAN_METADATA]"),
     click.option(
@@ -174,9 +178,7 @@ OPTIONS = (
     click.option(
         "--schema", "schemas", multiple=True, metavar="NAME", help="Where tables without a schema are; repeatable."
     ),
-    click.option(
-        "--at", callback=_at, metavar="TIME", help="Plan for this time, not the server's clock. [SA_PARTMAN_AT]"
-    ),
+    _AT,
     click.option("--json", "as_json", is_flag=True, callback=note_json, is_eager=True, help="One JSON document."),
     click.option("--no-color", is_flag=True, callback=_colors, is_eager=True, help="Plain text. [NO_COLOR]"),
     click.option("-c", "--config", metavar="PATH", help="Your alembic.ini. [ALEMBIC_CONFIG]"),
@@ -204,17 +206,27 @@ OPTIONS = (
 
 def shared(function: Callable[..., Any]) -> Callable[..., Any]:
     """Gives *function* the shared options, gathered in one `Request`, as its first argument."""
+    return _gathering(function, OPTIONS)
 
+
+def shared_but_at(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `shared`, for a command whose ``--at`` means something else: the clock is the server's, or SA_PARTMAN_AT."""
+    return _gathering(function, tuple(each for each in OPTIONS if each is not _AT))
+
+
+def _gathering(function: Callable[..., Any], offered: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
     @functools.wraps(function)
     def gathered(**options: Any) -> Any:
         urls = options.pop("urls")
         options["url"] = next(iter(urls), None)
+        if "at" not in options:
+            options["at"] = appointed()
         request = Request(**{each.name: options.pop(each.name) for each in fields(Request) if each.name in options})
         if len(urls) > 1:
             return each_database(request, urls, lambda each: function(each, **options))
         return function(request, **options)
 
-    for option in reversed(OPTIONS):
+    for option in reversed(offered):
         gathered = option(gathered)
     return gathered
 

@@ -209,7 +209,8 @@ def _piecewise(run: ConversionRun, conversion: Conversion, index: int, done: int
         left = TableTransaction(running=running, table=conversion.table, step=step).run(piece)
         if run.progress is not None:
             total = max(left.total, left.pages)
-            run.progress(Progress(last, total - left.pages, total, time.monotonic() - began))
+            unit = "blocks" if last.id.startswith("copy") else "changes"
+            run.progress(Progress(last, total - left.pages, total, time.monotonic() - began, unit=unit))
         if not left.pages:
             return
         if journal.is_paused(run.running.engine, conversion):

@@ -19,6 +19,9 @@ SECONDS = 0.5
 FIRST, FEWEST, MOST = 512, 32, 131_072
 """Pages of a piece."""
 
+ALL_PAGES = 1_000_000_000
+"""Of a piece that is the only one."""
+
 LOOK_AGAIN = 1.0
 """Seconds between two looks at replicas that lag behind."""
 

@@ -45,7 +45,7 @@ class Progress:
         total: 0 while it is unknown; another phase has another total.
         seconds: Since the step began.
         phase: What the server says that it does, such as "building index: scanning table".
-        unit: "blocks" or "rows".
+        unit: "blocks", "rows" or "changes".
         waits_for: Transactions that must end before the step goes on.
     """
 
@@ -65,7 +65,7 @@ OnProgress = Callable[[Progress], None]
 @contextmanager
 def watched(engine: Engine, table: QualifiedName, step: Step, tell: OnProgress | None) -> Iterator[None]:
     """Tells of the progress of *step* during the block; what goes wrong with the telling does not harm the step."""
-    if tell is None or not step.scans:
+    if tell is None or not step.scans or step.until is not None:  # whoever does the pieces tells of them
         yield
         return
     teller = _ProgressTeller(engine, table, step, tell)

@@ -13,15 +13,20 @@ from sa_partman.engine.conversion import Report, run_steps, take_back
 from sa_partman.engine.pace import Throttle
 from sa_partman.engine.progress import OnProgress
 from sa_partman.engine.snapshots import wait_for_snapshots
-from sa_partman.errors import ConversionRefused, ExecutionError, Refused
+from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
 from sa_partman.maintenance.working import Job, TableWorker, in_our_words, silent
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.rewrite.parts import FINISH
-from sa_partman.plan.rewrite.request import RewritePlan
+from sa_partman.plan.rewrite.request import RewritePlan, staging_table
 from sa_partman.postgres import journal
 from sa_partman.postgres.conversion.plan import full_mark, marks
-from sa_partman.postgres.conversion.whereabouts import require_in_place, taken_back, whereabouts
+from sa_partman.postgres.conversion.whereabouts import (
+    require_in_place,
+    taken_back,
+    unfinished_of,
+    whereabouts,
+)
 from sa_partman.postgres.journal import Conversion, NewConversion
 from sa_partman.postgres.rewrite_plan import (
     SplitAt,
@@ -32,8 +37,10 @@ from sa_partman.postgres.rewrite_plan import (
     plan_regrid,
     plan_split,
 )
+from sa_partman.postgres.rewriting import roots_of
 from sa_partman.postgres.session import connected, pin
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, look
+from sa_partman.spec.declared import DeclaredTable
 
 Planner = Callable[[Connection, TableView], RewritePlan]
 
@@ -48,6 +55,7 @@ class Rewriter(TableWorker):
     """
 
     command = "sa-partman split"
+    rewrites = True
 
     def plan_split(
         self, partition: str, *, into: str | None = None, at: tuple[str, ...] = (), older_than: str | None = None
@@ -222,7 +230,7 @@ class Rewriter(TableWorker):
         """
         name = self._name(table)
         with self._only(name) as job:
-            conversion = self._rewriting(name)
+            conversion = self._unfinished(name)
             with connected(self.engine) as connection:
                 pin(connection, CATALOG_LOCK_TIMEOUT)
                 require_in_place(connection, conversion)
@@ -238,7 +246,7 @@ class Rewriter(TableWorker):
             Refused: Nothing is in progress.
         """
         name = self._name(table)
-        conversion = self._rewriting(name)
+        conversion = self._unfinished(name)
         with connected(self.engine) as connection:
             pin(connection, self.lock.lock_timeout).require_writable()
             journal.pause(connection, conversion, on=True)
@@ -254,7 +262,7 @@ class Rewriter(TableWorker):
         """
         name = self._name(table)
         with self._only(name) as job:
-            conversion = self._rewriting(name)
+            conversion = self._unfinished(name)
             if conversion.kind.startswith("undo"):
                 raise Refused(
                     f"the old partitions of {name} are being put back; nothing was changed. Go on: "
@@ -288,7 +296,7 @@ class Rewriter(TableWorker):
         """
         name = self._name(table)
         with self._only(name) as job:
-            conversion = self._rewriting(name)
+            conversion = self._unfinished(name)
             if conversion.kind.startswith("undo") or not conversion.unfinished.kept:
                 found = conversion.unfinished
                 raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
@@ -311,20 +319,13 @@ class Rewriter(TableWorker):
         """
         name = self._name(table)
         with self._only(name) as job:
-            conversion = self._rewriting(name)
+            conversion = self._unfinished(name)
             if not conversion.unfinished.kept:
                 found = conversion.unfinished
                 raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
             return self._run(job, conversion, None, report, None, whole=True)
 
     # -- inside --------------------------------------------------------------------------------------------------
-
-    def _rewriting(self, name: QualifiedName) -> Conversion:
-        conversion = self._unfinished(name)
-        if not conversion.rewrites:
-            found = conversion.unfinished
-            raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
-        return conversion
 
     def _view(self, table: str) -> TableView:
         _, declared = self._declared(table)
@@ -345,7 +346,43 @@ class Rewriter(TableWorker):
         for view in look(self.engine, tables, self._now).tables:
             if view.found is not None and find_partition(view, partition) is not None:
                 return view
-        raise Refused(f"no declared table has a partition {partition}; nothing was changed. See: sa-partman status")
+        raise self._no_partition(partition, tables)
+
+    def _no_partition(self, name: str, tables: list[DeclaredTable]) -> Refused:
+        """Why *name* can't be rewritten."""
+        with connected(self.engine) as connection:
+            pin(connection, CATALOG_LOCK_TIMEOUT)
+            table = next((each.name for each in tables if name in (str(each.name), each.name.name)), None)
+            table = table or self._has(connection, name)
+            running = None if table is None else unfinished_of(connection, table)
+        if running is not None:
+            found = running.unfinished
+            return Refused(f"{found.message}; nothing was changed: {found.remedy}")
+        if table is not None:
+            return Refused(f"{table} is the table itself; nothing was changed. Name its partition: sa-partman status")
+        return Refused(f"no declared table has a partition {name}; nothing was changed. See: sa-partman status")
+
+    def _has(self, connection: Connection, partition: str) -> QualifiedName | None:
+        """The declared table that has *partition*, or had it before a rewrite whose end is still to come."""
+        roots = roots_of(connection, partition)
+        for model, declared in declared_tables(self.metadata):
+            for root in roots:
+                name = QualifiedName(declared.name.schema or root.schema, model.name)
+                if root in (name, staging_table(name)):
+                    return name
+        return None
+
+    def _name(self, table: str) -> QualifiedName:
+        """*table* may also be one of its partitions, as it was named when the rewrite began."""
+        try:
+            return super()._name(table)
+        except DeclarationError:
+            with connected(self.engine) as connection:
+                pin(connection, CATALOG_LOCK_TIMEOUT)
+                found = self._has(connection, table)
+            if found is None:
+                raise
+            return found
 
     def _planned(self, view: TableView, planner: Planner) -> RewritePlan:
         self._require_none_running(view.declared.name)
@@ -370,7 +407,8 @@ class Rewriter(TableWorker):
                 recorded = job.recorded(name, plan.kind)
                 with recorded.run(0):
                     pass
-                return Conversion(**_given(view, plan, ""), id=0, status="done")
+                given = _given(view, plan, "")
+                return Conversion(**given, id=0, status="done", findings=recorded.findings, notes=plan.notes)
             return self._run(job, self._begin(job, view, plan), throttle, report, progress)
 
     def _begin(self, job: Job, view: TableView, plan: RewritePlan) -> Conversion:

@@ -30,6 +30,7 @@ from sa_partman.postgres import journal
 from sa_partman.postgres.audit import CONVERSION_RUN
 from sa_partman.postgres.conversion.whereabouts import (
     finished_of,
+    no_rewrite,
     nothing_in_progress,
     unfinished_of,
     whereabouts,
@@ -73,6 +74,9 @@ class TableWorker:
 
     command = "sa-partman convert"
     """What its messages tell people to type."""
+
+    rewrites = False
+    """Whether it moves rows between partitions, so that it goes on with that, and with nothing else."""
 
     def __init__(
         self,
@@ -129,7 +133,10 @@ class TableWorker:
             pin(connection, CATALOG_LOCK_TIMEOUT)
             conversion = unfinished_of(connection, name)
             if conversion is None:
-                raise nothing_in_progress(connection, name)
+                raise (no_rewrite if self.rewrites else nothing_in_progress)(connection, name)
+        if conversion.rewrites != self.rewrites:
+            found = conversion.unfinished
+            raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
         return conversion
 
     def _stored(self, conversion: Conversion) -> Conversion:

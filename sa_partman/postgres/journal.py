@@ -55,11 +55,11 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
 # IF NOT EXISTS looks before it locks: two that begin at once would collide.
 _ONE_AT_A_TIME = f"SELECT pg_catalog.pg_advisory_xact_lock({int.from_bytes(b'sapcmake')})"
 
-_SCHEMA = "CREATE SCHEMA IF NOT EXISTS sa_partman"
+MAKE_SCHEMA = "CREATE SCHEMA IF NOT EXISTS sa_partman"
 _HAS_SCHEMA = text(f"SELECT pg_catalog.to_regnamespace('{SCHEMA}') IS NOT NULL")
 _CREATE = (
     _ONE_AT_A_TIME,
-    _SCHEMA,
+    MAKE_SCHEMA,
     "CREATE UNLOGGED TABLE IF NOT EXISTS sa_partman.conversion (steps jsonb)",
     "COMMENT ON TABLE sa_partman.conversion IS "
     "'sa_partman: conversions. The comment of its column tells of them, because rows would be published'",
@@ -108,6 +108,7 @@ class Conversion(NewConversion):
         error: Why the last attempt stopped, or None.
         paused: Whoever works on it is to stop.
         findings: What else is worth knowing of the attempt that gave this; not stored.
+        notes: Why there was nothing to do; not stored.
     """
 
     id: int
@@ -116,6 +117,7 @@ class Conversion(NewConversion):
     error: str | None = None
     paused: bool = False
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def cut_over(self) -> bool:
@@ -170,7 +172,7 @@ def begin(connection: Connection, new: NewConversion) -> Conversion:
         if connection.execute(_STORED).first() is None:
             for statement in _CREATE:
                 # PostgreSQL asks for CREATE on the database first, and looks then whether the schema is there.
-                if statement != _SCHEMA or not connection.execute(_HAS_SCHEMA).scalar():
+                if statement != MAKE_SCHEMA or not connection.execute(_HAS_SCHEMA).scalar():
                     connection.exec_driver_sql(statement)
         rows = _locked(connection)
         given = {each.name: getattr(new, each.name) for each in fields(NewConversion)}

@@ -25,6 +25,14 @@ SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid), c.reltuples,
 FROM pg_catalog.pg_class c WHERE c.oid = CAST(:oid AS oid)
 """)
 
+_ROOTS = text("""
+SELECT s.nspname, r.relname FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.pg_partition_root(c.oid)
+JOIN pg_catalog.pg_namespace s ON s.oid = r.relnamespace
+WHERE c.relispartition AND CAST(:name AS text) IN (c.relname, n.nspname || '.' || c.relname)
+""")
+
 _IS_LOGICAL = text(f"SELECT {LOGICAL}")
 
 _TAKEN = text("""
@@ -38,6 +46,11 @@ def source_of(connection: Connection, partition: Partition) -> Source:
     printed, rows, pages, bytes, hidden = connection.execute(_SOURCE, {"oid": partition.oid}).one()
     own = own_of(connection, partition.oid)
     return Source(partition.name, partition.bound, printed, rows, pages, bytes, own, hidden, partition.kind)
+
+
+def roots_of(connection: Connection, partition: str) -> tuple[QualifiedName, ...]:
+    """The tables that *partition* belongs to, which may be named without its schema."""
+    return tuple(QualifiedName(*row) for row in connection.execute(_ROOTS, {"name": partition}))
 
 
 def sending(connection: Connection, definition: TableDefinition, partitions: Sequence[Partition]) -> tuple[str, ...]:

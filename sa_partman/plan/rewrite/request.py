@@ -23,6 +23,12 @@ SMALL = 10_000
 SMALL_BYTES = 8 << 20
 """The same in bytes."""
 
+PAGE = 8192
+"""Bytes, for an estimate."""
+
+COPY_BYTES, INDEX_ROWS, SCAN_BYTES = 40e6, 700e3, 250e6
+"""A second, of a modest machine, for an estimate: copied into partitions, sorted into an index, and read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -199,3 +205,21 @@ class RewritePlan:
     def bytes(self) -> int:
         """On disk that the copies take until the old partitions go; the write-ahead log takes as much."""
         return sum(each.bytes for each in self.sources)
+
+    def seconds(self, step: Step, rows: float | None = None) -> float:
+        """
+        How long *step* may take; those that read no rows take milliseconds.
+
+        Args:
+            rows: A second, at most, as a throttle says; None: as fast as it goes.
+        """
+        heap = sum(each.pages for each in self.sources) * PAGE
+        kind, _, rest = step.id.partition(":")
+        if kind == "copy":
+            (source,) = (each for each in self.sources if str(each.name) == rest)
+            limited = max(source.rows, 0.0) / rows if rows else 0.0
+            return max(source.pages * PAGE / COPY_BYTES, limited)
+        if kind == "index":
+            return self.rows / INDEX_ROWS
+        passes = {"proof": 1, "verify": 4, "retire": 1, "foreign_keys_validated": 2}
+        return passes.get(kind, 0) * heap / SCAN_BYTES

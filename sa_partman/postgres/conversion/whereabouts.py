@@ -259,7 +259,8 @@ def nothing_in_progress(connection: Connection, table: QualifiedName, what: str 
     said = f"{table}: there is no {what}; nothing was changed"
     last = journal.last(connection, table)
     if last is not None:
-        return Refused(f"{said}. The last {'conversion' if last.kind == 'convert' else 'undo'} of it is {last.status}.")
+        kind = last.kind if last.rewrites else "conversion" if last.kind == "convert" else "undo"
+        return Refused(f"{said}. The last {kind} of it is {last.status}.")
     if not connection.execute(_PARTITIONED, {"schema": table.schema, "name": table.name}).scalar():
         return Refused(f"{said}. Begin with: sa-partman convert {in_shell(str(table))}")
     return Refused(
@@ -267,3 +268,10 @@ def nothing_in_progress(connection: Connection, table: QualifiedName, what: str 
         f"converted it, or the table sa_partman.conversion was dropped. To make it plain, take the declaration off the "
         f"model; alembic revision --autogenerate writes op.unpartition_table(...) then."
     )
+
+
+def no_rewrite(connection: Connection, table: QualifiedName) -> Refused:
+    """Why there is no rewrite to go on with, or to take back."""
+    last = journal.last(connection, table)
+    known = f" The last {last.kind} of it is {last.status}." if last is not None and last.rewrites else ""
+    return Refused(f"{table}: there is no rewrite in progress; nothing was changed.{known} See: sa-partman status")

@@ -10,6 +10,20 @@ import pytest
 
 from sa_partman.cli.main import COMMANDS, group, run
 
+WAYS: dict[str, tuple[str, ...]] = {
+    "": (),
+    **{name: (f"--{name}",) for name in ("plan", "sql", "json", "yes")},
+    **{name: (f"--{name}",) for name in ("resume", "abort", "pause", "undo", "finalize", "state")},
+}
+"""Of whatever moves rows."""
+
+REWRITES: dict[str, dict[str, tuple[str, ...]]] = {
+    "split": {},
+    "merge": {"older-than": ("--older-than", "1 year")},
+    "drain": {},
+    "regrid": {},
+}
+
 MODES: dict[str, dict[str, tuple[str, ...]]] = {
     "plan": {"": (), "sql": ("--sql",), "json": ("--json",)},
     "run": {
@@ -39,6 +53,7 @@ MODES: dict[str, dict[str, tuple[str, ...]]] = {
         "boundary": ("--boundary", "2030-01-01"),
         "yes": ("--yes",),
     },
+    **{name: {**WAYS, **more} for name, more in REWRITES.items()},
     "archive list": {"": ()},
     "archive verify": {"": ()},
     "archive restore": {"": ()},
@@ -46,7 +61,12 @@ MODES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """The ways in which each command can be called: an option may make sense in one and not in another."""
 
-ARGUMENTS = {"convert": ("events",), "archive list": (".",), "archive verify": ("x",), "archive restore": ("x",)}
+ARGUMENTS = {
+    **dict.fromkeys(("convert", "split", "merge", "drain", "regrid"), ("events",)),
+    "archive list": (".",),
+    "archive verify": ("x",),
+    "archive restore": ("x",),
+}
 VALUES = {
     "--metadata": "nowhere",
     "--url": "postgresql://nowhere/x",
@@ -71,6 +91,9 @@ VALUES = {
     "--unique": "u=drop",
     **dict.fromkeys(("--lock-timeout", "--budget", "--table-budget", "--run-budget", "--stall", "--turn"), "1s"),
     "--lease": "2min",
+    "--into": "1 month",
+    "--older-than": "1 year",
+    "--throttle": "rows=5",
 }
 """What is typed behind each option that takes something."""
 
@@ -94,6 +117,26 @@ LOCKS = {
     **dict.fromkeys(("--table-budget", "--run-budget", "--stall", "--turn", "--lease"), "dry-run sql"),
 }
 """Of what changes something: a script has the first two."""
+ON = "resume abort pause undo finalize state"
+REWRITE = {
+    **SHARED,
+    "--table": "all-modes",
+    "--schema": "all-modes",
+    "--audit": "plan sql pause state",
+    **dict.fromkeys(("--lock-timeout", "--budget"), "plan pause state"),
+    **dict.fromkeys(("--stall", "--lease"), "plan sql pause state"),
+    "--at": ON,
+    "--json": "sql",
+    "--plan": f"{ON} yes",
+    "--sql": f"{ON} json yes",
+    **{f"--{each}": f"plan sql {ON.replace(each, '')}" for each in ON.split()},
+    "--pause": f"plan sql {ON.replace('pause', '')} yes",
+    "--state": f"plan sql {ON.replace('state', '')} yes",
+    "--throttle": "sql abort pause finalize state",
+    "--yes": "plan sql pause state",
+}
+"""Of whatever moves rows."""
+
 VERDICTS: dict[str, dict[str, str]] = {
     "plan": {
         **SHARED,
@@ -176,6 +219,15 @@ VERDICTS: dict[str, dict[str, str]] = {
         "--max-rows": "'' plan sql resume abort state json boundary yes",
         "--yes": "plan sql state",
     },
+    "split": {**REWRITE, "--into": ON, "--older-than": ON},
+    "merge": {
+        **REWRITE,
+        **{f"--{each}": f"{REWRITE[f'--{each}']} older-than" for each in ON.split()},
+        "--older-than": ON,
+        "--into": f"'' plan sql json yes {ON}",
+    },
+    "drain": REWRITE,
+    "regrid": REWRITE,
     "archive list": {"--json": ""},
     "archive verify": {"--json": ""},
     "archive restore": {**SHARED, "--audit": "all-modes", "--schema": "all-modes"},
@@ -191,7 +243,8 @@ REFUSALS = (
     "don't go together",
     "is for a single run",
     "add --every",
-    "convert takes",
+    "takes its table without",
+    "takes one table:",
 )
 
 
@@ -213,6 +266,13 @@ def options() -> Iterator[tuple[str, click.Option]]:
 
 def spelled(option: click.Option) -> str:
     return max(option.opts, key=len)
+
+
+def arguments(command: str, mode: str) -> tuple[str, ...]:
+    """What stands beside the options: partitions to merge, or the table whose merge it is."""
+    if command == "merge" and mode in ("", "plan", "sql", "json", "yes"):
+        return ("events_a", "events_b")
+    return ARGUMENTS.get(command, ())
 
 
 def refused(command: str, option: str) -> set[str]:
@@ -249,7 +309,7 @@ def test_what_does_nothing_is_refused_and_nothing_else_is(
     monkeypatch.setenv("SA_PARTMAN_METADATA", "nowhere_at_all")
     name = spelled(option)
     typed = (name,) if option.is_flag else (f"{name}={VALUES[name]}",)
-    code = run([*command.split(), *ARGUMENTS.get(command, ()), *MODES[command][mode], *typed])
+    code = run([*command.split(), *arguments(command, mode), *MODES[command][mode], *typed])
     said = capsys.readouterr().err
 
     assert (mode in refused(command, name)) == any(each in said for each in REFUSALS), said
