@@ -4,8 +4,9 @@ without writers, and against pg_partman's partition_data_proc.
 
 Run: ``python benchmarks/rewriting.py [--rows 5000000] [--rounds 3] [--only offline|load|partman]``. It starts servers
 of its own; contenders take turns in one run, and the median counts. Targets: at least 0.8 times the bare statements;
-under 300 transactions a second at least half of that, with the writers' 99th percentile at most doubled; the table locked for
-less than 100 ms; at least three times as fast as pg_partman, with at most a tenth of its locked time; less than 64 MB.
+under 300 transactions a second at least half of that, with the writers' 99th percentile at most doubled; the table
+locked for less than 100 ms; at least three times as fast as pg_partman, with at most a tenth of its locked time; less
+than 64 MB.
 """
 
 from __future__ import annotations

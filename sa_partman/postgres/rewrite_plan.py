@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -21,6 +21,8 @@ from sa_partman.plan.rewrite.pieces import (
     in_key_order,
     joined,
     pieces_of,
+    relabelled,
+    remainders,
     split_bounds,
     with_interval,
 )
@@ -30,7 +32,7 @@ from sa_partman.postgres.relations import inbound_keys
 from sa_partman.postgres.rewriting import filled, hides_rows, names_in, reach_of, sending, source_of
 from sa_partman.postgres.table_reader import memberships, read_table
 from sa_partman.postgres.view import TableView
-from sa_partman.spec.declared import Level, RangeLevel
+from sa_partman.spec.declared import HashLevel, Level, ListLevel, RangeLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +189,11 @@ def plan_regrid(connection: Connection, view: TableView) -> RewritePlan:
     interval, and joined where several lie in one.
 
     Raises:
-        Refused: The table is not cut by range.
+        Refused: The table is cut by ranges of several columns.
     """
+    declared, found = view.declared.level, view.found
+    if isinstance(declared, ListLevel | HashLevel) and found is not None:
+        return _regrid_values(connection, view, declared, found)
     level, parent = _range(view)
     wide = [each for each in in_key_order(parent.partitions) if _cuts(level, each)]
     sources: list[Partition] = []
@@ -208,6 +213,21 @@ def plan_regrid(connection: Connection, view: TableView) -> RewritePlan:
     if not sources:
         return RewritePlan("regrid", view.declared.name, notes=("every partition is as the declaration asks for",))
     return _planned(connection, view, "regrid", level, parent, tuple(sources), tuple(bounds))
+
+
+def _regrid_values(
+    connection: Connection, view: TableView, level: ListLevel | HashLevel, parent: FoundTable
+) -> RewritePlan:
+    labels: dict[Bound, str] = {}
+    bounds: Sequence[Bound]
+    if isinstance(level, ListLevel):
+        sources, labels = relabelled(level, parent, view.situation)
+        bounds = tuple(labels)
+    else:
+        sources, bounds = remainders(level, parent)
+    if not sources:
+        return RewritePlan("regrid", view.declared.name, notes=("every partition is as the declaration asks for",))
+    return _planned(connection, view, "regrid", level, parent, sources, bounds, labels)
 
 
 def _cuts(level: RangeLevel, partition: Partition) -> bool:
@@ -234,12 +254,13 @@ def _planned(
     connection: Connection,
     view: TableView,
     kind: Kind,
-    level: RangeLevel,
+    level: Level,
     parent: Parent,
     partitions: Sequence[Partition],
     bounds: Sequence[Bound],
+    labels: Mapping[Bound, str] | None = None,
 ) -> RewritePlan:
-    request = request_of(connection, view, kind, level, parent, partitions, bounds)
+    request = request_of(connection, view, kind, level, parent, partitions, bounds, labels or {})
     return plan_rewrite(request)
 
 
@@ -247,10 +268,11 @@ def request_of(
     connection: Connection,
     view: TableView,
     kind: Kind,
-    level: RangeLevel,
+    level: Level,
     parent: Parent,
     partitions: Sequence[Partition],
     bounds: Sequence[Bound],
+    labels: Mapping[Bound, str],
 ) -> RewriteRequest:
     """
     All that the planner has to know.
@@ -271,7 +293,7 @@ def request_of(
     going = frozenset(each.name for each in partitions)
     taken: dict[QualifiedName, Bound] = dict.fromkeys(names_in(connection, parent.name.schema), DefaultBound())
     taken |= {each.name: each.bound for each in found.walk()}
-    pieces = pieces_of(level, parent, bounds, taken, going)
+    pieces = pieces_of(level, parent, bounds, taken, going, labels)
     default = default_of(parent)
     siblings = (each.bound for each in parent.partitions if each.name not in going)
     return RewriteRequest(
@@ -287,6 +309,7 @@ def request_of(
         None if default is None or default.name in going else default.name,
         tuple(each for each in siblings if not isinstance(each, DefaultBound)),
         level.spec.unlogged,
+        "" if level.below is None else level.below.partition_by,
         tuple(each.referencing for each in inbound_keys(connection, [definition.oid]) if each.divided),
         staging_table(found.name) in taken,
         hides_rows(connection, definition.oid),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sa_partman.bounds.bound import Bound, DefaultBound
+from sa_partman.bounds.bound import Bound, DefaultBound, HashBound
 from sa_partman.bounds.predicate import check_predicate
 from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action
@@ -62,6 +62,11 @@ class RewriteParts:
         return f"NOT ({given}({' OR '.join(taken)}))"
 
     def condition(self, bound: Bound) -> str | None:
+        if isinstance(bound, HashBound):
+            listed = ", ".join(part.sql for part in self.key.parts)
+            # Not ::regclass: then the table would have something that depends on it.
+            parent = f"CAST({self.definition.oid} AS oid)"
+            return f"pg_catalog.satisfies_hash_partition({parent}, {bound.modulus}, {bound.remainder}, {listed})"
         return check_predicate(bound, [part.sql for part in self.key.parts], self.key.types)
 
     def outbound(self) -> tuple[Constraint, ...]:

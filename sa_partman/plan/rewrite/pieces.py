@@ -7,16 +7,18 @@ from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import Any
 
-from sa_partman.bounds.bound import DEFAULT, Bound, RangeBound, row_order
+from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeBound, row_order
 from sa_partman.bounds.interval import Duration, Interval, Position, cells_from
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import Parent, Partition
+from sa_partman.compare.lists import wanted_labels
+from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import line_of
 from sa_partman.errors import Refused
-from sa_partman.names import QualifiedName
+from sa_partman.names import QualifiedName, label_of
 from sa_partman.plan.provision import free_name, partition_name
 from sa_partman.plan.rewrite.request import NewPartition, named
-from sa_partman.spec.declared import IntegerAxis, RangeLevel, TimeAxis, axis_of
+from sa_partman.spec.declared import HashLevel, IntegerAxis, Level, ListLevel, RangeLevel, TimeAxis, axis_of
 
 MOST = 1_000
 """Partitions that one rewrite makes."""
@@ -215,16 +217,18 @@ def without(bound: RangeBound, others: Iterable[RangeBound]) -> tuple[RangeBound
 
 
 def pieces_of(
-    level: RangeLevel,
+    level: Level,
     parent: Parent,
     bounds: Iterable[Bound],
     taken: Mapping[QualifiedName, Bound],
     going: Iterable[QualifiedName],
+    labels: Mapping[Bound, str],
 ) -> tuple[NewPartition, ...]:
     """
     A name for each of *bounds*.
 
     Args:
+        labels: Of lists.
         taken: Names that are borne in the schema, with the bounds of those that are partitions.
         going: Of them, those of the sources.
     """
@@ -232,7 +236,7 @@ def pieces_of(
     borne = {name: bound for name, bound in taken.items() if name not in gone}
     found = []
     for bound in bounds:
-        name = free_name(partition_name(level, parent.name, bound), parent.name, bound, borne)
+        name = free_name(partition_name(level, parent.name, bound, labels.get(bound)), parent.name, bound, borne)
         borne[name] = bound
         found.append(NewPartition(name, bound, name))
     return named(found, gone)
@@ -243,3 +247,36 @@ def drained(level: RangeLevel, cells: Iterable[RangeBound], partitions: Iterable
     there = [each.bound for each in partitions if isinstance(each.bound, RangeBound)]
     found: list[Bound] = [piece for cell in cells for piece in without(cell, there)]
     return (*found, DEFAULT) if found else ()
+
+
+def relabelled(
+    level: ListLevel, parent: Parent, situation: Situation
+) -> tuple[tuple[Partition, ...], dict[Bound, str]]:
+    """
+    The list partitions that are not as a label of *level* asks for; and the bounds that their values have then, each
+    with its label. Values of no label stay together as they are.
+    """
+    wanted = {ListBound(frozenset(values)): label for label, values in wanted_labels(level, situation)}
+    lists = [(each, each.bound) for each in parent.partitions if isinstance(each.bound, ListBound)]
+    sources = tuple((each, bound) for each, bound in lists if bound not in wanted)
+    left = {value for _, bound in sources for value in bound.values}
+    found: dict[Bound, str] = {}
+    for bound, label in wanted.items():
+        if held := bound.values & left:
+            found[ListBound(held)] = label
+            left -= held
+    for _, bound in sources:
+        if rest := bound.values & left:
+            found[ListBound(rest)] = "_".join(sorted(map(label_of, rest)))
+    if {bound for _, bound in sources} == {*found}:
+        return (), {}  # labels that want values of which nobody has a partition: that is provisioning
+    return tuple(each for each, _ in sources), found
+
+
+def remainders(level: HashLevel, parent: Parent) -> tuple[tuple[Partition, ...], tuple[HashBound, ...]]:
+    """All hash partitions, and what they become where their modulus is not the declared one."""
+    modulus = level.spec.modulus
+    sources = tuple(each for each in parent.partitions if isinstance(each.bound, HashBound))
+    if all(isinstance(each.bound, HashBound) and each.bound.modulus == modulus for each in sources):
+        return (), ()
+    return sources, tuple(HashBound(modulus, remainder) for remainder in range(modulus))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sa_partman.bounds.bound import HashBound
 from sa_partman.plan.conversion.request import Refusal
 from sa_partman.plan.rewrite.request import RewriteRequest
 
@@ -23,12 +22,16 @@ def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
         if source.kind != "r":
             what = "is a foreign table" if source.kind == "f" else "is partitioned itself"
             yield Refusal(f"{source.name} {what}", "rewrite the partitions that hold its rows")
-        if isinstance(source.bound, HashBound):
-            yield Refusal(f"{source.name} takes its rows by a hash", "convert the table anew with another modulus")
         if source.hidden:
             yield _hidden(str(source.name))
         for thing in source.own:
             yield Refusal(f"{source.name} has for itself, and its successors would not have: {thing}", "drop it first")
+    if request.below:
+        yield Refusal(
+            f"the partitions of {request.parent} are to be PARTITION BY {request.below} themselves, and rows are not "
+            f"moved into such a tree yet",
+            "rewrite the partitions below, one parent at a time",
+        )
     if request.hidden:
         yield _hidden(str(request.parent))
     if request.taken:

@@ -89,6 +89,7 @@ class RewriteRequest:
         definition: Of *parent*.
         membership: What every partition of *table* should have.
         unlogged: The pieces are.
+        below: What the new partitions would be partitioned by, or empty.
         divided: Tables that refer to *parent* and are partitioned themselves.
         taken: What bears the name of the staging table.
         hidden: Row security keeps rows of *parent* from the connected role.
@@ -107,6 +108,7 @@ class RewriteRequest:
     default: QualifiedName | None = None
     siblings: tuple[Bound, ...] = ()
     unlogged: bool = False
+    below: str = ""
     divided: tuple[QualifiedName, ...] = ()
     taken: bool = False
     hidden: bool = False
