@@ -27,6 +27,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 WORKERS = str(min(8, (os.cpu_count() or 1) + 2))
 """Processes that run tests: more than there are processors, because tests wait for servers, locks and budgets."""
 
+AT_ONCE = ("-n", WORKERS, "--dist", "worksteal")
+"""Each process begins with a part of its own, and what is slow at the end is shared."""
+
 OLDEST, BETWEEN, NEWEST = "14", "15,16,17", "18"
 """The oldest and the newest run everything that a server decides, those between share it: each test is on one."""
 
@@ -38,6 +41,9 @@ FOLDERS = ("tests/integration", "tests/cli", "tests/remedies", "tests/golden")
 
 ALEMBIC_TESTS = ("tests/migrations", "tests/integration/orm")
 """What depends on the versions of Alembic alone."""
+
+SQLALCHEMY_TESTS = ("tests/integration/orm", "tests/migrations/test_inspector.py")
+"""What of it depends on SQLAlchemy's alone."""
 
 LIBRARY_TESTS = ("tests/integration/orm", "tests/integration/maintenance", "tests/cli/test_discovery.py")
 """Beside the migrations, what depends on SQLAlchemy's too; tests/conftest.py says what of it does not."""
@@ -66,7 +72,10 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test; on DATABASE_URL when it is set, else on a PostgreSQL of our own."""
     install_for_tests(session, *group("examples"), *group("store"))
-    session.run("pytest", "-n", WORKERS, *session.posargs)
+    if not session.posargs:
+        # Modules are compiled once, and not by each of the workers at the same time.
+        session.run("pytest", "--collect-only", "-q", silent=True)
+    session.run("pytest", *AT_ONCE, *session.posargs)
 
 
 @nox.session
@@ -81,7 +90,7 @@ def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
     def run(marked: str, servers: str, *arguments: str) -> None:
         # The warnings of old libraries about a newer Python are not ours to heed.
         warnings = ("-W", "default") if libraries else ()
-        session.run("pytest", "-n", WORKERS, "-m", marked, "--pg", servers, *warnings, *arguments, env=found)
+        session.run("pytest", *AT_ONCE, "-m", marked, "--pg", servers, *warnings, *arguments, env=found)
 
     library = "libraries and not campaign"
     if session.posargs:
@@ -91,12 +100,14 @@ def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
         # would choose.
         found["SA_PARTMAN_FAULTS"] = "10"
         run("integration and not once", OLDEST, *FOLDERS, *(f"--ignore={each}" for each in ALEMBIC_TESTS))
-        run("integration and not libraries and not campaign", between, "--spread", "tests/integration")
+        run("integration and not libraries and not campaign and not once", between, "--spread", "tests/integration")
     elif f"sqlalchemy=={LOWEST_SQLALCHEMY}" in libraries:
         run(library, between, "--spread", *LIBRARY_TESTS)
         run(library, NEWEST, "tests/migrations")
-    else:
-        run(library, OLDEST if "alembic==1.16.5" in libraries else NEWEST, *ALEMBIC_TESTS)
+    elif "alembic==1.16.5" in libraries:
+        run(library, OLDEST, *ALEMBIC_TESTS)
+    else:  # with the same SQLAlchemy
+        run(library, NEWEST, *ALEMBIC_TESTS, *(f"--ignore={each}" for each in SQLALCHEMY_TESTS))
 
 
 @nox.session
@@ -106,7 +117,7 @@ def faults(session: nox.Session) -> None:
     few = "--short" in session.posargs
     arguments = [each for each in session.posargs if each != "--short"] or ["tests/integration/maintenance"]
     count = os.environ.get("SA_PARTMAN_FAULTS") or ("20" if few else "200")
-    session.run("pytest", "-n", WORKERS, "-m", "campaign", *arguments, env={"SA_PARTMAN_FAULTS": count})
+    session.run("pytest", *AT_ONCE, "-m", "campaign", *arguments, env={"SA_PARTMAN_FAULTS": count})
 
 
 @nox.session

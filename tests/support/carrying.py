@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -99,6 +100,19 @@ def carried(engine: Engine, feature: str, metadata: MetaData | None = None, **op
 
     assert [] == case.lost
     return case
+
+
+def together(features: Iterable[str], names: str) -> str:
+    """
+    *features* as one script: each is on the same table, and is called by a number of its own.
+
+    Args:
+        names: A regular expression of what each of them may call its own.
+    """
+    return ";".join(
+        re.sub(rf"\b({names})\b", lambda found, place=place: f"{found[1]}{place}", feature)  # type: ignore[misc]
+        for place, feature in enumerate(features)
+    )
 
 
 def refused(engine: Engine, setup: str, metadata: MetaData | None = None, **options: Any) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
-from tests.support.carrying import EVENTS, Case, carried, refused, rows, run, value
+from tests.support.carrying import EVENTS, Case, carried, refused, rows, run, together, value
 
 COLUMNS = {
     "default": "ALTER TABLE events ADD COLUMN d text DEFAULT upper('it''s \\ 100%')",
@@ -29,10 +29,30 @@ COLUMNS = {
 }
 
 
-@pytest.mark.parametrize("feature", COLUMNS.values(), ids=COLUMNS.keys())
+TOGETHER = {name: made for name, made in COLUMNS.items() if name not in ("dropped", "domain")}
+"""Those that don't change what another one is about."""
+
+
+@pytest.mark.once  # elsewhere all of them at once, see below
+@pytest.mark.parametrize("feature", TOGETHER.values(), ids=TOGETHER.keys())
 def test_a_column_is_carried_and_comes_back(engine: Engine, feature: str) -> None:
     """As it was, at its place, with all that is said of it."""
     case = carried(engine, feature)
+
+    assert "" == case.back()
+
+
+@pytest.mark.parametrize("feature", ["dropped", "domain"])
+def test_a_column_that_was_another_is_carried_and_comes_back(engine: Engine, feature: str) -> None:
+    """What is left of the one before is not taken for it."""
+    case = carried(engine, COLUMNS[feature])
+
+    assert "" == case.back()
+
+
+def test_all_of_them_at_once(engine: Engine) -> None:
+    """On one table: none is taken for another, and each server has to do with each of them."""
+    case = carried(engine, together(TOGETHER.values(), "i"))
 
     assert "" == case.back()
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
-from tests.support.carrying import EVENTS, Case, carried, refused, rows, run, value
+from tests.support.carrying import EVENTS, Case, carried, refused, rows, run, together, value
 
 VIEWS = {
     "view": "CREATE VIEW v AS SELECT * FROM events",
@@ -35,6 +35,7 @@ VIEWS = {
 }
 
 
+@pytest.mark.once  # elsewhere all of them at once, see below
 @pytest.mark.parametrize("feature", [name for name in VIEWS if name != "odd name"])
 def test_it_is_carried_and_comes_back(engine: Engine, server_major: int, feature: str) -> None:
     """Its definition is the same, and so is all that hangs on it."""
@@ -42,6 +43,15 @@ def test_it_is_carried_and_comes_back(engine: Engine, server_major: int, feature
         pytest.skip("PostgreSQL 14 has BEGIN ATOMIC")
     case = carried(engine, VIEWS[feature])
 
+    assert "" == case.back()
+
+
+def test_all_of_them_at_once(engine: Engine) -> None:
+    """On one table: none is taken for another, and each server has to do with each of them."""
+    made = together(VIEWS.values(), "f|other|p|r|t|v|w|kinds")
+    case = Case(engine, EVENTS + made, schemas=("public", "other9"))
+
+    assert [] == case.lost
     assert "" == case.back()
 
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Engine
 
-from tests.support.carrying import EVENTS, Case, carried, declared, value
+from tests.support.carrying import EVENTS, Case, carried, declared, together, value
 
 INDEXES = {
     "plain": "CREATE INDEX i ON events (kind)",
@@ -37,10 +37,18 @@ INDEXES = {
 }
 
 
+@pytest.mark.once  # elsewhere all of them at once, see below
 @pytest.mark.parametrize("feature", INDEXES.values(), ids=INDEXES.keys())
 def test_an_index_is_carried_and_comes_back(engine: Engine, feature: str) -> None:
     """Whatever its kind, the partitioned table has it under the same name; the undo gives the first one back."""
     case = carried(engine, feature)
+
+    assert "" == case.back()
+
+
+def test_all_of_them_at_once(engine: Engine) -> None:
+    """On one table: none is taken for another, and each server has to do with each of them."""
+    case = carried(engine, together(INDEXES.values(), "i|u|uq_events__created_at__kind"))
 
     assert "" == case.back()
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
-from tests.support.carrying import EVENTS, Case, carried, refused, rows, run
+from tests.support.carrying import EVENTS, Case, carried, refused, rows, run, together
 
 LOG = """
 CREATE TABLE log (what text);
@@ -32,10 +32,18 @@ TRIGGERS = {
 }
 
 
+@pytest.mark.once  # elsewhere all of them at once, see below
 @pytest.mark.parametrize("feature", TRIGGERS.values(), ids=TRIGGERS.keys())
 def test_a_trigger_is_carried_and_comes_back(engine: Engine, feature: str) -> None:
     """Whatever it waits for."""
     case = carried(engine, LOG + feature)
+
+    assert "" == case.back()
+
+
+def test_all_of_them_at_once(engine: Engine) -> None:
+    """On one table: none is taken for another, and each server has to do with each of them."""
+    case = carried(engine, LOG + together(TRIGGERS.values(), "t"))
 
     assert "" == case.back()
 
