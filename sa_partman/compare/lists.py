@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import lcm
+from shlex import quote as in_shell
 
 from sa_partman.bounds.bound import Bound, HashBound, KeyValue, ListBound
 from sa_partman.catalog import Parent, default_of
@@ -100,8 +101,8 @@ def modulus_findings(table: str, level: HashLevel, parent: Parent) -> Iterator[F
             Severity.WARNING,
             table,
             f"{parent.name} has hash partitions of modulus {', '.join(map(str, moduli))}, declared is {spec.modulus}",
-            f"rows have to move: op.repartition_table({parent.name.name!r}, ...); "
-            f"until then declare modulus={moduli[-1]}",
+            f"let the rows move: sa-partman regrid {in_shell(table)}, or in a migration "
+            f"op.repartition_table({parent.name.name!r}, ...); until then declare modulus={moduli[-1]}",
         )
 
 

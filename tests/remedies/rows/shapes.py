@@ -22,6 +22,7 @@ class User(Partitioned, Base):
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 """
 OTHER = EVENTS + "    __table_args__ = {'schema': 'other'}\n"
+REGRID = "sa-partman regrid public.users"
 REFERRED = ", retention=Retention('1 month', then='drop'{})"
 OLD = "INSERT INTO events (id, created_at) OVERRIDING SYSTEM VALUE VALUES (1, '2030-01-20')"
 REFERRING = "CREATE TABLE refs (event bigint, at timestamptz, FOREIGN KEY (event, at) REFERENCES events)"
@@ -103,9 +104,14 @@ SHAPES = (
         (Box.create, Models(SEEN_TIMES)),
     ),
     Row(
-        "modulus: public.users has hash partitions of modulus 2, declared is 3 -> rows have to move: "
-        "op.repartition_table('users', ...); until then declare modulus=2",
-        (Meant("op.repartition_table('users', PartitionByHash('id', modulus=3))"), Models(HASHED.format(2))),
+        "modulus: public.users has hash partitions of modulus 2, declared is 3 -> let the rows move: "
+        "sa-partman regrid public.users, or in a migration op.repartition_table('users', ...); until then declare "
+        "modulus=2",
+        (
+            (Meant(f"{REGRID} --yes"), Meant(f"{REGRID} --finalize --yes")),
+            Meant("op.repartition_table('users', PartitionByHash('id', modulus=3))"),
+            Models(HASHED.format(2)),
+        ),
         HASHED.format(2),
         (Box.create, Models(HASHED.format(3))),
         run_once,
