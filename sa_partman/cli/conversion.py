@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -20,6 +20,9 @@ from sa_partman.cli.request import Request
 from sa_partman.ddl.render import to_stored
 from sa_partman.errors import ConfigurationError
 from sa_partman.maintenance.converter import Conversion, Converter
+from sa_partman.maintenance.maintainer import Maintainer
+from sa_partman.maintenance.rewriter import Rewriter
+from sa_partman.plan.conversion.request import history_table
 
 
 class Mode(Enum):
@@ -35,13 +38,19 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What the user decided; see `Converter.plan` and `Converter.undo`."""
+    """
+    What the user decided; see `Converter.plan` and `Converter.undo`.
+
+    Args:
+        split_history: By which interval the history is split, once there is one; None: it is not.
+    """
 
     lead: timedelta
     boundary: str | None
     inbound: str
     unique: Mapping[str, str]
     max_rows: int
+    split_history: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         return {"lead": self.lead, "boundary": self.boundary, "inbound": self.inbound, "unique": self.unique}
@@ -66,6 +75,8 @@ def perform(request: Request, table: str, mode: Mode, decisions: Decisions, *, y
                 return PENDING
             told = StepProgress()
             done = _act(converter, table, mode, decisions, told)
+            if decisions.split_history is not None and done.status == "done":
+                done = _split(request, maintainer, done, decisions.split_history, told)
             tell(done, table, events=told.events, as_json=request.as_json)
         else:
             tell(converter.state(table), table, as_json=request.as_json)
@@ -82,6 +93,17 @@ def _act(converter: Converter, table: str, mode: Mode, decisions: Decisions, tol
     return converter.undo(table, max_rows=decisions.max_rows, report=told.done, progress=told.working)
 
 
+def _split(request: Request, maintainer: Maintainer, done: Conversion, into: str, told: StepProgress) -> Conversion:
+    """The history of *done* split; *done* itself, where it has none (any more)."""
+    rewriter = Rewriter(
+        maintainer.engine, maintainer.metadata, now=request.at, lock=request.lock, audit=request.audit, on_wait=say_wait
+    )
+    history = history_table(done.table)
+    if history.name not in {each.name for each in rewriter.partitions(str(done.table))}:
+        return done
+    return rewriter.split(str(history), into=into, report=told.done, progress=told.working)
+
+
 def _agreed(converter: Converter, table: str, mode: Mode, decisions: Decisions) -> bool:
     """
     Raises:
@@ -93,7 +115,7 @@ def _agreed(converter: Converter, table: str, mode: Mode, decisions: Decisions) 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigurationError(f"{mode.value} {table}: needs --yes where nobody can be asked; nothing was changed")
     if plan is not None:
-        print_lines(plan_lines(plan, converter.estimate(table)), err=True)
+        print_lines((*plan_lines(plan, converter.estimate(table)), *_then(decisions)), err=True)
     return click.confirm(f"{mode.value.capitalize()} {table}?", err=True)
 
 
@@ -111,8 +133,14 @@ def _show(converter: Converter, table: str, decisions: Decisions, *, as_json: bo
             }
         )
     else:
-        print_lines(script_lines(plan, estimate, converter.lock) if as_sql else plan_lines(plan, estimate))
+        lines = script_lines(plan, estimate, converter.lock) if as_sql else plan_lines(plan, estimate)
+        print_lines((*lines, *(() if as_sql or plan.refusals else _then(decisions))))
     return FAILED if plan.refusals else 0
+
+
+def _then(decisions: Decisions) -> Iterator[str]:
+    if decisions.split_history is not None:
+        yield f"Then the history is split by {decisions.split_history}: sa-partman split --plan tells of it."
 
 
 def tell(

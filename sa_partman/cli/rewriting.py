@@ -147,8 +147,11 @@ def parse_throttle(text: str) -> Throttle:
     return Throttle(**found)
 
 
-def require_width(into: str | None) -> None:
+def require_width(into: str | None, option: str = "--into") -> None:
     """
+    Args:
+        option: That gave it.
+
     Raises:
         ConfigurationError: It is neither an interval nor a number.
     """
@@ -157,7 +160,7 @@ def require_width(into: str | None) -> None:
             Interval.parse(into)
         except ValueError as error:
             raise ConfigurationError(
-                f"--into {into!r}: {error}. Give an interval such as '1 month', or a number for an integer key"
+                f"{option} {into!r}: {error}. Give an interval such as '1 month', or a number for an integer key"
             ) from None
 
 

@@ -325,6 +325,11 @@ class Rewriter(TableWorker):
                 raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
             return self._run(job, conversion, None, report, None, whole=True)
 
+    def partitions(self, table: str) -> tuple[QualifiedName, ...]:
+        """The names of the partitions of *table*, of all levels."""
+        found = self._view(table).found
+        return () if found is None else tuple(each.name for each in found.walk())
+
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _view(self, table: str) -> TableView:

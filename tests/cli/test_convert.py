@@ -93,6 +93,7 @@ def test_0_when_the_table_is_converted_already(plain: Project) -> None:
         (["--abort", "--inbound", "refuse"], "--inbound does nothing with --abort"),
         (["--undo", "--unique", "u=drop"], "--unique does nothing with --undo"),
         (["--state", "--boundary", "2030-01-01"], "--boundary does nothing with --state"),
+        (["--undo", "--split-history", "1 day"], "--split-history does nothing with --undo"),
         (["--max-rows", "7"], "--max-rows does nothing when it converts"),
         (["--plan", "--max-rows", "7"], "--max-rows does nothing with --plan"),
         (["--plan", "--abort"], "--plan and --abort don't go together"),
@@ -128,6 +129,26 @@ def test_a_table_is_converted_and_made_plain_again(plain: Project, engine: Engin
     assert "r" == kind(engine)
     with engine.connect() as connection:
         assert 100 == connection.execute(text("SELECT count(*) FROM events")).scalar_one()
+
+
+def test_the_history_is_split_too(plain: Project, engine: Engine) -> None:
+    """In one command; its rows of days go into partitions of a day."""
+    planned = plain.run("convert", "events", "--plan", "--split-history", "1 day", "--at", AT)
+    done = plain.run("convert", "events", "--yes", "--split-history", "1 day", "--at", AT)
+
+    assert planned.out.endswith("Then the history is split by 1 day: sa-partman split --plan tells of it.\n")
+    assert 0 == done.code, done.err
+    with engine.connect() as connection:
+        names = connection.execute(
+            text("SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'")
+        ).scalars()
+        assert {"events_p20300602", "events_p20300605"} < {*names}
+        assert 100 == connection.execute(text("SELECT count(*) FROM events")).scalar_one()
+        assert 24 == connection.execute(text("SELECT count(*) FROM events_p20300602")).scalar_one()
+
+    assert 0 == plain.run("split", "events", "--finalize", "--yes").code
+    again = plain.run("convert", "events", "--yes", "--split-history", "1 day", "--at", AT)
+    assert 0 == again.code
 
 
 def test_the_state_is_told_as_json(plain: Project) -> None:

@@ -10,6 +10,7 @@ from sa_partman.bounds.interval import Duration
 from sa_partman.cli.change import refuse_idle
 from sa_partman.cli.conversion import Decisions, Mode, perform
 from sa_partman.cli.request import Request, idle_locks, lock_options, refuse_both, shared
+from sa_partman.cli.rewriting import require_width
 from sa_partman.errors import ConfigurationError
 
 
@@ -33,6 +34,9 @@ from sa_partman.errors import ConfigurationError
     help="Foreign keys of other tables that refer to this one.",
 )
 @click.option("--unique", multiple=True, metavar="NAME=local|drop", help="A unique index without the key; repeatable.")
+@click.option(
+    "--split-history", metavar="INTERVAL", help='Split what is there then online, such as by "1 month"; kept for undo.'
+)
 @click.option("--max-rows", default=100_000, show_default=True, help="With --undo: rows moved inside the swap.")
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 def command(
@@ -42,6 +46,7 @@ def command(
     boundary: str | None,
     inbound: str,
     unique: tuple[str, ...],
+    split_history: str | None,
     max_rows: int,
     yes: bool,
     as_sql: bool,
@@ -49,6 +54,9 @@ def command(
 ) -> int:
     """
     Convert TABLE, which exists, into the partitioned table that the model declares. No row is copied.
+
+    With --split-history its rows, which are one partition then, are split in a second step, while the application reads
+    and writes them; the same command again goes on behind what is done.
     """
     if request.schemas:
         raise ConfigurationError("convert takes one table: name its schema in the model, or search_path in the URL")
@@ -57,7 +65,8 @@ def command(
     mode = _mode([name for name, asked in modes.items() if asked], as_sql=as_sql)
     refuse_both(as_json=request.as_json, as_sql=as_sql)
     refuse_idle(_idle(mode, bounded=boundary is not None, script=as_sql))
-    decisions = Decisions(_lead(lead), boundary, inbound, dict(_pair(each) for each in unique), max_rows)
+    require_width(split_history, "--split-history")
+    decisions = Decisions(_lead(lead), boundary, inbound, dict(_pair(each) for each in unique), max_rows, split_history)
     return perform(request, table, mode, decisions, yes=yes, as_sql=as_sql)
 
 
@@ -81,6 +90,7 @@ _FOR = {
     "boundary": (Mode.CONVERT, Mode.PLAN),
     "inbound": (Mode.CONVERT, Mode.PLAN),
     "unique": (Mode.CONVERT, Mode.PLAN),
+    "split_history": (Mode.CONVERT, Mode.PLAN),
     "max_rows": (Mode.UNDO,),
 }
 """What each option is for, if not for all."""
