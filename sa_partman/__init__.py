@@ -17,6 +17,7 @@ from sa_partman.version import __version__
 
 if TYPE_CHECKING:
     from sa_partman.checks.status import PartitionStatus, State, TableStatus
+    from sa_partman.engine.pace import Throttle
     from sa_partman.engine.waits import OnWait
     from sa_partman.errors import (
         CatalogError,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from sa_partman.maintenance.maintainer_async import AsyncMaintainer
     from sa_partman.maintenance.restoring import Archived, Restored
     from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
+    from sa_partman.maintenance.rewriter import Rewriter
+    from sa_partman.maintenance.rewriter_async import AsyncRewriter
     from sa_partman.maintenance.serving import Service
     from sa_partman.maintenance.serving_async import AsyncService
     from sa_partman.maintenance.settings import Report
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from sa_partman.observe.health import Health, JsonFormatter
     from sa_partman.orm.inserts import UnbatchedInserts
     from sa_partman.plan.conversion.request import ConversionPlan
+    from sa_partman.plan.rewrite.request import RewritePlan
     from sa_partman.plan.steps import Step
     from sa_partman.ports import Hook, after, before
 
@@ -64,6 +68,7 @@ _HOMES = {
         "State",
         "TableStatus",
     ),
+    "sa_partman.engine.pace": ("Throttle",),
     "sa_partman.engine.waits": ("OnWait",),
     "sa_partman.errors": (
         "CatalogError",
@@ -120,6 +125,8 @@ _HOMES = {
         "RunResult",
         "StepResult",
     ),
+    "sa_partman.maintenance.rewriter": ("Rewriter",),
+    "sa_partman.maintenance.rewriter_async": ("AsyncRewriter",),
     "sa_partman.maintenance.serving": ("Service",),
     "sa_partman.maintenance.serving_async": ("AsyncService",),
     "sa_partman.maintenance.settings": ("Report",),
@@ -130,6 +137,7 @@ _HOMES = {
     ),
     "sa_partman.orm.inserts": ("UnbatchedInserts",),
     "sa_partman.plan.conversion.request": ("ConversionPlan",),
+    "sa_partman.plan.rewrite.request": ("RewritePlan",),
     "sa_partman.plan.steps": ("Step",),
     "sa_partman.ports": (
         "Hook",
@@ -146,6 +154,7 @@ __all__ = [
     "Archived",
     "AsyncConverter",
     "AsyncMaintainer",
+    "AsyncRewriter",
     "AsyncService",
     "CatalogError",
     "Codec",
@@ -192,6 +201,8 @@ __all__ = [
     "Report",
     "Restored",
     "Retention",
+    "RewritePlan",
+    "Rewriter",
     "RunResult",
     "ServerUnavailable",
     "Service",
@@ -202,6 +213,7 @@ __all__ = [
     "StepEvent",
     "StepResult",
     "TableStatus",
+    "Throttle",
     "ULID",
     "UUIDv7",
     "UnbatchedInserts",
@@ -216,7 +228,7 @@ __all__ = [
     "partition_by",
 ]
 
-_ASYNCHRONOUS = ("AsyncConverter", "AsyncMaintainer", "AsyncService")
+_ASYNCHRONOUS = ("AsyncConverter", "AsyncMaintainer", "AsyncRewriter", "AsyncService")
 if _find_spec("greenlet") is None:  # "import *" asks for all; type checkers see them all the same
     globals()["__all__"] = [name for name in __all__ if name not in _ASYNCHRONOUS]
 

@@ -30,7 +30,7 @@ from sa_partman.postgres.sqlstate import first_line, sqlstate
 Recheck = Callable[[Connection], None]
 """Called while nobody can change the table, before the swap; raises when it is not what it was at the plan."""
 
-Report = Callable[[Step, float], None]
+Report = Callable[[Step, float], object]
 """Called after each step, with the seconds that it took."""
 
 SWAP = "cutover"

@@ -58,7 +58,7 @@ class Progress:
     waits_for: tuple[str, ...] = ()
 
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[Progress], object]
 """Called a few times a second while a step that reads the table works: from a thread, or a task of the event loop."""
 
 

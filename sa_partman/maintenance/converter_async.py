@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import MetaData
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from sa_partman.engine.background import Looping
 from sa_partman.maintenance.converter import LEAD, Conversion, Converter, Estimate, OnProgress, Progress, Report
 from sa_partman.maintenance.maintainer_async import awaiting, spawned
-from sa_partman.passwords import without_passwords
+from sa_partman.maintenance.working_async import AsyncWorker
 from sa_partman.plan.conversion.request import ConversionPlan
 from sa_partman.plan.steps import Step
-from sa_partman.ports import Hook
-
-if TYPE_CHECKING:
-    from sa_partman.engine.budget import LockPolicy
-    from sa_partman.engine.waits import OnWait
 
 _OnProgress = OnProgress | Callable[[Progress], Awaitable[None]]
 _Report = Report | Callable[[Step, float], Awaitable[None]]
 
 
-class AsyncConverter:
+class AsyncConverter(AsyncWorker[Converter]):
     """
     `Converter` for an ``AsyncEngine`` over psycopg or asyncpg: the same methods, awaited.
 
@@ -39,36 +29,7 @@ class AsyncConverter:
             like ``report=`` and ``progress=`` of the methods.
     """
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        metadata: MetaData | Iterable[MetaData],
-        *,
-        now: datetime | Callable[[], datetime] | None = None,
-        hooks: Iterable[Hook] = (),
-        lock: LockPolicy | None = None,
-        audit: bool | str = False,
-        on_wait: OnWait | None = None,
-        hook_timeout: float = 30.0,
-    ) -> None:
-        if not isinstance(engine, AsyncEngine):
-            raise TypeError(
-                f"AsyncConverter takes an AsyncEngine and got {without_passwords(repr(engine))}; "
-                f"Converter takes an Engine"
-            )
-        self.engine = engine
-        self._inner = Converter(
-            engine.sync_engine,
-            metadata,
-            now=now,
-            hooks=hooks,
-            lock=lock,
-            audit=audit,
-            on_wait=None if on_wait is None else awaiting(on_wait),
-            hook_timeout=hook_timeout,
-        )
-        self._inner._waiting = Looping()
-        self._inner._hooks = replace(self._inner._hooks, waiting=self._inner._waiting)
+    _twin = Converter
 
     async def plan(
         self,

@@ -16,7 +16,16 @@ import sa_partman
 from sa_partman import errors
 from tests.support.command import ROOT
 
-SERVED = ("Maintainer", "AsyncMaintainer", "Converter", "AsyncConverter", "Fleet", "Service", "AsyncService")
+SERVED: tuple[str, ...] = (
+    "Maintainer",
+    "AsyncMaintainer",
+    "Converter",
+    "AsyncConverter",
+    "Fleet",
+    "Service",
+    "AsyncService",
+)
+SERVED += ("Rewriter", "AsyncRewriter")
 """Whose public methods users call."""
 VALUES: tuple[str, ...] = (
     "Answer",
@@ -28,7 +37,16 @@ VALUES: tuple[str, ...] = (
     "Health",
     "MaintenancePlan",
 )
-VALUES += ("PartitionStatus", "Progress", "Restored", "RunResult", "StepEvent", "StepResult", "TableStatus")
+VALUES += (
+    "PartitionStatus",
+    "Progress",
+    "Restored",
+    "RewritePlan",
+    "RunResult",
+    "StepEvent",
+    "StepResult",
+    "TableStatus",
+)
 """What they are given."""
 INNER = {"Settings", "Schedule", "Only", "PartitionSpec"}
 """Made by functions of ours, never by their own names."""
@@ -108,7 +126,7 @@ DEEPER = {
     "StepCount",
     "UnfinishedConversion",
 }
-DEEPER |= {"Outlived", "Refusal", "TablePlan"}
+DEEPER |= {"NewPartition", "Outlived", "Refusal", "Source", "TablePlan"}
 """Looked at, and printed, but neither caught nor made by users."""
 
 
@@ -138,7 +156,7 @@ def test_everything_at_once(hidden: str) -> None:
     assert (0, f"RunResult {not hidden}\n", "") == (code, out, err)
 
 
-@pytest.mark.parametrize("name", ["AsyncConverter", "AsyncMaintainer", "AsyncService"])
+@pytest.mark.parametrize("name", ["AsyncConverter", "AsyncMaintainer", "AsyncRewriter", "AsyncService"])
 @pytest.mark.parametrize("way", ["import sa_partman; sa_partman.{}", "from sa_partman import {}"])
 def test_without_greenlet_one_line_says_what_to_install(name: str, way: str) -> None:
     code, _, err = _python(HIDDEN + way.format(name))

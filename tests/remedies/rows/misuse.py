@@ -11,7 +11,18 @@ from uuid import UUID
 from sqlalchemy import MetaData, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from sa_partman import ULID, AsyncConverter, AsyncMaintainer, Converter, Epoch, LockPolicy, Maintainer, UUIDv7
+from sa_partman import (
+    ULID,
+    AsyncConverter,
+    AsyncMaintainer,
+    AsyncRewriter,
+    Converter,
+    Epoch,
+    LockPolicy,
+    Maintainer,
+    Rewriter,
+    UUIDv7,
+)
 from sa_partman.checks.coverage import Asked
 from sa_partman.maintenance.schedule import Schedule
 from sa_partman.ports import before
@@ -53,6 +64,11 @@ MAINTAINERS = (
         "AsyncConverter takes an AsyncEngine and got …; Converter takes an Engine",
         lambda box: AsyncConverter(create_engine(URL), MetaData()),  # type: ignore[arg-type]
         lambda box: Converter(create_engine(URL), MetaData()),
+    ),
+    misused(
+        "AsyncRewriter takes an AsyncEngine and got …; Rewriter takes an Engine",
+        lambda box: AsyncRewriter(create_engine(URL), MetaData()),  # type: ignore[arg-type]
+        lambda box: Rewriter(create_engine(URL), MetaData()),
     ),
     misused(
         "limit=-1 is below 0; None removes all that are expired",
