@@ -156,6 +156,11 @@ class UnfinishedConversion:
     kept: bool = False
 
     @property
+    def moves_rows(self) -> bool:
+        """Whether rows are on their way from partitions that must stay until they have arrived."""
+        return self.kind not in ("convert", "undo") and not self.cut_over
+
+    @property
     def message(self) -> str:
         if self.elsewhere is not None:
             return self.elsewhere[0]

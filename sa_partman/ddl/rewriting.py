@@ -15,6 +15,7 @@ from sa_partman.plan.rewrite.actions import (
     CompareRows,
     CopyChunk,
     CreateLog,
+    DropForeignKeys,
     DropLog,
     KeyLog,
     PagesLeft,
@@ -63,10 +64,8 @@ def _(action: CreateLog, relation: Relation) -> tuple[str, ...]:
     columns = ", ".join(f"{key} {type}" for key, (_, type) in zip(_keys(log), log.columns, strict=True))
     listed = ", ".join(_keys(log))
     old, new = (_names(log.names, f"{row}.") for row in ("OLD", "NEW"))
-    # As text, because the operators of a user's type may not be in this search path.
-    moved = " OR ".join(
-        f"OLD.{quote(each)}::pg_catalog.text IS DISTINCT FROM NEW.{quote(each)}::pg_catalog.text" for each in log.names
-    )
+    # By their bytes, because the operators of a user's type may not be in this search path.
+    moved = f"CAST(ROW({old}) AS record) OPERATOR(pg_catalog.*<>) CAST(ROW({new}) AS record)"
     body = f"""
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
@@ -122,9 +121,13 @@ def _(action: ReleaseChanges, relation: Relation) -> tuple[str, ...]:
 
 
 def page_of(source: QualifiedName, target: QualifiedName) -> str:
-    """An expression: the first page of *source* that is not copied yet, as the comment of *target* has it."""
-    said = f"pg_catalog.obj_description({_regclass(target)}, 'pg_class')"
-    return f"coalesce(CAST(CAST({said} AS json) ->> {text_literal(source.quoted)} AS bigint), 0)"
+    """
+    An expression: the first page of *source* that is not copied yet, as the comment of *target* has it; 0 when it was
+    said of another file, as VACUUM FULL makes one.
+    """
+    said = f"CAST(pg_catalog.obj_description({_regclass(target)}, 'pg_class') AS json) -> {text_literal(source.quoted)}"
+    file = f"CAST(pg_catalog.pg_relation_filenode({_regclass(source)}) AS bigint)"
+    return f"CASE WHEN CAST({said} ->> 'file' AS bigint) = {file} THEN CAST({said} ->> 'page' AS bigint) ELSE 0 END"
 
 
 def pages_of(source: QualifiedName) -> str:
@@ -150,20 +153,28 @@ def _(action: CopyChunk, relation: Relation) -> str:
     source, target, names = relation(action.source), relation(action.target), _names(action.columns)
     if action.whole:
         return f"INSERT INTO {target} ({names}) SELECT {names} FROM ONLY {source}"
+    piece = f"INSERT INTO {target} ({names}) SELECT {names} FROM ONLY {source} WHERE ctid >= $1 AND ctid < $2"
     # Rows that were written since are in the log. The last chunk has no end: pages may have been added.
+    # The file is looked at before the source is locked: if it is another one by then, the next chunk sees it.
     return do(f"""
 DECLARE
+    file bigint := pg_catalog.pg_relation_filenode({_regclass(action.source)});
     first bigint := {page_of(action.source, action.target)};
-    pages bigint;
     following bigint := first + CAST(pg_catalog.current_setting('sa_partman.pages') AS bigint);
-    said json := pg_catalog.obj_description({_regclass(action.target)}, 'pg_class');
+    said jsonb := coalesce(CAST(pg_catalog.obj_description({_regclass(action.target)}, 'pg_class') AS jsonb), '{{}}');
+    copied bigint;
 BEGIN
-    INSERT INTO {target} ({names}) SELECT {names} FROM ONLY {source}
-    WHERE ctid >= CAST('(' || first || ',0)' AS tid) AND ctid < CAST('(' || following || ',0)' AS tid);
-    GET DIAGNOSTICS pages = ROW_COUNT;
-    PERFORM pg_catalog.set_config('sa_partman.rows', CAST(pages AS text), true);
-    EXECUTE format('COMMENT ON TABLE %s IS %L', {text_literal(action.target.quoted)},
-        coalesce(CAST(said AS jsonb), '{{}}') || jsonb_build_object({text_literal(action.source.quoted)}, following));
+    IF first = 0 AND said ? {text_literal(action.source.quoted)} THEN
+        EXECUTE pg_catalog.format('DELETE FROM %s WHERE %s', {text_literal(action.target.quoted)},
+            coalesce(pg_catalog.pg_get_partition_constraintdef({_regclass(action.source)}), 'true'));
+    END IF;
+    -- Apart, because a column may have the name of a variable.
+    EXECUTE {text_literal(piece)}
+    USING CAST('(' || first || ',0)' AS tid), CAST('(' || following || ',0)' AS tid);
+    GET DIAGNOSTICS copied = ROW_COUNT;
+    PERFORM pg_catalog.set_config('sa_partman.rows', CAST(copied AS text), true);
+    EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS %L', {text_literal(action.target.quoted)}, said ||
+        jsonb_build_object({text_literal(action.source.quoted)}, jsonb_build_object('page', following, 'file', file)));
 END""")
 
 
@@ -279,16 +290,35 @@ END""")
 
 
 @sql.register
+def _(action: DropForeignKeys, relation: Relation) -> str:
+    table = relation(action.table)
+    return do(f"""
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT k.conname FROM pg_catalog.pg_constraint k
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = {_regclass(action.table)}
+    LOOP
+        EXECUTE pg_catalog.format({text_literal(f"ALTER TABLE {table.replace('%', '%%')} DROP CONSTRAINT %I")}, name);
+    END LOOP;
+END""")
+
+
+@sql.register
 def _(action: RequirePartition, relation: Relation) -> str:
     name, parent = relation(action.table), relation(action.parent)
-    said = f"{action.table} is not the partition {action.bound} of {action.parent} any more; take it back with --abort"
+    said = f"{action.table} is not a partition of {action.parent} any more"
+    bound = ""
+    if action.bound is not None:
+        said = f"{action.table} is not the partition {action.bound} of {action.parent} any more"
+        bound = f"""
+            AND (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_class c
+                WHERE c.oid = i.inhrelid) = {text_literal(action.bound)}"""
     return do(f"""
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE NOT i.inhdetachpending
             AND i.inhrelid = pg_catalog.to_regclass({text_literal(name)})
-            AND i.inhparent = pg_catalog.to_regclass({text_literal(parent)})
-            AND (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_class c
-                WHERE c.oid = i.inhrelid) = {text_literal(action.bound)}) THEN
+            AND i.inhparent = pg_catalog.to_regclass({text_literal(parent)}){bound}) THEN
         RAISE EXCEPTION USING ERRCODE = '{MOVED}', MESSAGE = {text_literal(said)};
     END IF;
 END""")

@@ -37,7 +37,10 @@ SWAP = "cutover"
 """The id of the step that a changed table must not reach."""
 
 TRIES = 10
-"""How often a swap is begun that has too much to replay."""
+"""How often a swap is begun that has too much to replay, and a piece again that was overtaken by the application."""
+
+OVERTAKEN = frozenset({"23503", "23505"})
+"""The SQLSTATEs of a copy that breaks a constraint which the rows themselves keep: it is not what they are any more."""
 
 
 class Vetoed(PartmanError):
@@ -204,9 +207,18 @@ def _piecewise(run: ConversionRun, conversion: Conversion, index: int, done: int
             _require(journal.move(connection, conversion, index, done), conversion)
         return left
 
+    failed = 0
     while True:
         running = replace(run.running)
-        left = TableTransaction(running=running, table=conversion.table, step=step).run(piece)
+        try:
+            left = TableTransaction(running=running, table=conversion.table, step=step).run(piece)
+        except DBAPIError as error:
+            # What was read may be deleted, and what it refers to as well, before it is written.
+            failed += 1
+            if sqlstate(error) not in OVERTAKEN or failed == TRIES:
+                raise
+            continue
+        failed = 0
         if run.progress is not None:
             total = max(left.total, left.pages)
             unit = "blocks" if last.id.startswith("copy") else "changes"

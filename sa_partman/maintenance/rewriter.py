@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,12 @@ from sa_partman.engine.pace import Throttle
 from sa_partman.engine.progress import OnProgress
 from sa_partman.engine.snapshots import wait_for_snapshots
 from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
+from sa_partman.maintenance.rewrite_undo import UNDO, backwards, forwards, require_pieces
 from sa_partman.maintenance.working import Job, TableWorker, in_our_words, silent
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
 from sa_partman.plan.rewrite.parts import FINISH
-from sa_partman.plan.rewrite.request import RewritePlan, staging_table
+from sa_partman.plan.rewrite.request import RewritePlan, retired, staging_table
 from sa_partman.postgres import journal
 from sa_partman.postgres.conversion.plan import full_mark, marks
 from sa_partman.postgres.conversion.whereabouts import (
@@ -255,7 +256,7 @@ class Rewriter(TableWorker):
     @in_our_words
     def abort(self, table: str, *, report: Report = silent) -> Conversion:
         """
-        Takes back every step that was done before the swap.
+        Takes back every step that was done before the swap; of `undo` too, which can be begun again then.
 
         Raises:
             Refused: There is none, or the swap is done: then `undo`.
@@ -263,11 +264,6 @@ class Rewriter(TableWorker):
         name = self._name(table)
         with self._only(name) as job:
             conversion = self._unfinished(name)
-            if conversion.kind.startswith("undo"):
-                raise Refused(
-                    f"the old partitions of {name} are being put back; nothing was changed. Go on: "
-                    f"sa-partman {conversion.verb} {name} --resume"
-                )
             if conversion.cut_over:
                 found = conversion.unfinished
                 raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
@@ -277,6 +273,11 @@ class Rewriter(TableWorker):
             back, recorded = taken_back(place), job.recorded(name, "abort")
             with recorded.run(back.done):
                 take_back(job.run_of(recorded, report), back)
+            if conversion.back and conversion.kind.startswith(UNDO):
+                with connected(self.engine) as connection:
+                    pin(connection, self.lock.lock_timeout).require_writable()
+                    job.exclusion.verify(connection)
+                    conversion = forwards(connection, conversion)
             return replace(self._stored(conversion), findings=recorded.findings)
 
     @in_our_words
@@ -297,16 +298,17 @@ class Rewriter(TableWorker):
         name = self._name(table)
         with self._only(name) as job:
             conversion = self._unfinished(name)
-            if conversion.kind.startswith("undo") or not conversion.unfinished.kept:
+            if conversion.kind.startswith(UNDO) or not conversion.unfinished.kept:
                 found = conversion.unfinished
                 raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
             with connected(self.engine) as connection:
                 pin(connection, self.lock.lock_timeout).require_writable()
                 job.exclusion.verify(connection)
+                require_pieces(connection, conversion)
                 seen = marks(connection, name, conversion.steps)
                 if seen is None or not journal.end(connection, conversion):
                     raise Refused(f"{name} was changed meanwhile; nothing was changed. Try again.")
-                back = journal.begin(connection, _backwards(conversion, seen.full))
+                back = journal.begin(connection, backwards(conversion, seen.full))
             return self._run(job, back, throttle, report, progress, whole=True)
 
     @in_our_words
@@ -369,7 +371,9 @@ class Rewriter(TableWorker):
 
     def _has(self, connection: Connection, partition: str) -> QualifiedName | None:
         """The declared table that has *partition*, or had it before a rewrite whose end is still to come."""
-        roots = roots_of(connection, partition)
+        schema, dot, last = partition.rpartition(".")
+        old = retired(QualifiedName(schema or None, last)).name
+        roots = (*roots_of(connection, partition), *roots_of(connection, f"{schema}{dot}{old}"))
         for model, declared in declared_tables(self.metadata):
             for root in roots:
                 name = QualifiedName(declared.name.schema or root.schema, model.name)
@@ -487,10 +491,3 @@ def _given(view: TableView, plan: RewritePlan, fingerprint: str) -> dict[str, An
         "version": __version__,
         "back": plan.back,
     }
-
-
-def _backwards(conversion: Conversion, fingerprint: str) -> NewConversion:
-    """The undo of *conversion*, whose new partitions are in place."""
-    given = {each.name: getattr(conversion, each.name) for each in fields(NewConversion)}
-    changed = {"kind": f"undo {conversion.kind}", "fingerprint": fingerprint, "steps": conversion.back, "back": ()}
-    return NewConversion(**{**given, **changed})

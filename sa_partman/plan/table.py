@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sa_partman.bounds.read import parse_bound
-from sa_partman.catalog import DetachedTable, FoundTable, InvalidIndex, Parent, Partition
+from sa_partman.catalog import DetachedTable, FoundTable, InvalidIndex, Parent, Partition, UnfinishedConversion
 from sa_partman.compare.expiry import Pending, pending_detaches, pending_finding
 from sa_partman.compare.shape import shape_finding
 from sa_partman.compare.situation import Situation
@@ -58,7 +58,8 @@ def plan_table(
     found, adoptions = adopt(found, situation.now) if handed_over else (found, ())
     recovered = tuple(recovery_steps(declared, found, situation, repair=repair))
     made = tuple(provision_steps(declared, found, situation))
-    gone = tuple(prune_steps(declared, found, situation)) if declared.level.removes else ()
+    removes = declared.level.removes and not _moves_rows(found)
+    gone = tuple(prune_steps(declared, found, situation)) if removes else ()
     creations = tuple(each for each in made if isinstance(each, Step))
     attached = frozenset(step.partition for step in creations)
     due = tuple(aftermath_steps(declared, found, situation, attached)) if found.detached else ()
@@ -71,6 +72,11 @@ def plan_table(
     )
     findings = dict.fromkeys(each for each in (*recovered, *made, *gone) if isinstance(each, Finding))
     return TablePlan(found.name, steps, tuple(findings))
+
+
+def _moves_rows(found: FoundTable) -> bool:
+    """A rewrite of it could not end without the partitions that it takes the rows from."""
+    return isinstance(found.conversion, UnfinishedConversion) and found.conversion.moves_rows
 
 
 def recovery_steps(

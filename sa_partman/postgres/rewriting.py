@@ -79,6 +79,25 @@ def hides_rows(connection: Connection, oid: int) -> bool:
     return bool(connection.execute(_HIDDEN, {"oid": oid}).scalar())
 
 
+_BASES = text("""
+WITH RECURSIVE behind AS (
+    SELECT a.attname, t.typtype, t.typbasetype, t.typtypmod
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = CAST(:oid AS oid) AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype = 'd'
+  UNION ALL
+    SELECT b.attname, t.typtype, t.typbasetype, t.typtypmod
+    FROM behind b JOIN pg_catalog.pg_type t ON t.oid = b.typbasetype WHERE t.typtype = 'd'
+)
+SELECT b.attname, pg_catalog.format_type(b.typbasetype, b.typtypmod) FROM behind b
+JOIN pg_catalog.pg_type t ON t.oid = b.typbasetype WHERE t.typtype <> 'd'
+""")
+
+
+def base_types(connection: Connection, oid: int) -> tuple[tuple[str, str], ...]:
+    """The columns of the table that are of a domain, each with the type behind it."""
+    return tuple((row[0], row[1]) for row in connection.execute(_BASES, {"oid": oid}))
+
+
 def names_in(connection: Connection, schema: str | None) -> frozenset[QualifiedName]:
     """Every relation of *schema*."""
     rows = connection.execute(_TAKEN, {"schema": schema}).scalars()

@@ -129,7 +129,7 @@ def test_split_and_finalized(large: Project, engine: Engine) -> None:
 
     ended = large.run("split", "events", "--finalize", "--yes")
 
-    assert (0, "public.events: split done, 12 of 12 steps.\n") == (ended.code, ended.out)
+    assert (0, "public.events: split done, 13 of 13 steps.\n") == (ended.code, ended.out)
     assert before == count(engine)
     assert [] == left_behind(engine)
 

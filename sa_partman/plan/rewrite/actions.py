@@ -145,12 +145,22 @@ class RequirePartition(Action):
     Go on only if *table* still is the partition of *parent* with *bound*. Locks it: ACCESS SHARE.
 
     Args:
-        bound: As the server prints it.
+        bound: As the server prints it; None: any.
     """
 
     table: QualifiedName
     parent: QualifiedName
-    bound: str
+    bound: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DropForeignKeys(Action):
+    """
+    Drop every foreign key of *table*, which is no partition, whatever its name is. Locks it and the tables that it
+    refers to: ACCESS EXCLUSIVE.
+    """
+
+    table: QualifiedName
 
 
 @dataclass(frozen=True, slots=True)

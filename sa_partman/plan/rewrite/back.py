@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from sa_partman.plan.actions import Action, AttachPartition, DetachPartition, DropTable
 from sa_partman.plan.rewrite.actions import (
-    ChangesLeft,
     DropLog,
     ReleaseChanges,
+    RequirePartition,
 )
 from sa_partman.plan.rewrite.parts import (
     ACCESS_EXCLUSIVE,
@@ -26,6 +26,9 @@ from sa_partman.plan.table_actions import (
     Rename,
 )
 
+PRESENT = "present"
+"""The id of the first step: a partition that was removed meanwhile would come back with its rows."""
+
 
 class WayBack(RewriteParts):
     """The steps, once the new partitions are in place, and have a log of their own."""
@@ -36,6 +39,12 @@ class WayBack(RewriteParts):
 
     def back(self) -> Iterator[Step]:
         """They give the table its old partitions back, with all that was written since."""
+        yield self.step(
+            PRESENT,
+            "look whether every new partition is there",
+            (RequirePartition(piece.name, self.parent, None) for piece in self.request.pieces),
+            lock=f"ACCESS SHARE on {self.parent}",
+        )
         yield self.catch_up()
         yield self.step(
             "proof",
@@ -46,13 +55,8 @@ class WayBack(RewriteParts):
             scans="the old partitions once",
         )
         yield from self.exclusion()
-        yield self.step(
-            "catch_up_again",
-            "replay what changed since, until little is left",
-            (self.replay(),),
-            lock=f"ACCESS SHARE on {self.parent}: readers and writers go on",
-            until=ChangesLeft(self.log, ENOUGH),
-        )
+        yield self.catch_up("catch_up_again")
+        yield from self.foreign_keys([self.kept(each) for each in self.request.sources], "the old partitions")
         yield self.step(
             SWAP,
             f"give {self.parent} back {named(each.name for each in self.request.sources)}",
@@ -106,8 +110,7 @@ class WayBack(RewriteParts):
         for source in self.request.sources:
             kept = self.kept(source)
             yield DetachPartition(self.staging, kept, source.bound, self.key)
-            if kept != source.name:
-                yield Rename("TABLE", kept, source.name.name)
+            yield Rename("TABLE", kept, source.name.name)
             yield AttachPartition(self.parent, source.name, source.bound, self.key)
             if self.predicate(source) is not None:
                 yield DropConstraint(source.name, self._old_proof(source))

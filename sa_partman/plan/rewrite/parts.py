@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound
@@ -13,6 +13,7 @@ from sa_partman.plan.conversion import carry
 from sa_partman.plan.conversion.request import resume_point
 from sa_partman.plan.rewrite.actions import (
     ChangesLeft,
+    DropForeignKeys,
     Replay,
 )
 from sa_partman.plan.rewrite.request import NewPartition, RewriteRequest, Source, retired
@@ -100,9 +101,9 @@ class RewriteParts:
             scans=f"{default} once",
         )
 
-    def catch_up(self) -> Step:
+    def catch_up(self, id: str = "catch_up") -> Step:
         return self.step(
-            "catch_up",
+            id,
             "replay what changed since, until little is left",
             (self.replay(),),
             lock=f"ACCESS SHARE on {self.parent}: readers and writers go on",
@@ -132,8 +133,30 @@ class RewriteParts:
             yield from carry.commented("CONSTRAINT", inbound.table, inbound.comment, inbound.name)
 
     def kept(self, source: Source) -> QualifiedName:
-        taken = any(piece.name == source.name for piece in self.request.pieces)
-        return retired(source.name) if taken else source.name
+        """What it is called after the swap."""
+        return retired(source.name)
+
+    def foreign_keys(self, tables: Sequence[QualifiedName], what: str) -> Iterator[Step]:
+        """Those of the table, given to *tables* and proven."""
+        keys = self.outbound()
+        if not keys:
+            return
+        yield self.step(
+            "foreign_keys",
+            f"give {what} the foreign keys of the table",
+            (AddConstraint(table, key.name, key.definition, validated=False) for key in keys for table in tables),
+            map(DropForeignKeys, tables),
+            lock=f"SHARE ROW EXCLUSIVE on {named(self.referenced())} for an instant",
+        )
+        # What was deleted on both sides before is gone from the copies then, too.
+        yield self.catch_up("foreign_keys_caught_up")
+        yield self.step(
+            "foreign_keys_validated",
+            f"prove the foreign keys of {what}",
+            (ValidateConstraint(table, key.name) for key in keys for table in tables),
+            lock=f"ROW SHARE on {named(self.referenced())}: readers and writers go on",
+            scans=f"{what} once for each",
+        )
 
     def inbound_proofs(self) -> Iterator[Step]:
         for inbound in self.definition.inbound:

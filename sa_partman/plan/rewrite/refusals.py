@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sa_partman.names import quote
 from sa_partman.plan.conversion.request import Refusal
 from sa_partman.plan.rewrite.request import RewriteRequest
 
@@ -44,6 +45,13 @@ def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
                 f"{table} is partitioned and refers to {request.parent}: PostgreSQL {definition.server} can add that "
                 f"foreign key again only by reading all its rows while everybody waits",
                 "upgrade to PostgreSQL 18, or drop that foreign key, and add it again afterwards",
+            )
+    for constraint in definition.constraints:
+        if constraint.kind in "cf" and not constraint.validated and "NOT ENFORCED" not in constraint.definition:
+            yield Refusal(
+                f"the constraint {constraint.name} of {request.parent} is NOT VALID, and a copy of a row that breaks "
+                f"it would be refused",
+                f"prove it (VALIDATE CONSTRAINT {quote(constraint.name)}), or drop it",
             )
     for inbound in definition.inbound:
         if inbound.table == request.parent:

@@ -94,6 +94,7 @@ class RewriteRequest:
         taken: What bears the name of the staging table.
         hidden: Row security keeps rows of *parent* from the connected role.
         sending: Publications that would send the copies, or would miss them, each with the reason.
+        bases: Columns of a domain, each with the type behind it.
     """
 
     kind: Kind
@@ -113,6 +114,7 @@ class RewriteRequest:
     taken: bool = False
     hidden: bool = False
     sending: tuple[str, ...] = ()
+    bases: tuple[tuple[str, str], ...] = ()
 
     @property
     def staging(self) -> QualifiedName:
@@ -122,7 +124,8 @@ class RewriteRequest:
     @property
     def log(self) -> KeyLog:
         identity = self.identity or ()
-        types = {column.name: column.type for column in self.definition.columns}
+        # A domain may refuse NULL, which the log has where a partition was emptied.
+        types = {column.name: column.type for column in self.definition.columns} | dict(self.bases)
         name = QualifiedName("sa_partman", fit_name(f"log_{self.table}"))
         return KeyLog(name, tuple((column, types[column]) for column in identity))
 

@@ -13,6 +13,7 @@ from sa_partman.plan.rewrite.actions import (
     CompareRows,
     CopyChunk,
     CreateLog,
+    DropForeignKeys,
     DropLog,
     PagesLeft,
     ReleaseChanges,
@@ -29,7 +30,7 @@ from sa_partman.plan.rewrite.parts import (
     named,
 )
 from sa_partman.plan.rewrite.refusals import refusals_of
-from sa_partman.plan.rewrite.request import RewritePlan, RewriteRequest, Source, retired
+from sa_partman.plan.rewrite.request import RewritePlan, RewriteRequest, Source
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.plan.table_actions import (
     AddCheck,
@@ -41,7 +42,6 @@ from sa_partman.plan.table_actions import (
     DropConstraint,
     Publish,
     Rename,
-    ValidateConstraint,
 )
 
 
@@ -63,6 +63,13 @@ def _notes(request: RewriteRequest) -> Iterator[str]:
         f"back with --undo, and the disk holds the rows twice"
     )
     if not request.is_small:
+        referenced = sorted({str(each.references) for each in request.definition.constraints if each.references})
+        if referenced:
+            yield (
+                f"from the step 'foreign_keys' to the swap, the copies lag a moment behind: a row of "
+                f"{', '.join(referenced)} whose last row of {request.table} is deleted then may be refused its own "
+                f"deletion (23503) until that is replayed"
+            )
         yield (
             "a transaction that is REPEATABLE READ or SERIALIZABLE, was begun before the swap, and reads the table for "
             "the first time after it, does not see the rows that changed last"
@@ -87,12 +94,12 @@ class _Rewrite(RewriteParts):
             yield self._settle()
             yield from self._indexes()
             yield self._proofs()
-            yield from self._foreign_keys()
             yield self._analyze()
             yield from self.exclusion()
             yield self._capture_back()
             yield self.catch_up()
             yield self._verify()
+            yield from self._foreign_keys()
             yield self._swap(late)
         yield self._retire()
         yield from self.inbound_proofs()
@@ -126,7 +133,9 @@ class _Rewrite(RewriteParts):
             "write the keys of rows that change to a log",
             (CreateLog(self.log, self.parent, self.columns), *(CaptureChanges(each, self.log) for each in sources)),
             (*map(ReleaseChanges, sources), DropLog(self.log)),
-            lock=f"SHARE ROW EXCLUSIVE on {named(sources)} for an instant: readers go on, writers wait",
+            lock=f"{ACCESS_EXCLUSIVE} on {named(sources)} for an instant",
+            # Whoever holds on to one is looked for first: writers would queue behind the trigger.
+            locked=tuple(each.quoted for each in sources),
         )
 
     def _capture_back(self) -> Step:
@@ -206,28 +215,11 @@ class _Rewrite(RewriteParts):
                 yield AddCheck(piece.working, piece.proof, predicate)
 
     def _foreign_keys(self) -> Iterator[Step]:
-        """Of each copy, so that the partitioned table takes them over without reading it."""
-        keys = self.outbound()
-        if not keys:
-            return
-        pieces = self.request.pieces
-        yield self.step(
-            "foreign_keys",
-            "give the copies the foreign keys of the table",
-            (
-                AddConstraint(piece.working, key.name, key.definition, validated=False)
-                for key in keys
-                for piece in pieces
-            ),
-            lock=f"SHARE ROW EXCLUSIVE on {named(self.referenced())} for an instant",
-        )
-        yield self.step(
-            "foreign_keys_validated",
-            "prove the foreign keys of the copies",
-            (ValidateConstraint(piece.working, key.name) for key in keys for piece in pieces),
-            lock=f"ROW SHARE on {named(self.referenced())}: readers and writers go on",
-            scans="the copies once for each",
-        )
+        """
+        Of each copy, so that the partitioned table takes them over without reading it. As late as can be: until the
+        swap, a row that a copy still refers to can't be deleted from the table that it is in.
+        """
+        return self.foreign_keys([piece.working for piece in self.request.pieces], "the copies")
 
     def _analyze(self) -> Step:
         return self.step("analyze", "analyze the copies", self._analyzed(), lock="none on the table", scans="a sample")
@@ -271,11 +263,14 @@ class _Rewrite(RewriteParts):
             yield DropConstraint(inbound.table, inbound.name)
         for source in self.request.sources:
             yield DetachPartition(self.parent, source.name, source.bound, self.key)
+            # Nobody writes into it by its name any more; and what its rows refer to may be deleted.
+            yield Rename("TABLE", source.name, self.kept(source).name)
+            if self.outbound():
+                yield DropForeignKeys(self.kept(source))
         for piece in self.request.pieces:
             yield DetachPartition(self.staging, piece.working, piece.bound, self.key)
         for piece in self.request.pieces:
             if piece.working != piece.name:
-                yield Rename("TABLE", piece.name, retired(piece.name).name)
                 yield Rename("TABLE", piece.working, piece.name.name)
             yield AttachPartition(self.parent, piece.name, piece.bound, self.key)
             if proven and self.predicate(piece) is not None:
