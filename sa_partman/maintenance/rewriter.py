@@ -236,7 +236,7 @@ class Rewriter(TableWorker):
                 pin(connection, CATALOG_LOCK_TIMEOUT)
                 require_in_place(connection, conversion)
                 journal.pause(connection, conversion, on=False)
-            return self._run(job, conversion, throttle, report, progress)
+            return self._run(job, conversion, throttle, report, progress, whole=conversion.kind.startswith(UNDO))
 
     @in_our_words
     def pause(self, table: str) -> Conversion:

@@ -6,6 +6,7 @@ own, and a reader that knows what is true at every moment.
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -15,9 +16,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, create_engine
 
+from sa_partman.errors import MaintainerBusy, PartmanError
+from sa_partman.postgres.journal import Conversion
+from tests.support.converting import at_point, die
 from tests.support.database import sql
+from tests.support.rewriting import events, rewriter
 
 WRITERS = 6
 STEADY = 99
@@ -348,3 +353,57 @@ def _partition_of(connection: psycopg.Connection, moment: str) -> str:
     connection.execute("DELETE FROM events WHERE id = 0 AND created_at = %s", (moment,))
     assert row
     return str(row[0])
+
+
+# -- processes that are killed
+
+
+def in_pieces() -> None:
+    """However few rows there are, they are copied in pieces of a few pages."""
+    from sa_partman.engine import pace
+    from sa_partman.plan.rewrite import request
+
+    allow = pace.Pace.allow
+
+    def few(self: pace.Pace, connection: Connection) -> None:
+        self.pages = 8
+        allow(self, connection)
+
+    pace.Pace.allow = few  # type: ignore[method-assign]
+    request.SMALL = -1
+
+
+def work(url: str, verb: str, point: int = 0, statement: str = "") -> None:
+    """In a process of its own: *verb* of a rewriter, killed at *point*; see `at_point`."""
+    in_pieces()
+    engine = create_engine(url)
+    try:
+        with at_point(engine, point, die, statement):
+            begin(engine, verb)
+    except PartmanError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def begin(engine: Engine, verb: str) -> Conversion:
+    """*verb* of ``events``, whose history is split by month."""
+    metadata, _ = events()
+    work = rewriter(engine, metadata)
+    return work.split("events_history", into="1 month") if verb == "split" else getattr(work, verb)("events")
+
+
+def go_on(engine: Engine, verb: str) -> Conversion:
+    """What a user does after a failure: resume; or begin anew when nothing was stored."""
+    metadata, _ = events()
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            found = rewriter(engine, metadata).state("events")
+            if found is None or found.status == "aborted":
+                return begin(engine, verb)
+            kept = found.kind == "split" and found.unfinished.kept
+            if kept and verb != "split":
+                return begin(engine, verb)
+            return found if kept or found.status == "done" else rewriter(engine, metadata).resume("events")
+        except MaintainerBusy:  # the server has not noticed yet that the other process is dead
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
