@@ -142,6 +142,7 @@ class UnfinishedConversion:
         elsewhere: What is true and what to do when it is not called *table* any more.
         kind: As it is stored: "convert", "undo", or of a rewrite such as "split".
         kept: Of a rewrite: all is done but to drop what was replaced.
+        beside: Of a rewrite: tables that are partitions most of the time, and nobody else's in between.
     """
 
     table: QualifiedName
@@ -154,6 +155,12 @@ class UnfinishedConversion:
     elsewhere: tuple[str, str] | None = None
     kind: str = "convert"
     kept: bool = False
+    beside: tuple[QualifiedName, ...] = ()
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether rows move into other partitions, and the table stays what it is."""
+        return self.kind not in ("convert", "undo")
 
     @property
     def moves_rows(self) -> bool:
@@ -180,7 +187,7 @@ class UnfinishedConversion:
         if self.kept:
             undo = "" if self.kind.startswith("undo") else f", or take it back: {command} --undo"
             return f"drop them: {command} --finalize{undo}"
-        back = "" if self.cut_over else f", or take it back: {command} --abort"
+        back = "" if self.cut_over or self.kind.startswith("undo ") else f", or take it back: {command} --abort"
         return f"go on: {command} --resume{back}"
 
 

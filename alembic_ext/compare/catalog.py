@@ -144,7 +144,8 @@ def read_catalog(connection: Connection, mapped: Set[Key]) -> Catalog:
     converting = unfinished(connection, journal.running(connection))
     called = [(name, each) for each in converting for name in (each.table, each.now) if name is not None]
     tables = {(name.schema, name.name): each for name, each in called}
-    helpers = {(each.helper.schema, each.helper.name) for each in converting}
+    beside = (name for each in converting for name in (each.helper, *each.beside))
+    helpers = {(name.schema, name.name) for name in beside}
     rows = listed_relations(connection, names)
     all_keys = [(key, row) for row in rows for key in _keys(row.schema, row.name, row.visible)]
     seen = {key: row for key, row in all_keys if key in mapped or not (row.detached or row.partition is not None)}

@@ -333,13 +333,12 @@ def outlived_findings(
     Args:
         rows: The planner's estimates by oid, as far as it was asked.
     """
-    told = [
-        outlived.told(str(partition.name), rows.get(partition.oid))
-        for partition, outlived in partitions
-        if rows.get(partition.oid, FEW + 1) > FEW
-    ]
+    found = [each for each in partitions if rows.get(each[0].oid, FEW + 1) > FEW]
+    told = [outlived.told(str(partition.name), rows.get(partition.oid)) for partition, outlived in found]
     if told:
-        yield Finding("outlived", Severity.INFO, str(table), together(told))
+        first = next((partition for partition, outlived in found if outlived.splits), None)
+        split = "" if first is None else f"cut it in intervals: sa-partman split {in_shell(str(first.name))}"
+        yield Finding("outlived", Severity.INFO, str(table), together(told), split)
 
 
 def together(told: Sequence[str]) -> str:

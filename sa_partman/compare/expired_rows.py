@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sa_partman.bounds.bound import MINVALUE, DefaultBound, Extreme, KeyValue, RangeBound
@@ -137,12 +137,14 @@ class Outlived:
             None: never.
         condition: Of the rows that are older than the retention now; empty when that is no question of one key.
         why: Why it never expires; empty when it does.
+        splits: The partition can be cut in intervals that expire one by one.
     """
 
     keep: str
     until: Position | None
     condition: str = ""
     why: str = ""
+    splits: bool = field(default=False, compare=False)
 
     def told(self, where: str, rows: int | None) -> str:
         """
@@ -197,7 +199,9 @@ def outlived_in(level: Level, parent: Parent, partition: Partition, situation: S
     if partition.detach_pending or is_restored(partition.comment) or isinstance(bound, DefaultBound):
         return None
     if isinstance(level, RangeLevel) and isinstance(bound, RangeBound) and level.spec.retention is not None:
-        return _beside(level, parent, bound, situation)
+        found = _beside(level, parent, bound, situation)
+        whole = partition.kind == "r" and partition.strategy is None
+        return found if found is None else replace(found, splits=whole)
     below = level.below
     if not isinstance(below, RangeLevel) or below.spec.tenants is not None or divides(below, partition):
         return None

@@ -91,6 +91,10 @@ def conversion_finding(conversion: UnfinishedConversion | LostConversion) -> Fin
     table, message, remedy = str(conversion.table), conversion.message, conversion.remedy
     if isinstance(conversion, LostConversion):
         return Finding("conversion-lost", Severity.ERROR, table, message, remedy)
+    if conversion.kept:
+        return Finding("rewrite-kept", Severity.INFO, table, message, remedy)
+    if conversion.rewrites:
+        return Finding("rewrite-in-progress", Severity.WARNING, table, message, remedy)
     return Finding("conversion-in-progress", Severity.WARNING, table, message, remedy)
 
 

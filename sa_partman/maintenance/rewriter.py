@@ -38,7 +38,7 @@ from sa_partman.postgres.rewrite_plan import (
     plan_regrid,
     plan_split,
 )
-from sa_partman.postgres.rewriting import roots_of
+from sa_partman.postgres.rewriting import missing_of, roots_of
 from sa_partman.postgres.session import connected, pin
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, look
 from sa_partman.spec.declared import DeclaredTable
@@ -325,7 +325,13 @@ class Rewriter(TableWorker):
             if not conversion.unfinished.kept:
                 found = conversion.unfinished
                 raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
-            return self._run(job, conversion, None, report, None, whole=True)
+            with connected(self.engine) as connection:
+                pin(connection, CATALOG_LOCK_TIMEOUT)
+                *others, last = conversion.steps
+                missing = missing_of(connection, last.locked)
+            # Retention may have removed new partitions meanwhile, and what they referred to may be gone.
+            there = replace(last, locked=tuple(each for each in last.locked if each not in missing))
+            return self._run(job, replace(conversion, steps=(*others, there)), None, report, None, whole=True)
 
     def partitions(self, table: str) -> tuple[QualifiedName, ...]:
         """The names of the partitions of *table*, of all levels."""
@@ -490,4 +496,5 @@ def _given(view: TableView, plan: RewritePlan, fingerprint: str) -> dict[str, An
         "max_rows": None,
         "version": __version__,
         "back": plan.back,
+        "beside": plan.beside,
     }

@@ -83,6 +83,7 @@ class NewConversion:
         max_rows: An undo moves at most so many rows inside its swap.
         version: Ours.
         back: The steps of the way back from its end, where they are known beforehand.
+        beside: Of a rewrite: the old partitions and the new ones, by all names that they have meanwhile.
     """
 
     table: QualifiedName
@@ -95,6 +96,7 @@ class NewConversion:
     max_rows: int | None
     version: str
     back: tuple[Step, ...] = field(default=(), kw_only=True)
+    beside: tuple[QualifiedName, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class Conversion(NewConversion):
             self.helper,
             kind=self.kind,
             kept=step is not None and step.id == "finalize",
+            beside=self.beside,
         )
 
     @property
@@ -290,6 +293,7 @@ def _change(connection: Connection, conversion: Conversion, before: int, **chang
     if changed["status"] == "done":  # only how to take it back is asked for from now on, and each look reads it all
         changed["steps"] = [{**step, "statements": ()} for step in changed["steps"]]
         changed.pop("back", None)
+        changed.pop("beside", None)
     _write(connection, {**rows, conversion.id: changed})
     return True
 
@@ -333,6 +337,7 @@ def _to_row(conversion: Conversion) -> _Row:
         "steps": [to_stored(step) for step in conversion.steps],
         "steps_done": conversion.done,
         **({"back": [to_stored(step) for step in conversion.back]} if conversion.back else {}),
+        **({"beside": [[each.schema, each.name] for each in conversion.beside]} if conversion.beside else {}),
     }
 
 
@@ -347,6 +352,7 @@ def _read(row: _Row) -> Conversion:
         done=row["steps_done"],
         paused=bool(row.get("paused")),
         back=tuple(from_stored(each, purpose, _table(row)) for each in row.get("back", ())),
+        beside=tuple(QualifiedName(*each) for each in row.get("beside", ())),
     )
 
 

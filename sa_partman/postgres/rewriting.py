@@ -33,6 +33,10 @@ JOIN pg_catalog.pg_namespace s ON s.oid = r.relnamespace
 WHERE c.relispartition AND CAST(:name AS text) IN (c.relname, n.nspname || '.' || c.relname)
 """)
 
+_MISSING = text("""
+SELECT name FROM pg_catalog.unnest(CAST(:names AS text[])) AS name WHERE pg_catalog.to_regclass(name) IS NULL
+""")
+
 _IS_LOGICAL = text(f"SELECT {LOGICAL}")
 
 _TAKEN = text("""
@@ -46,6 +50,11 @@ def source_of(connection: Connection, partition: Partition) -> Source:
     printed, rows, pages, bytes, hidden = connection.execute(_SOURCE, {"oid": partition.oid}).one()
     own = own_of(connection, partition.oid)
     return Source(partition.name, partition.bound, printed, rows, pages, bytes, own, hidden, partition.kind)
+
+
+def missing_of(connection: Connection, quoted: Sequence[str]) -> frozenset[str]:
+    """Those of the *quoted* names that no table has."""
+    return frozenset(connection.execute(_MISSING, {"names": list(quoted)}).scalars())
 
 
 def roots_of(connection: Connection, partition: str) -> tuple[QualifiedName, ...]:

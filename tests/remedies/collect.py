@@ -29,7 +29,7 @@ Files, and functions by how they begin, that read what the server prints. Why th
 CARRIERS = {"Finding": (3, 4), "Refusal": (0, 1)}
 """Values that hold a message and a remedy, and where."""
 
-INTERNAL = {"InTheWay", "NotAtOnce", "NotGranted", "StallSpent", "TooMany", "Vetoed"}
+INTERNAL = {"InTheWay", "NotAtOnce", "NotGranted", "Paused", "StallSpent", "TooMany", "Vetoed"}
 """Raised and caught inside the package; what a user reads of them is written where they are caught."""
 
 WORDS = 12

@@ -82,7 +82,9 @@ class RewriteParts:
         default = self.request.default
         if default is None or any(isinstance(each.bound, DefaultBound) for each in self.request.sources):
             return
-        predicates = [f"({each})" for each in map(self.predicate, self.request.sources) if each is not None]
+        # The server proves each bound from its own words only, and not what is merged from its parts.
+        ranges: tuple[NewPartition | Source, ...] = (*self.request.sources, *self.request.pieces)
+        predicates = [f"({each})" for each in dict.fromkeys(map(self.predicate, ranges)) if each is not None]
         name = self.request.exclusion
         yield self.step(
             "exclude",

@@ -211,6 +211,13 @@ class RewritePlan:
         """On disk that the copies take until the old partitions go; the write-ahead log takes as much."""
         return sum(each.bytes for each in self.sources)
 
+    @property
+    def beside(self) -> tuple[QualifiedName, ...]:
+        """Old and new partitions, by all names that they have meanwhile."""
+        old = (name for each in self.sources for name in (each.name, retired(each.name)))
+        new = (name for each in self.pieces for name in (each.name, each.working, retired(each.name)))
+        return tuple(dict.fromkeys((*old, *new)))
+
     def seconds(self, step: Step, rows: float | None = None) -> float:
         """
         How long *step* may take; those that read no rows take milliseconds.

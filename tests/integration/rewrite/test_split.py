@@ -60,6 +60,16 @@ def test_finalized(engine: Engine) -> None:
     assert None is scalar(engine, "SELECT to_regclass('events_history')")
 
 
+def test_finalized_when_retention_has_removed_a_new_partition(engine: Engine) -> None:
+    metadata = history(engine)
+    work = rewriter(engine, metadata)
+    work.split("events_history", into="1 month")
+    sql(engine, "DROP TABLE events_p20240701")
+
+    assert "done" == work.finalize("events").status
+    assert [] == left_behind(engine)
+
+
 def test_merged_again(engine: Engine) -> None:
     metadata = history(engine)
     work = rewriter(engine, metadata)
