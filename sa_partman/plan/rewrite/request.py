@@ -26,7 +26,7 @@ SMALL_BYTES = 8 << 20
 PAGE = 8192
 """Bytes, for an estimate."""
 
-COPY_BYTES, INDEX_ROWS, SCAN_BYTES = 40e6, 700e3, 250e6
+COPY_BYTES, INDEX_ROWS, SCAN_BYTES = 25e6, 500e3, 250e6
 """A second, of a modest machine, for an estimate: copied into partitions, sorted into an index, and read."""
 
 
@@ -233,5 +233,5 @@ class RewritePlan:
             return max(source.pages * PAGE / COPY_BYTES, limited)
         if kind == "index":
             return self.rows / INDEX_ROWS
-        passes = {"proof": 1, "verify": 4, "retire": 1, "foreign_keys_validated": 2}
+        passes = {"proof": 1, "verify": 8, "retire": 1, "foreign_keys_validated": 2}
         return passes.get(kind, 0) * heap / SCAN_BYTES
