@@ -29,7 +29,16 @@ from sa_partman.plan.rewrite.pieces import (
 from sa_partman.plan.rewrite.request import Kind, RewritePlan, RewriteRequest, staging_table
 from sa_partman.plan.rewrite.steps import plan_rewrite
 from sa_partman.postgres.relations import inbound_keys
-from sa_partman.postgres.rewriting import base_types, filled, hides_rows, names_in, reach_of, sending, source_of
+from sa_partman.postgres.rewriting import (
+    base_types,
+    condition_of,
+    filled,
+    hides_rows,
+    names_in,
+    reach_of,
+    sending,
+    source_of,
+)
 from sa_partman.postgres.table_reader import memberships, read_table
 from sa_partman.postgres.view import TableView
 from sa_partman.spec.declared import HashLevel, Level, ListLevel, RangeLevel
@@ -315,4 +324,5 @@ def request_of(
         hides_rows(connection, definition.oid),
         sending(connection, definition, partitions),
         base_types(connection, definition.oid),
+        condition_of(connection, definition.oid),
     )

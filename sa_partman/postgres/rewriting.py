@@ -88,6 +88,14 @@ def hides_rows(connection: Connection, oid: int) -> bool:
     return bool(connection.execute(_HIDDEN, {"oid": oid}).scalar())
 
 
+_ABOVE = text("SELECT pg_catalog.pg_get_partition_constraintdef(CAST(:oid AS oid))")
+
+
+def condition_of(connection: Connection, oid: int) -> str:
+    """What is true of every row of a partition, by its bound and those above it; empty for a table that is none."""
+    return str(connection.execute(_ABOVE, {"oid": oid}).scalar() or "")
+
+
 _BASES = text("""
 WITH RECURSIVE behind AS (
     SELECT a.attname, t.typtype, t.typbasetype, t.typtypmod

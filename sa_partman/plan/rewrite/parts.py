@@ -54,13 +54,18 @@ class RewriteParts:
     def predicate(self, piece: NewPartition | Source) -> str | None:
         """What is true of its rows and of no others, in a form from which the server proves it."""
         if not isinstance(piece.bound, DefaultBound):
-            return self.condition(piece.bound)
+            return self._within(self.condition(piece.bound))
         beside = self.request.pieces if isinstance(piece, NewPartition) else ()
         bounds = (*self.request.siblings, *(each.bound for each in beside))
         given = "".join(f"{part.sql} IS NOT NULL AND " for part in self.key.parts)
         taken = [f"({each.removeprefix(given)})" for each in map(self.condition, bounds) if each is not None]
         # PostgreSQL's own form, and it proves nothing from others.
-        return f"NOT ({given}({' OR '.join(taken)}))"
+        return self._within(f"NOT ({given}({' OR '.join(taken)}))")
+
+    def _within(self, condition: str | None) -> str | None:
+        """What is true of every row of the parent is part of what the server wants proven."""
+        above = self.request.above
+        return condition if condition is None or not above else f"({condition}) AND {above}"
 
     def condition(self, bound: Bound) -> str | None:
         if isinstance(bound, HashBound):
@@ -83,8 +88,8 @@ class RewriteParts:
         if default is None or any(isinstance(each.bound, DefaultBound) for each in self.request.sources):
             return
         # The server proves each bound from its own words only, and not what is merged from its parts.
-        ranges: tuple[NewPartition | Source, ...] = (*self.request.sources, *self.request.pieces)
-        predicates = [f"({each})" for each in dict.fromkeys(map(self.predicate, ranges)) if each is not None]
+        bounds = (*(each.bound for each in self.request.sources), *(each.bound for each in self.request.pieces))
+        predicates = [f"({each})" for each in dict.fromkeys(map(self.condition, bounds)) if each is not None]
         name = self.request.exclusion
         yield self.step(
             "exclude",

@@ -95,6 +95,7 @@ class RewriteRequest:
         hidden: Row security keeps rows of *parent* from the connected role.
         sending: Publications that would send the copies, or would miss them, each with the reason.
         bases: Columns of a domain, each with the type behind it.
+        above: What is true of every row of *parent*, where that is a partition.
     """
 
     kind: Kind
@@ -115,6 +116,7 @@ class RewriteRequest:
     hidden: bool = False
     sending: tuple[str, ...] = ()
     bases: tuple[tuple[str, str], ...] = ()
+    above: str = ""
 
     @property
     def staging(self) -> QualifiedName:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Engine, MetaData, Table
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Engine, MetaData, Table, Text
 from sqlalchemy.exc import ProgrammingError
 
-from sa_partman import LockPolicy, Maintainer, PartitionByRange, Retention
+from sa_partman import LockPolicy, Maintainer, PartitionByList, PartitionByRange, Retention
 from sa_partman.engine.conversion import Report
 from sa_partman.engine.pace import Pace
 from sa_partman.engine.progress import Progress
@@ -155,6 +155,42 @@ def test_a_check_that_is_not_valid_is_refused_by_name(engine: Engine) -> None:
     assert "" == difference(before, snapshot(engine))
     sql(engine, "UPDATE events SET hits = 0; ALTER TABLE events VALIDATE CONSTRAINT few")
     work.split("events_history", into="1 month")
+
+
+def test_partitions_of_a_partition(engine: Engine) -> None:
+    """The swap scans nothing there either; rows come from other tenants, and go to them, meanwhile."""
+    metadata = MetaData()
+    below = PartitionByRange("created_at", interval="1 month", premake=1)
+    Table(
+        "events",
+        metadata,
+        Column("id", BigInteger, primary_key=True, autoincrement=False),
+        Column("created_at", DateTime(timezone=True), primary_key=True),
+        Column("region", Text, primary_key=True),
+        PartitionByList("region", values={"eu": ["de", "fr"], "us": ["us"]}, subpartition=below),
+    )
+    metadata.create_all(engine)
+    Maintainer(engine, metadata, now=NOW).run()
+    bound = "FOR VALUES FROM (MINVALUE) TO ('2025-06-01+00')"
+    sql(
+        engine,
+        f"CREATE TABLE events_history PARTITION OF events_eu {bound};"
+        f"CREATE TABLE others PARTITION OF events_us {bound};"
+        "INSERT INTO events SELECT i, timestamptz '2025-05-30+00' - i * interval '3 hours', "
+        f"CASE WHEN i % 2 = 0 THEN 'de' ELSE 'us' END FROM generate_series(1, {ROWS}) i; ANALYZE events",
+    )
+    work = rewriter(engine, metadata)
+    moves = "UPDATE events SET region = CASE region WHEN 'us' THEN 'fr' ELSE 'us' END WHERE id % 5 = 0"
+
+    work.split("events_history", into="1 month", report=after(COPIED, lambda: sql(engine, moves)))
+
+    before = contents(engine)
+    assert ROWS == len(before)
+    assert "events_history" not in partitions(engine, "events_eu")
+    work.undo("events")
+    assert before == contents(engine)
+    assert "events_history" in partitions(engine, "events_eu")
+    assert [] == left_behind(engine)
 
 
 # -- foreign keys
