@@ -18,7 +18,7 @@ from alembic_ext import ops, table_ops
 from alembic_ext.literals import guessed_types, typed_bound
 from alembic_ext.session import bound_level
 from sa_partman.bounds.bound import Bound, ListBound
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.ddl.blocks import drop_keys_to_partitioned
 from sa_partman.ddl.render import sql_of
 from sa_partman.key import KeyPart, PartitionKey
@@ -86,7 +86,7 @@ def provision(operations: Operations, operation: table_ops.ProvisionPartitionsOp
             f"script creates the table; begin the script at that revision, or run this migration on a connection"
         )
     now = appointed() or datetime.now(UTC)
-    actions = first_partitions(bound_level(name, operation.declaration, columns), name, Situation(now))
+    actions = first_partitions(bound_level(name, operation.declaration, columns), name, Context(now))
     note(operations, f"the partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
     write(operations, actions)
 
@@ -108,8 +108,8 @@ def create(operations: Operations, operation: ops.CreatePartitionOp) -> None:
                 f"this migration on a connection"
             )
         level, now = bound_level(name, by, columns), appointed() or datetime.now(UTC)
-        situation = Situation(now).below(tuple(bound.values)) if isinstance(bound, ListBound) else Situation(now)
-        by, inner = level.partition_by, first_partitions(level, name, situation)
+        context = Context(now).below(tuple(bound.values)) if isinstance(bound, ListBound) else Context(now)
+        by, inner = level.partition_by, first_partitions(level, name, context)
         note(operations, f"partitions of {name} as of {now:%Y-%m-%d %H:%M:%S}+00, when this script was written")
     made = CreateTable(name, parent, by, operation.unlogged and by is None)
     write(operations, (made, AttachPartition(parent, name, bound, _key(bound)), *inner))

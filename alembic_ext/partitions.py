@@ -23,7 +23,7 @@ from alembic_ext.session import (
 )
 from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound
 from sa_partman.bounds.text import describe
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.ddl.blocks import drop_keys_to_partitioned
 from sa_partman.ddl.render import sql_of
 from sa_partman.engine.migration import apply_with_membership
@@ -120,8 +120,8 @@ def _below(
     level = bound_level(name, partition_by, columns_of(session.connection, session.table.oid))
     if default is not None and bound != DEFAULT:
         level = from_lowest(session.connection, level, default, bound, _key_of(session.table))
-    situation = Situation(session.now)
-    inside = situation.below(tuple(bound.values)) if isinstance(bound, ListBound) else situation
+    context = Context(session.now)
+    inside = context.below(tuple(bound.values)) if isinstance(bound, ListBound) else context
     return level.partition_by, first_partitions(level, name, inside)
 
 

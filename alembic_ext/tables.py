@@ -22,8 +22,8 @@ from alembic_ext.table_ops import (
     UnpartitionTableOp,
 )
 from sa_partman.catalog import FoundTable
+from sa_partman.compare.context import Context
 from sa_partman.compare.shape import shape_finding
-from sa_partman.compare.situation import Situation
 from sa_partman.engine.migration import convert_inline, lock_exclusively, repartition, unpartition_inline
 from sa_partman.errors import ConversionPending
 from sa_partman.finding import Finding
@@ -47,8 +47,8 @@ def provision_partitions(operations: Operations, operation: ProvisionPartitionsO
     with on_partitioned_table(operations, operation.table, operation.schema, operation.call) as session:
         declared = _declared(session, operation)
         found = _found(session, operation, declared)
-        situation = Situation(session.now, highest=highest_of(session.connection, declared, found))
-        actions = actions_at_once(declared, found, situation)
+        context = Context(session.now, highest=highest_of(session.connection, declared, found))
+        actions = actions_at_once(declared, found, context)
         if isinstance(actions, Finding):
             raise CommandError(f"{operation.call}: {actions.message}; nothing was changed: {actions.remedy}")
         apply_as_members(session, actions)
@@ -96,7 +96,7 @@ def partition_table(operations: Operations, operation: PartitionTableOp) -> None
             return
         _require_small(operations, session, operation, f"sa-partman convert {_shown(operation)}")
         choices = Choices(operation.inbound, operation.unique)  # type: ignore[arg-type]
-        convert_inline(session.connection, declared, operation.primary_key, Situation(session.now), choices)
+        convert_inline(session.connection, declared, operation.primary_key, Context(session.now), choices)
 
 
 def unpartition_table(operations: Operations, operation: UnpartitionTableOp) -> None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import for_values
 from sa_partman.catalog import FoundTable, Partition
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.key import KeyType
 from sa_partman.marks import CREATED
 from sa_partman.names import QualifiedName
@@ -46,7 +46,7 @@ def converged() -> FoundTable:
     made: list[Partition] = []
     while True:  # a plan makes at most 1,000 partitions of the past
         found = FoundTable(NAME, 1, "RANGE", declared.level.key, tuple(made))
-        steps = plan_table(declared, found, Situation(NOW)).steps
+        steps = plan_table(declared, found, Context(NOW)).steps
         if not steps:
             return FoundTable(empty.name, 1, "RANGE", empty.key, tuple(made))
         for step in steps:
@@ -59,7 +59,7 @@ def main() -> None:
     found = converged()
     spec = RangeSpec("at", interval="1 day", retention=Retention("20 years", then="drop"))
     declared = bind(NAME, spec, {"at": ColumnType("at", TIMESTAMPTZ)})
-    planning = median_seconds(lambda: plan_table(declared, found, Situation(NOW)))
+    planning = median_seconds(lambda: plan_table(declared, found, Context(NOW)))
     texts = [for_values(partition.bound, (TIMESTAMPTZ,)) for partition in found.partitions]
     printed = [text.replace("::timestamp with time zone", "") for text in texts]
     parsing = median_seconds(lambda: [parse_bound(text, (TIMESTAMPTZ,)) for text in printed])

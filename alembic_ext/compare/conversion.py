@@ -20,8 +20,8 @@ from sa_partman.bounds.bound import HashBound, ListBound, RangeBound
 from sa_partman.bounds.text import in_order
 from sa_partman.catalog import FoundTable, Parent, default_of
 from sa_partman.codecs.uuid7 import UUIDv7
+from sa_partman.compare.context import Context
 from sa_partman.compare.lists import wanted_labels
-from sa_partman.compare.situation import Situation
 from sa_partman.key import Family, KeyType
 from sa_partman.orm.registry import PartitionByHash, PartitionByList, PartitionByRange, lost_by, primary_key_of
 from sa_partman.plan.conversion.refusals import retyped
@@ -186,7 +186,7 @@ def outlived_notes(
             return
         try:
             with connection.begin_nested():
-                note = _note(connection, retyped(declared, columns), Situation(appointed() or session.now), keys)
+                note = _note(connection, retyped(declared, columns), Context(appointed() or session.now), keys)
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
@@ -208,10 +208,10 @@ def _fit(declared: DeclaredTable, columns: dict[str, ColumnType]) -> bool:
     )
 
 
-def _note(connection: Connection, declared: DeclaredTable, situation: Situation, keys: Sequence[UniqueKey]) -> str:
-    history = _history(connection, declared, situation, keys)
+def _note(connection: Connection, declared: DeclaredTable, context: Context, keys: Sequence[UniqueKey]) -> str:
+    history = _history(connection, declared, context, keys)
     name = history_table(declared.name)
-    outlived = None if history is None else outlived_history(declared.level, history, name, situation)
+    outlived = None if history is None else outlived_history(declared.level, history, name, context)
     if outlived is None:
         return ""
     rows = estimated(connection, declared.name, outlived.condition)
@@ -219,16 +219,16 @@ def _note(connection: Connection, declared: DeclaredTable, situation: Situation,
 
 
 def _history(
-    connection: Connection, declared: DeclaredTable, situation: Situation, keys: Sequence[UniqueKey]
+    connection: Connection, declared: DeclaredTable, context: Context, keys: Sequence[UniqueKey]
 ) -> RangeBound | ListBound | None:
     """The bound that the rows would take; None where only reading them tells."""
     level = declared.level
     if isinstance(level, ListLevel):
-        return next((ListBound(frozenset(values)) for _, values in wanted_labels(level, situation)), None)
+        return next((ListBound(frozenset(values)) for _, values in wanted_labels(level, context)), None)
     if not isinstance(level, RangeLevel):
         return None
     if not isinstance(level.axis, IntegerAxis):
-        return range_history(level, situation, None, LEAD, None)
+        return range_history(level, context, None, LEAD, None)
     if not any(each.columns[0] == level.key.columns[0] for each in keys):
         return None
-    return range_history(level, situation, highest_key(connection, declared.name, level.key), LEAD, None)
+    return range_history(level, context, highest_key(connection, declared.name, level.key), LEAD, None)

@@ -12,8 +12,8 @@ from sa_partman.bounds.bound import MINVALUE, Bound, OrderKey, RangeBound, row_o
 from sa_partman.bounds.interval import Duration, Position, UtcGrid, WallGrid
 from sa_partman.bounds.text import describe, shown, to_json
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
+from sa_partman.compare.context import Context
 from sa_partman.compare.shape import descend, divides
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import Line, current_cell, lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
@@ -25,34 +25,32 @@ class Divided(NamedTuple):
     Args:
         level: What the declaration says of the partitions here.
         parent: Whose partitions they are.
-        situation: As seen from here.
+        context: As seen from here.
     """
 
     level: Level
     parent: Parent
-    situation: Situation
+    context: Context
 
 
-def places_of(
-    declared: DeclaredTable, found: FoundTable, situation: Situation, *, gone: bool = False
-) -> Iterator[Divided]:
+def places_of(declared: DeclaredTable, found: FoundTable, context: Context, *, gone: bool = False) -> Iterator[Divided]:
     """
     The table, then what is below it; branches of another form are left out.
 
     Args:
         gone: Give the branches of tenants that left, too: things expire there, and nothing is made.
     """
-    yield from _below(Divided(declared.level, found, situation), gone)
+    yield from _below(Divided(declared.level, found, context), gone)
 
 
 def _below(place: Divided, gone: bool) -> Iterator[Divided]:
     yield place
-    level, parent, situation = place
+    level, parent, context = place
     if level.below is None:
         return
     for partition in parent.partitions:
         if divides(level.below, partition):
-            inside = descend(level, partition.bound, situation)
+            inside = descend(level, partition.bound, context)
             if gone or not inside.gone:
                 yield from _below(Divided(level.below, partition, inside), gone)
 
@@ -177,9 +175,9 @@ def _too_short(table: str, runways: Sequence[Runway], due: Due, asked: Asked) ->
 def _kind(place: Divided | None, bound: Bound) -> str:
     if place is None or not isinstance(place.level, RangeLevel) or not isinstance(bound, RangeBound):
         return "missing"
-    level, parent, situation = place.level, place.parent, place.situation
+    level, parent, context = place.level, place.parent, place.context
     lower, upper = level.axis.decode(bound.lower[level.place]), level.axis.decode(bound.upper[level.place])
-    current = current_cell(level, parent, situation)
+    current = current_cell(level, parent, context)
     if lower is None or upper is None:
         return "missing"
     if upper <= current.lower:
@@ -277,24 +275,24 @@ def days(length: timedelta) -> str:
     return f"{length / timedelta(days=1):.1f} days"
 
 
-def runways_of(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Runway]:
+def runways_of(declared: DeclaredTable, found: FoundTable, context: Context) -> Iterator[Runway]:
     """One for each line of each range level; none where the partitions never end."""
     if any(isinstance(level, RangeLevel) for level in declared.levels()):
-        for place in places_of(declared, found, situation):
+        for place in places_of(declared, found, context):
             yield from runways_at(place)
 
 
 def runways_at(place: Divided) -> Iterator[Runway]:
     """Those of one parent; none where the range above bounds them."""
-    level, parent, situation = place
+    level, parent, context = place
     if not isinstance(level, RangeLevel):
         return
-    if situation.within is not None and situation.within[0] == level.spec.ranged:
+    if context.within is not None and context.within[0] == level.spec.ranged:
         return
     blocks = _blocks(parent)
     lowers = [block.lower for block in blocks]
-    for line in lines_of(level, parent, situation):
-        runway = _runway(Divided(level, parent, situation), line, blocks, lowers)
+    for line in lines_of(level, parent, context):
+        runway = _runway(Divided(level, parent, context), line, blocks, lowers)
         if runway is not None:
             yield runway
 
@@ -321,10 +319,10 @@ def _blocks(parent: Parent) -> list[_Block]:
 
 
 def _runway(place: Divided, line: Line, blocks: list[_Block], lowers: list[tuple[OrderKey, ...]]) -> Runway | None:
-    level, parent, situation = place
+    level, parent, context = place
     assert isinstance(level, RangeLevel)
-    axis, current = level.axis, current_cell(level, parent, situation)
-    here = axis.position(situation.now) if isinstance(axis, TimeAxis) else current.lower
+    axis, current = level.axis, current_cell(level, parent, context)
+    here = axis.position(context.now) if isinstance(axis, TimeAxis) else current.lower
     start = row_order((*line.prefix, axis.encode(here), *(MINVALUE,) * (line.width - line.place - 1)))
     last = _end(start, blocks, lowers, place)
     tenant = "" if not line.prefix else str(line.prefix[0])

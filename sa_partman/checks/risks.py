@@ -112,8 +112,8 @@ def lock_findings(
 
 def _premake(found: FoundTable, places: Sequence[Divided]) -> Iterator[Finding]:
     ahead = sum(
-        level.spec.premake * len(lines_of(level, parent, situation))
-        for level, parent, situation in places
+        level.spec.premake * len(lines_of(level, parent, context))
+        for level, parent, context in places
         if isinstance(level, RangeLevel)
     )
     if ahead > PREMAKE:

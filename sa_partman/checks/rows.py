@@ -15,9 +15,9 @@ from sa_partman.bounds.predicate import check_predicate
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
 from sa_partman.checks.coverage import RUN, some
+from sa_partman.compare.context import Context
 from sa_partman.compare.expired_rows import FEW, MOVED_AT_MOST, ExpiredRows, Outlived, row_cutoff
 from sa_partman.compare.expiry import HAND_OVER, has_foreign
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import current_cell, cutoff_of, lacking_in, lines_of, retention_in
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import is_restored
@@ -279,17 +279,17 @@ Telling = Callable[[Cell, RangeBound, int], Blocked]
 """Takes a cell, its bound and the number of its rows."""
 
 
-def fates(level: RangeLevel, parent: Parent, situation: Situation) -> Telling:
+def fates(level: RangeLevel, parent: Parent, context: Context) -> Telling:
     """For the cells of *parent*, whose key has no tenants: what holds for all of them is computed once."""
-    (line,) = lines_of(level, parent, situation)
-    lacking = lacking_in(line, level, parent, situation)
-    missing = () if situation.gone else (*lacking.ahead, *lacking.past)
+    (line,) = lines_of(level, parent, context)
+    lacking = lacking_in(line, level, parent, context)
+    missing = () if context.gone else (*lacking.ahead, *lacking.past)
     made = [(row_order(each.lower), row_order(each.upper)) for each in missing]
-    retention = retention_in(line, level, situation)
-    cutoff = None if retention is None else cutoff_of(retention, level, parent, situation)
-    rows_until = None if retention is None else row_cutoff(retention, level, parent, situation)
+    retention = retention_in(line, level, context)
+    cutoff = None if retention is None else cutoff_of(retention, level, parent, context)
+    rows_until = None if retention is None else row_cutoff(retention, level, parent, context)
     default = default_of(parent)
-    ahead = current_cell(level, parent, situation).upper
+    ahead = current_cell(level, parent, context).upper
     key = parent.key or level.key
     names = [part.sql for part in key.parts]
 
@@ -302,7 +302,7 @@ def fates(level: RangeLevel, parent: Parent, situation: Situation) -> Telling:
                 return Fate.TIMELESS if retention.then == "drop" else Fate.STAYING
             deleted = _deleted(default, retention)
             return Fate.GRACE if deleted is Fate.DELETED and cell.upper > rows_until else deleted
-        return Fate.LATER if cell.lower >= ahead and not situation.gone else Fate.NONE
+        return Fate.LATER if cell.lower >= ahead and not context.gone else Fate.NONE
 
     def told(cell: Cell, bound: RangeBound, rows: int) -> Blocked:
         at = cell.lower.isoformat() if isinstance(level.axis, TimeAxis) and isinstance(cell.lower, datetime) else ""

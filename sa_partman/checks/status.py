@@ -14,10 +14,10 @@ from sa_partman.bounds.text import describe, shown, to_json
 from sa_partman.catalog import FoundTable, LostConversion, Parent, Partition, UnfinishedConversion, default_of
 from sa_partman.checks.coverage import Runway, runways_of, shortest
 from sa_partman.checks.rows import together
+from sa_partman.compare.context import Context
 from sa_partman.compare.expired_rows import FEW, Outlived, outlived_in
 from sa_partman.compare.expiry import Judge, expiry_of
 from sa_partman.compare.shape import descend, divides, shape_finding
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import current_cell, line_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.spec.base import readable
@@ -144,14 +144,14 @@ class TableStatus:
         }
 
 
-def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situation) -> TableStatus:
+def status_of(declared: DeclaredTable, found: FoundTable | None, context: Context) -> TableStatus:
     """The status of one table, whether it fits its declaration or not."""
     misfit = shape_finding(declared, found)
     partitions: tuple[PartitionStatus, ...] = ()
     horizon, until, ahead, runway, spills = None, None, None, None, False
     if found is not None and misfit is None:
-        partitions = (*_level(declared.level, found, situation, 1), *_detached(found, situation))
-        runway = shortest(runways_of(declared, found, situation))
+        partitions = (*_level(declared.level, found, context, 1), *_detached(found, context))
+        runway = shortest(runways_of(declared, found, context))
         horizon, until, ahead = _horizon(declared, runway)
         spills = _spills(found, runway)
     return TableStatus(
@@ -159,7 +159,7 @@ def status_of(declared: DeclaredTable, found: FoundTable | None, situation: Situ
         repr(declared.spec),
         declared.level.partition_by,
         _retention(declared.spec),
-        situation.now,
+        context.now,
         _problem(found, misfit),
         horizon,
         ahead,
@@ -196,18 +196,18 @@ def _retention(spec: Any) -> str:
     return "; ".join(said) or "kept for ever"
 
 
-def _level(level: Level, parent: Parent, situation: Situation, depth: int) -> Iterator[PartitionStatus]:
-    expiry = expiry_of(level, parent, situation)
+def _level(level: Level, parent: Parent, context: Context, depth: int) -> Iterator[PartitionStatus]:
+    expiry = expiry_of(level, parent, context)
     for partition in sorted(parent.partitions, key=_place):
-        state = _state(level, parent, partition, situation, expiry)
-        one = _one(level, partition, state, situation, depth)
+        state = _state(level, parent, partition, context, expiry)
+        one = _one(level, partition, state, context, depth)
         yield replace(
             one,
-            outlived=outlived_in(level, parent, partition, situation),
-            older=situation.outlived.get(partition.oid),
+            outlived=outlived_in(level, parent, partition, context),
+            older=context.outlived.get(partition.oid),
         )
         if level.below is not None and divides(level.below, partition):
-            yield from _level(level.below, partition, descend(level, partition.bound, situation), depth + 1)
+            yield from _level(level.below, partition, descend(level, partition.bound, context), depth + 1)
 
 
 def _place(partition: Partition) -> Any:
@@ -220,11 +220,11 @@ def _place(partition: Partition) -> Any:
     return (1 if isinstance(bound, ListBound) else 2, (), partition.name.name)
 
 
-def _one(level: Level, partition: Partition, state: State, situation: Situation, depth: int) -> PartitionStatus:
+def _one(level: Level, partition: Partition, state: State, context: Context, depth: int) -> PartitionStatus:
     bound = partition.bound
     rows = None if partition.rows < 0 else int(partition.rows)
     if not isinstance(bound, RangeBound):
-        size = _bytes(partition, situation)
+        size = _bytes(partition, context)
         return PartitionStatus(
             str(partition.name), describe(bound), None, None, state, depth, rows, size, describe(bound)
         )
@@ -239,7 +239,7 @@ def _one(level: Level, partition: Partition, state: State, situation: Situation,
         state,
         depth,
         rows,
-        _bytes(partition, situation),
+        _bytes(partition, context),
         describe(level.readable(bound)),
         "" if line is None or not line.prefix else shown(line.prefix[0]),
         None if read is None else read.axis.decode(bound.lower[read.place]),
@@ -247,13 +247,13 @@ def _one(level: Level, partition: Partition, state: State, situation: Situation,
     )
 
 
-def _bytes(partition: Partition, situation: Situation) -> int | None:
+def _bytes(partition: Partition, context: Context) -> int | None:
     """A divided one has none of its own; 0 pages before the first analyze mean nothing."""
     if partition.kind == "p":
         return 0
     if partition.rows >= 0 or partition.pages > 0:
         return partition.pages * BLOCK
-    return situation.sizes.get(partition.oid)
+    return context.sizes.get(partition.oid)
 
 
 def _ends(bound: Bound) -> tuple[Any, Any]:
@@ -263,7 +263,7 @@ def _ends(bound: Bound) -> tuple[Any, Any]:
     return (lower[0], upper[0]) if len(lower) == 1 else (lower, upper)
 
 
-def _state(level: Level, parent: Parent, partition: Partition, situation: Situation, expiry: Judge) -> State:
+def _state(level: Level, parent: Parent, partition: Partition, context: Context, expiry: Judge) -> State:
     if partition.detach_pending:
         return State.PENDING
     if isinstance(partition.bound, DefaultBound):
@@ -272,17 +272,17 @@ def _state(level: Level, parent: Parent, partition: Partition, situation: Situat
         return State.CURRENT
     if expiry(partition):
         return State.EXPIRED
-    return _range_state(level, parent, partition.bound, situation)
+    return _range_state(level, parent, partition.bound, context)
 
 
-def _range_state(level: RangeLevel, parent: Parent, bound: RangeBound, situation: Situation) -> State:
+def _range_state(level: RangeLevel, parent: Parent, bound: RangeBound, context: Context) -> State:
     axis = level.axis
     here: Position
     if isinstance(axis, TimeAxis):
-        here = axis.position(situation.now)
+        here = axis.position(context.now)
     else:
-        highest = situation.highest.get(parent.oid)
-        here = current_cell(level, parent, situation).lower if highest is None else highest
+        highest = context.highest.get(parent.oid)
+        here = current_cell(level, parent, context).lower if highest is None else highest
     # By the values themselves: not every bound can be placed in time.
     now = order_key(axis.encode(here))
     if order_key(bound.lower[level.place]) > now:
@@ -292,9 +292,9 @@ def _range_state(level: RangeLevel, parent: Parent, bound: RangeBound, situation
     return State.CURRENT
 
 
-def _detached(found: FoundTable, situation: Situation) -> Iterator[PartitionStatus]:
+def _detached(found: FoundTable, context: Context) -> Iterator[PartitionStatus]:
     for table in sorted(found.detached, key=lambda each: each.name):
-        size = situation.sizes.get(table.oid)
+        size = context.sizes.get(table.oid)
         yield PartitionStatus(str(table.name), "", None, None, State.DETACHED, 1, None, size)
 
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from sa_partman.bounds.bound import Bound, DefaultBound, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, InvalidIndex, Parent, Residues, default_of
 from sa_partman.checks.coverage import RUN, Divided, days, some
+from sa_partman.compare.context import Context
 from sa_partman.compare.expiry import expiry_of, pending_detaches, pending_finding
 from sa_partman.compare.lists import is_active, unknown_values
 from sa_partman.compare.shape import descend, divides
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import cutoff_of, line_of, lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName, quote
@@ -26,10 +26,10 @@ MANY = 1_000
 """Partitions of one parent from which on queries without the key get slow: each one is looked into."""
 
 
-def structure_findings(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Finding]:
-    for pending in pending_detaches(declared, found, situation):
+def structure_findings(declared: DeclaredTable, found: FoundTable, context: Context) -> Iterator[Finding]:
+    for pending in pending_detaches(declared, found, context):
         yield pending_finding(found.name, pending)
-    yield from _parent(str(found.name), declared.level, found, situation)
+    yield from _parent(str(found.name), declared.level, found, context)
     if found.detached:
         names = ", ".join(str(each.name) for each in found.detached[:5])
         yield Finding(
@@ -37,7 +37,7 @@ def structure_findings(declared: DeclaredTable, found: FoundTable, situation: Si
         )
 
 
-def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
+def _parent(table: str, level: Level, parent: Parent, context: Context) -> Iterator[Finding]:
     if len(parent.partitions) > MANY:
         yield Finding(
             "many-partitions",
@@ -58,25 +58,25 @@ def _parent(table: str, level: Level, parent: Parent, situation: Situation) -> I
             "declare default=True to keep it; or, because it makes attaching slow and DETACH CONCURRENTLY impossible, "
             f"drop it when it is empty: DROP TABLE {default.name.quoted}",
         )
-    yield from _inside(table, level, parent, situation)
+    yield from _inside(table, level, parent, context)
 
 
-def _gone_lines(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
+def _gone_lines(table: str, level: Level, parent: Parent, context: Context) -> Iterator[Finding]:
     """One for each tenant of a range key that nobody wants any more."""
-    if not isinstance(level, RangeLevel) or level.spec.tenants is None or unknown_values(level, situation):
+    if not isinstance(level, RangeLevel) or level.spec.tenants is None or unknown_values(level, context):
         return
-    wanted = set(lines_of(level, parent, situation))
+    wanted = set(lines_of(level, parent, context))
     for partition in parent.partitions:
         line = line_of(level, partition.bound) if isinstance(partition.bound, RangeBound) else None
         if line is not None and line not in wanted:
             wanted.add(line)
-            yield _gone(table, f"{partition.name}, the first partition of its tenant,", partition.bound, situation)
+            yield _gone(table, f"{partition.name}, the first partition of its tenant,", partition.bound, context)
 
 
-def _gone(table: str, what: object, bound: Bound, situation: Situation) -> Finding:
+def _gone(table: str, what: object, bound: Bound, context: Context) -> Finding:
     held = bound.values if isinstance(bound, ListBound) else bound.lower[:1] if isinstance(bound, RangeBound) else ()
     values = sorted(map(str, held))
-    typed = not situation.branch and None not in held
+    typed = not context.branch and None not in held
     named = " ".join(f"--tenant {in_shell(each)}" for each in values)
     return Finding(
         "tenant-gone",
@@ -89,17 +89,17 @@ def _gone(table: str, what: object, bound: Bound, situation: Situation) -> Findi
     )
 
 
-def _inside(table: str, level: Level, parent: Parent, situation: Situation) -> Iterator[Finding]:
-    yield from _gone_lines(table, level, parent, situation)
+def _inside(table: str, level: Level, parent: Parent, context: Context) -> Iterator[Finding]:
+    yield from _gone_lines(table, level, parent, context)
     # While labels are missing, one that nobody wants may be one of them, renamed: the plan says so.
-    renamed = bool(unknown_values(level, situation))
+    renamed = bool(unknown_values(level, context))
     for partition in parent.partitions:
-        if not is_active(level, partition.bound, situation):
-            yield from () if renamed else (_gone(table, partition.name, partition.bound, situation),)
+        if not is_active(level, partition.bound, context):
+            yield from () if renamed else (_gone(table, partition.name, partition.bound, context),)
         elif level.below is None or isinstance(partition.bound, DefaultBound):
             continue
         elif divides(level.below, partition):
-            yield from _parent(table, level.below, partition, descend(level, partition.bound, situation))
+            yield from _parent(table, level.below, partition, descend(level, partition.bound, context))
         elif not partition.detach_pending:
             wanted = level.below.partition_by
             yield Finding(
@@ -218,16 +218,16 @@ def overdue_findings(
 
 
 def _expired(place: Divided, wanted: frozenset[QualifiedName]) -> Iterator[_Expired]:
-    level, parent, situation = place
+    level, parent, context = place
     if not isinstance(level, RangeLevel) or level.spec.retention is None:
         return
-    judge = expiry_of(level, parent, situation)
+    judge = expiry_of(level, parent, context)
     for partition in parent.partitions:
         if partition.name not in wanted or not isinstance(partition.bound, RangeBound):
             continue
         retention, upper = judge(partition), level.axis.decode(partition.bound.upper[level.place])
         if retention is not None and upper is not None:
-            cutoff = cutoff_of(retention, level, parent, situation)
+            cutoff = cutoff_of(retention, level, parent, context)
             yield _Expired(partition.name, cutoff - upper, level.axis.grid.cell(upper).upper <= cutoff)
 
 

@@ -11,8 +11,8 @@ from sa_partman.checks.membership import privilege_note
 from sa_partman.checks.risks import lock_findings, risk_findings
 from sa_partman.checks.rows import DataFacts, LockTable, TableFacts, restored_findings, row_findings
 from sa_partman.checks.structure import overdue_findings, structure_findings
+from sa_partman.compare.context import Context
 from sa_partman.compare.shape import conversion_finding, shape_finding
-from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding
 from sa_partman.spec.declared import DeclaredTable
 
@@ -38,7 +38,7 @@ class TableReading:
 def findings_of(
     declared: DeclaredTable,
     found: FoundTable | None,
-    situation: Situation,
+    context: Context,
     due: Due,
     known: TableReading,
     asked: Asked | None = None,
@@ -56,11 +56,11 @@ def findings_of(
         return
     if found.conversion is not None:
         yield conversion_finding(found.conversion)
-    places = tuple(places_of(declared, found, situation))
-    runways = tuple(runways_of(declared, found, situation)) if known.runways is None else known.runways
+    places = tuple(places_of(declared, found, context))
+    runways = tuple(runways_of(declared, found, context)) if known.runways is None else known.runways
     yield from coverage_findings(found, places, runways, due, asked or Asked())
-    yield from overdue_findings(found, places_of(declared, found, situation, gone=True), due.expired)
-    yield from structure_findings(declared, found, situation)
+    yield from overdue_findings(found, places_of(declared, found, context, gone=True), due.expired)
+    yield from structure_findings(declared, found, context)
     yield from restored_findings(found)
     yield from lock_findings(found, places, known.table, known.lock_table)
     yield from risk_findings(found, places, runways, known.table)

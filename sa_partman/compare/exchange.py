@@ -11,10 +11,10 @@ from sa_partman.bounds.bound import RangeBound, row_order
 from sa_partman.bounds.interval import Position
 from sa_partman.bounds.text import shown
 from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.compare.context import Context
 from sa_partman.compare.covered import uncovered
 from sa_partman.compare.lists import is_active
 from sa_partman.compare.shape import descend, divides
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import Line, There, clipped_cells, here_of, is_cut_above, line_of, lines_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import is_foreign, is_marked, is_restored
@@ -37,30 +37,30 @@ class Exchange:
 
     level: RangeLevel
     parent: Parent
-    situation: Situation
+    context: Context
     old: tuple[Partition, ...]
     new: tuple[RangeBound, ...]
 
 
-def exchanges(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Exchange]:
+def exchanges(declared: DeclaredTable, found: FoundTable, context: Context) -> Iterator[Exchange]:
     """Of all levels; none while everything ahead is as the declared interval wants it."""
-    yield from _level(declared.level, found, situation)
+    yield from _level(declared.level, found, context)
 
 
-def _level(level: Level, parent: Parent, situation: Situation) -> Iterator[Exchange]:
+def _level(level: Level, parent: Parent, context: Context) -> Iterator[Exchange]:
     # What is cut by the range above is filled from end to end, whatever the widths.
-    if isinstance(level, RangeLevel) and not is_cut_above(situation, level):
+    if isinstance(level, RangeLevel) and not is_cut_above(context, level):
         there = There.of(level, parent)
-        for line in lines_of(level, parent, situation):
-            yield from _line(line, level, parent, situation, there)
+        for line in lines_of(level, parent, context):
+            yield from _line(line, level, parent, context, there)
     if level.below is not None:
         for partition in parent.partitions:
-            if divides(level.below, partition) and is_active(level, partition.bound, situation):
-                yield from _level(level.below, partition, descend(level, partition.bound, situation))
+            if divides(level.below, partition) and is_active(level, partition.bound, context):
+                yield from _level(level.below, partition, descend(level, partition.bound, context))
 
 
-def _line(line: Line, level: RangeLevel, parent: Parent, situation: Situation, there: There) -> Iterator[Exchange]:
-    here = here_of(level, parent, situation)
+def _line(line: Line, level: RangeLevel, parent: Parent, context: Context, there: There) -> Iterator[Exchange]:
+    here = here_of(level, parent, context)
     mine: dict[RangeBound, Partition] = {}
     for each in parent.partitions:
         bound = each.bound
@@ -78,7 +78,7 @@ def _line(line: Line, level: RangeLevel, parent: Parent, situation: Situation, t
     for theirs, ours in _groups(old, new):
         if theirs and _places(theirs, level, line) != _places(ours, level, line):
             few = tuple(ours) if len(ours) <= MOST else ()
-            yield Exchange(level, parent, situation, tuple(mine[bound] for bound in theirs), few)
+            yield Exchange(level, parent, context, tuple(mine[bound] for bound in theirs), few)
 
 
 def _is_ours(partition: Partition) -> bool:
@@ -130,17 +130,17 @@ def interval_findings(table: QualifiedName, found: Iterable[Exchange]) -> Iterat
         )
 
 
-def current_findings(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Finding]:
+def current_findings(declared: DeclaredTable, found: FoundTable, context: Context) -> Iterator[Finding]:
     """From when on the declared interval holds, where the partition of now is wider, and nothing ahead is exchanged."""
-    exchanged = {each.parent.name for each in exchanges(declared, found, situation)}
-    yield from _current(found.name, declared.level, found, situation, exchanged)
+    exchanged = {each.parent.name for each in exchanges(declared, found, context)}
+    yield from _current(found.name, declared.level, found, context, exchanged)
 
 
 def _current(
-    table: QualifiedName, level: Level, parent: Parent, situation: Situation, exchanged: set[QualifiedName]
+    table: QualifiedName, level: Level, parent: Parent, context: Context, exchanged: set[QualifiedName]
 ) -> Iterator[Finding]:
-    if isinstance(level, RangeLevel) and not is_cut_above(situation, level) and parent.name not in exchanged:
-        here = here_of(level, parent, situation)
+    if isinstance(level, RangeLevel) and not is_cut_above(context, level) and parent.name not in exchanged:
+        here = here_of(level, parent, context)
         wide = [(each, each.bound) for each in parent.partitions if _is_ours(each) and _is_wide(each, level, here)]
         for each, bound in wide[:1]:
             assert isinstance(bound, RangeBound)
@@ -148,8 +148,8 @@ def _current(
             yield _begins(table, parent, level, bound, why)
     if level.below is not None:
         for partition in parent.partitions:
-            if divides(level.below, partition) and is_active(level, partition.bound, situation):
-                inside = descend(level, partition.bound, situation)
+            if divides(level.below, partition) and is_active(level, partition.bound, context):
+                inside = descend(level, partition.bound, context)
                 yield from _current(table, level.below, partition, inside, exchanged)
 
 

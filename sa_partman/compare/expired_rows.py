@@ -10,9 +10,9 @@ from sa_partman.bounds.bound import MINVALUE, DefaultBound, Extreme, KeyValue, R
 from sa_partman.bounds.interval import Position
 from sa_partman.bounds.text import literal, shown, to_json
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
+from sa_partman.compare.context import Context
 from sa_partman.compare.expiry import ended, retention_for
 from sa_partman.compare.shape import descend, divides, shape_finding
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import Line, cutoff_of, line_of, lines_of, retention_in
 from sa_partman.errors import DeclarationError
 from sa_partman.key import TIME_FAMILIES, Family, PartitionKey
@@ -44,7 +44,7 @@ class ExpiredRows:
     retention: Retention
 
 
-def expired_rows(level: Level, parent: Parent, situation: Situation) -> ExpiredRows | None:
+def expired_rows(level: Level, parent: Parent, context: Context) -> ExpiredRows | None:
     """Of the default partition of *parent*; None when there is none, or its retention deletes no rows."""
     if not isinstance(level, RangeLevel) or level.spec.retention is None or default_of(parent) is None:
         return None
@@ -53,9 +53,9 @@ def expired_rows(level: Level, parent: Parent, situation: Situation) -> ExpiredR
     if isinstance(rule, Retention):
         ends = [((), rule)]
     else:
-        lines = lines_of(level, parent, situation)
-        ends = [(line.prefix, found) for line in lines if (found := retention_for(line, level, situation))]
-    several = list(_conditions(ends, level, parent, situation, key))
+        lines = lines_of(level, parent, context)
+        ends = [(line.prefix, found) for line in lines if (found := retention_for(line, level, context))]
+    several = list(_conditions(ends, level, parent, context, key))
     if not several:
         return None
     if len(several) == 1:
@@ -69,14 +69,14 @@ def leaves_of(default: Partition) -> tuple[Partition, ...]:
     return tuple(each for each in default.walk() if each.kind == "r")
 
 
-def row_cutoff(retention: Retention, level: RangeLevel, parent: Parent, situation: Situation) -> Position | None:
+def row_cutoff(retention: Retention, level: RangeLevel, parent: Parent, context: Context) -> Position | None:
     """
     Rows before this are deleted: on the grid, so that a row goes when its partition would. With a grace, that much
     later, because a row can't stand beside the table meanwhile. None: *retention* deletes no rows.
     """
     if retention.then != "drop":
         return None
-    cutoff, axis = cutoff_of(retention, level, parent, situation), level.axis
+    cutoff, axis = cutoff_of(retention, level, parent, context), level.axis
     if retention.grace is not None:
         if not isinstance(axis, TimeAxis):
             return None  # numbers tell no time
@@ -101,12 +101,12 @@ def _conditions(
     ends: list[_End],
     level: RangeLevel,
     parent: Parent,
-    situation: Situation,
+    context: Context,
     key: PartitionKey,
 ) -> Iterator[tuple[str, RangeBound | None, Retention]]:
     columns, place = [part.sql for part in key.parts], level.place
     for prefix, retention in ends:
-        cutoff = row_cutoff(retention, level, parent, situation)
+        cutoff = row_cutoff(retention, level, parent, context)
         end = None if cutoff is None else _encoded(level, cutoff)
         if end is None or isinstance(end, Extreme):
             continue
@@ -168,7 +168,7 @@ class Outlived:
 
 
 def outlived_of(
-    declared: DeclaredTable, found: FoundTable | None, situation: Situation
+    declared: DeclaredTable, found: FoundTable | None, context: Context
 ) -> tuple[tuple[Partition, Outlived], ...]:
     """
     The partitions of any level that hold rows past their retention beside younger ones; none of a table that can't be
@@ -177,21 +177,21 @@ def outlived_of(
     if found is None or shape_finding(declared, found) is not None:
         return ()
     try:
-        return tuple(_below(declared.level, found, situation))
+        return tuple(_below(declared.level, found, context))
     except Exception:  # in a codec or a callable of the user's
         return ()
 
 
-def _below(level: Level, parent: Parent, situation: Situation) -> Iterator[tuple[Partition, Outlived]]:
+def _below(level: Level, parent: Parent, context: Context) -> Iterator[tuple[Partition, Outlived]]:
     for partition in parent.partitions:
-        found = outlived_in(level, parent, partition, situation)
+        found = outlived_in(level, parent, partition, context)
         if found is not None:
             yield partition, found
         if level.below is not None and divides(level.below, partition):
-            yield from _below(level.below, partition, descend(level, partition.bound, situation))
+            yield from _below(level.below, partition, descend(level, partition.bound, context))
 
 
-def outlived_in(level: Level, parent: Parent, partition: Partition, situation: Situation) -> Outlived | None:
+def outlived_in(level: Level, parent: Parent, partition: Partition, context: Context) -> Outlived | None:
     """
     What of *partition* may be older than the retention, and stays; None where partitions go one interval at a time.
     """
@@ -199,16 +199,16 @@ def outlived_in(level: Level, parent: Parent, partition: Partition, situation: S
     if partition.detach_pending or is_restored(partition.comment) or isinstance(bound, DefaultBound):
         return None
     if isinstance(level, RangeLevel) and isinstance(bound, RangeBound) and level.spec.retention is not None:
-        found = _beside(level, parent, bound, situation)
+        found = _beside(level, parent, bound, context)
         whole = partition.kind == "r" and partition.strategy is None
         return found if found is None else replace(found, splits=whole)
     below = level.below
     if not isinstance(below, RangeLevel) or below.spec.tenants is not None or divides(below, partition):
         return None
-    return _undivided(below, partition, descend(level, bound, situation))
+    return _undivided(below, partition, descend(level, bound, context))
 
 
-def _beside(level: RangeLevel, parent: Parent, bound: RangeBound, situation: Situation) -> Outlived | None:
+def _beside(level: RangeLevel, parent: Parent, bound: RangeBound, context: Context) -> Outlived | None:
     """Of a range that is wider than an interval, or has no end."""
     axis, line = level.axis, line_of(level, bound)
     if line is None:
@@ -218,10 +218,10 @@ def _beside(level: RangeLevel, parent: Parent, bound: RangeBound, situation: Sit
         return None
     if lower is not None and upper is not None and axis.grid.cell(lower).upper >= upper:
         return None
-    retention = _retention(line, level, situation)
+    retention = _retention(line, level, context)
     if retention is None:
         return None
-    cutoff = cutoff_of(retention, level, parent, situation)
+    cutoff = cutoff_of(retention, level, parent, context)
     if lower is not None and lower >= cutoff:
         return None
     if upper is None:
@@ -233,7 +233,7 @@ def _beside(level: RangeLevel, parent: Parent, bound: RangeBound, situation: Sit
     return Outlived(kept(retention), until, _older(level, cutoff), "" if until is not None else "it ends too far ahead")
 
 
-def _undivided(below: RangeLevel, partition: Partition, inside: Situation) -> Outlived | None:
+def _undivided(below: RangeLevel, partition: Partition, inside: Context) -> Outlived | None:
     """Of a partition that is not divided by the level that has the retention."""
     retention = _retention(Line((), below.place, len(below.key.parts)), below, inside)
     if retention is None:
@@ -243,9 +243,9 @@ def _undivided(below: RangeLevel, partition: Partition, inside: Situation) -> Ou
     return Outlived(kept(retention), None, condition, f"it is not PARTITION BY {below.partition_by}")
 
 
-def _retention(line: Line, level: RangeLevel, situation: Situation) -> Retention | None:
+def _retention(line: Line, level: RangeLevel, context: Context) -> Retention | None:
     try:
-        return retention_in(line, level, situation)
+        return retention_in(line, level, context)
     except DeclarationError:  # for whom it is not to fail, judging what expires fails too, and says so
         return None
 

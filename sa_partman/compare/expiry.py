@@ -9,8 +9,8 @@ from typing import Any
 from sa_partman.bounds.bound import MINVALUE, RangeBound
 from sa_partman.bounds.interval import Position
 from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.compare.context import Context
 from sa_partman.compare.shape import descend, divides
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import Line, cutoff_of, line_of, lines_of, retention_in
 from sa_partman.errors import DeclarationError
 from sa_partman.finding import Finding, Severity
@@ -37,17 +37,17 @@ Judge = Callable[[Partition], Retention | None]
 """Gives the retention by which a partition is expired; None while it is kept."""
 
 
-def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
+def expiry_of(level: Level, parent: Parent, context: Context) -> Judge:
     """A judge for the partitions of *parent*; what holds for all of them is computed once."""
     if not isinstance(level, RangeLevel) or level.spec.retention is None:
         return _keep
-    wanted = frozenset(lines_of(level, parent, situation))
+    wanted = frozenset(lines_of(level, parent, context))
     cutoffs: dict[Line, tuple[Retention, Position] | None] = {}
 
     def cutoff_in(line: Line) -> tuple[Retention, Position] | None:
         if line not in cutoffs:
-            retention = retention_for(line, level, situation, gone=line not in wanted)
-            found = None if retention is None else (retention, cutoff_of(retention, level, parent, situation))
+            retention = retention_for(line, level, context, gone=line not in wanted)
+            found = None if retention is None else (retention, cutoff_of(retention, level, parent, context))
             cutoffs[line] = found
         return cutoffs[line]
 
@@ -71,7 +71,7 @@ def expiry_of(level: Level, parent: Parent, situation: Situation) -> Judge:
     return judge
 
 
-def retention_for(line: Line, level: RangeLevel, situation: Situation, *, gone: bool = False) -> Retention | None:
+def retention_for(line: Line, level: RangeLevel, context: Context, *, gone: bool = False) -> Retention | None:
     """
     What the declaration says for *line*.
 
@@ -79,9 +79,9 @@ def retention_for(line: Line, level: RangeLevel, situation: Situation, *, gone: 
         gone: It is of a tenant that left.
     """
     try:
-        return retention_in(line, level, situation)
+        return retention_in(line, level, context)
     except DeclarationError:
-        if gone or situation.gone:
+        if gone or context.gone:
             return None  # a callable need not know whom the tenants' source has forgotten
         raise
 
@@ -135,13 +135,13 @@ class Pending:
         return self.partition.detached_by is not None
 
 
-def pending_detaches(declared: DeclaredTable, found: FoundTable, situation: Situation) -> tuple[Pending, ...]:
+def pending_detaches(declared: DeclaredTable, found: FoundTable, context: Context) -> tuple[Pending, ...]:
     """All of *found*, whatever the level; parents before their partitions."""
     parents: tuple[Parent, ...] = (found, *found.walk())
     pairs = [(parent, each) for parent in parents for each in parent.partitions if each.detach_pending]
     if not pairs:
         return ()
-    judged = {each.partition.oid: each for each in _judged(declared.level, found, situation)}
+    judged = {each.partition.oid: each for each in _judged(declared.level, found, context)}
     return tuple(judged.get(each.oid) or Pending(parent, each) for parent, each in pairs)
 
 
@@ -175,10 +175,10 @@ def pending_finding(table: QualifiedName, pending: Pending) -> Finding:
     )
 
 
-def _judged(level: Level, parent: Parent, situation: Situation) -> Iterator[Pending]:
-    expiry = expiry_of(level, parent, situation)
+def _judged(level: Level, parent: Parent, context: Context) -> Iterator[Pending]:
+    expiry = expiry_of(level, parent, context)
     for partition in parent.partitions:
         if partition.detach_pending:
             yield Pending(parent, partition, level, expiry(partition))
         elif level.below is not None and divides(level.below, partition):
-            yield from _judged(level.below, partition, descend(level, partition.bound, situation))
+            yield from _judged(level.below, partition, descend(level, partition.bound, context))

@@ -8,38 +8,38 @@ from shlex import quote as in_shell
 
 from sa_partman.bounds.bound import Bound, HashBound, KeyValue, ListBound
 from sa_partman.catalog import Parent, default_of
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName, text_literal
 from sa_partman.spec.declared import HashLevel, Level, ListLevel
 from sa_partman.spec.list_spec import Labelled, label_each
 
 
-def wanted_labels(level: ListLevel, situation: Situation) -> Labelled:
+def wanted_labels(level: ListLevel, context: Context) -> Labelled:
     """The labels of *level*: written, asked for at each run, or asked for at run time."""
     spec = level.spec
-    labelled = spec.values.labelled if spec.values.literal else situation.tenants.get(level.depth, ())
+    labelled = spec.values.labelled if spec.values.literal else context.tenants.get(level.depth, ())
     known = {value for _, values in labelled for value in values}
-    at_run_time = dict.fromkeys(path[0] for path in situation.paths if path[0] not in known)
+    at_run_time = dict.fromkeys(path[0] for path in context.paths if path[0] not in known)
     return (*labelled, *label_each(at_run_time))
 
 
-def missing_labels(level: ListLevel, parent: Parent, situation: Situation) -> Iterator[tuple[str, ListBound]]:
+def missing_labels(level: ListLevel, parent: Parent, context: Context) -> Iterator[tuple[str, ListBound]]:
     """Each label none of whose values has a partition, in declared order; what its enum lacks can have none."""
     held = held_values(parent)
-    for label, values in wanted_labels(level, situation):
-        if held.keys().isdisjoint(values) and all(is_label(level, value, situation) for value in values):
+    for label, values in wanted_labels(level, context):
+        if held.keys().isdisjoint(values) and all(is_label(level, value, context) for value in values):
             yield label, ListBound(frozenset(values))
 
 
-def is_active(level: Level, bound: Bound, situation: Situation) -> bool:
+def is_active(level: Level, bound: Bound, context: Context) -> bool:
     """
     False for the partition of a tenant or label that is no longer wanted: nothing is made in it, what expires goes, and
     the rest is kept until somebody says otherwise.
     """
     if not isinstance(level, ListLevel) or not isinstance(bound, ListBound) or level.spec.values.at_run_time:
         return True
-    return any(not bound.values.isdisjoint(values) for _, values in wanted_labels(level, situation))
+    return any(not bound.values.isdisjoint(values) for _, values in wanted_labels(level, context))
 
 
 def held_values(parent: Parent) -> dict[KeyValue, QualifiedName]:
@@ -52,12 +52,12 @@ def held_values(parent: Parent) -> dict[KeyValue, QualifiedName]:
     }
 
 
-def half_held(table: str, level: ListLevel, parent: Parent, situation: Situation) -> Iterator[Finding]:
+def half_held(table: str, level: ListLevel, parent: Parent, context: Context) -> Iterator[Finding]:
     """Labels some of whose values have a partition and others not: a migration's work."""
     held = held_values(parent)
     severity = Severity.WARNING if default_of(parent) is not None else Severity.ERROR
-    for label, values in wanted_labels(level, situation):
-        lacking = [value for value in values if value not in held and is_label(level, value, situation)]
+    for label, values in wanted_labels(level, context):
+        lacking = [value for value in values if value not in held and is_label(level, value, context)]
         if lacking and len(lacking) < len(values):
             yield Finding(
                 "list-values",
@@ -106,24 +106,24 @@ def modulus_findings(table: str, level: HashLevel, parent: Parent) -> Iterator[F
         )
 
 
-def is_label(level: Level, value: KeyValue, situation: Situation) -> bool:
+def is_label(level: Level, value: KeyValue, context: Context) -> bool:
     """Whether the database can hold *value*: False for a label that its enum does not have."""
-    labels = situation.labels.get(level.depth)
+    labels = context.labels.get(level.depth)
     return labels is None or value is None or value in labels
 
 
-def unknown_values(level: Level, situation: Situation) -> tuple[str, ...]:
+def unknown_values(level: Level, context: Context) -> tuple[str, ...]:
     """The values that *level* wants and its enum lacks."""
-    return tuple(str(value) for value in _wanted(level, situation) if not is_label(level, value, situation))
+    return tuple(str(value) for value in _wanted(level, context) if not is_label(level, value, context))
 
 
-def label_findings(table: str, level: Level, situation: Situation) -> Iterator[Finding]:
+def label_findings(table: str, level: Level, context: Context) -> Iterator[Finding]:
     """One for each level: no partition is made for these values, and none of the others is taken for one that left."""
-    lacking = unknown_values(level, situation)
+    lacking = unknown_values(level, context)
     if not lacking:
         return
-    wanted, kind = frozenset(_wanted(level, situation)), level.key.types[0].sql
-    others = [label for label in situation.labels[level.depth] if label not in wanted]
+    wanted, kind = frozenset(_wanted(level, context)), level.key.types[0].sql
+    others = [label for label in context.labels[level.depth] if label not in wanted]
     one = len(lacking) == 1
     new = "alembic revision --autogenerate writes ALTER TYPE ... ADD VALUE"
     message = f"the enum {kind} lacks {_listed(lacking)}, so no partition is made for {'it' if one else 'them'}"
@@ -140,10 +140,10 @@ def label_findings(table: str, level: Level, situation: Situation) -> Iterator[F
     )
 
 
-def _wanted(level: Level, situation: Situation) -> Iterator[KeyValue]:
+def _wanted(level: Level, context: Context) -> Iterator[KeyValue]:
     source = level.source
     if source is not None:
-        labelled = source.labelled if source.literal else situation.tenants.get(level.depth, ())
+        labelled = source.labelled if source.literal else context.tenants.get(level.depth, ())
         yield from dict.fromkeys(value for _, values in labelled for value in values)
 
 

@@ -8,8 +8,8 @@ from shlex import quote as in_shell
 
 from sa_partman.bounds.bound import Bound, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, LostConversion, Parent, Partition, UnfinishedConversion
+from sa_partman.compare.context import Context
 from sa_partman.compare.lists import is_active
-from sa_partman.compare.situation import Situation
 from sa_partman.finding import Finding, Severity
 from sa_partman.key import Family, KeyPart
 from sa_partman.spec.declared import DeclaredTable, HashLevel, Level, RangeLevel
@@ -122,14 +122,14 @@ def divides(below: Level, partition: Partition) -> bool:
     return partition.key.columns == below.key.columns
 
 
-def descend(level: Level, bound: Bound, situation: Situation) -> Situation:
-    """The situation inside the partition of *bound*; `Situation.gone` where nobody wants that any more."""
+def descend(level: Level, bound: Bound, context: Context) -> Context:
+    """The context inside the partition of *bound*; `Context.gone` where nobody wants that any more."""
     if isinstance(bound, ListBound):
-        inside = situation.below(tuple(bound.values))
-        return inside if situation.gone or is_active(level, bound, situation) else replace(inside, gone=True)
+        inside = context.below(tuple(bound.values))
+        return inside if context.gone or is_active(level, bound, context) else replace(inside, gone=True)
     if isinstance(bound, RangeBound) and isinstance(level, RangeLevel):
         lower, upper = (level.axis.decode(end[level.place]) for end in (bound.lower, bound.upper))
-        branch = situation if level.spec.tenants is None else situation.below((bound.lower[0],))
+        branch = context if level.spec.tenants is None else context.below((bound.lower[0],))
         known = lower is not None and upper is not None
         return replace(branch, within=(level.spec.ranged, lower, upper) if known else None)
-    return situation
+    return context

@@ -22,46 +22,46 @@ from sa_partman.bounds.bound import (
 )
 from sa_partman.bounds.interval import Cell, Grid, Position, cells_from
 from sa_partman.catalog import Parent
+from sa_partman.compare.context import Context
 from sa_partman.compare.covered import Stretch, covered_by, gaps_in, uncovered
 from sa_partman.compare.lists import is_active, is_label
-from sa_partman.compare.situation import Situation
 from sa_partman.errors import DeclarationError
 from sa_partman.spec.declared import Axis, Level, ListLevel, RangeLevel, TimeAxis
 from sa_partman.spec.range_spec import Retention, retention_of
 
 
-def current_cell(level: RangeLevel, parent: Parent, situation: Situation) -> Cell:
+def current_cell(level: RangeLevel, parent: Parent, context: Context) -> Cell:
     """The cell that holds now; for integers the highest value present, or else the start."""
     axis, spec = level.axis, level.spec
     if isinstance(axis, TimeAxis):
-        return axis.grid.cell(axis.position(situation.now))
-    highest = situation.highest.get(parent.oid)
+        return axis.grid.cell(axis.position(context.now))
+    highest = context.highest.get(parent.oid)
     return axis.grid.cell(highest if highest is not None else axis.parse(spec.start or 0))
 
 
-def here_of(level: RangeLevel, parent: Parent, situation: Situation) -> Position:
+def here_of(level: RangeLevel, parent: Parent, context: Context) -> Position:
     """Now; for integers the highest value present, or else where the current cell begins."""
     if isinstance(level.axis, TimeAxis):
-        return level.axis.position(situation.now)
-    return situation.highest.get(parent.oid, current_cell(level, parent, situation).lower)
+        return level.axis.position(context.now)
+    return context.highest.get(parent.oid, current_cell(level, parent, context).lower)
 
 
-def cutoff_of(retention: Retention, level: RangeLevel, parent: Parent, situation: Situation) -> Position:
+def cutoff_of(retention: Retention, level: RangeLevel, parent: Parent, context: Context) -> Position:
     """Partitions whose upper bound is at or before this are expired."""
     axis = level.axis
     if isinstance(retention.keep, int):
-        lower = _surely_reached(level, parent, current_cell(level, parent, situation), situation)
+        lower = _surely_reached(level, parent, current_cell(level, parent, context), context)
         return axis.grid.back(lower, retention.keep)
     assert isinstance(axis, TimeAxis)
-    return axis.back(axis.position(situation.now), retention.keep)
+    return axis.back(axis.position(context.now), retention.keep)
 
 
-def _surely_reached(level: RangeLevel, parent: Parent, current: Cell, situation: Situation) -> Position:
+def _surely_reached(level: RangeLevel, parent: Parent, current: Cell, context: Context) -> Position:
     """
     Where the keys have come to for certain. Without an index on the key the end of the last partition with rows stands
     for the highest one; of a partition that is wider than an interval only the beginning tells what is long ago.
     """
-    highest = situation.highest.get(parent.oid)
+    highest = context.highest.get(parent.oid)
     if isinstance(level.axis, TimeAxis) or highest is None:
         return current.lower
     for each in parent.partitions:
@@ -92,19 +92,19 @@ class Line:
         return RangeBound((*self.prefix, lower, *rest), (*self.prefix, upper, *rest))
 
 
-def lines_of(level: RangeLevel, parent: Parent, situation: Situation) -> tuple[Line, ...]:
+def lines_of(level: RangeLevel, parent: Parent, context: Context) -> tuple[Line, ...]:
     """One line, or one per tenant; where tenants are made at run time only, one per tenant that is there."""
     spec = level.spec
     width = len(level.key.parts)
     if spec.tenants is None:
         return (Line((), 0, width),)
-    labelled = spec.tenants.labelled if spec.tenants.literal else situation.tenants.get(level.depth, ())
+    labelled = spec.tenants.labelled if spec.tenants.literal else context.tenants.get(level.depth, ())
     values = dict.fromkeys(value for _, each in labelled for value in each)
     if spec.tenants.at_run_time:
         found = (line_of(level, each.bound) for each in parent.partitions if isinstance(each.bound, RangeBound))
         values.update(dict.fromkeys(line.prefix[0] for line in found if line))
-    values.update(dict.fromkeys(path[0] for path in situation.paths))
-    return tuple(Line((value,), 1, width) for value in values if is_label(level, value, situation))
+    values.update(dict.fromkeys(path[0] for path in context.paths))
+    return tuple(Line((value,), 1, width) for value in values if is_label(level, value, context))
 
 
 def line_of(level: RangeLevel, bound: RangeBound) -> Line | None:
@@ -158,18 +158,18 @@ def _part(bound: RangeBound, line: Line) -> RangeBound | None:
     return part if row_order(part.lower) < row_order(part.upper) else None
 
 
-def retention_in(line: Line, level: RangeLevel, situation: Situation) -> Retention | None:
+def retention_in(line: Line, level: RangeLevel, context: Context) -> Retention | None:
     spec = level.spec
-    return retention_of(spec.retention, tenant_of(line, situation))
+    return retention_of(spec.retention, tenant_of(line, context))
 
 
-def tenant_of(line: Line, situation: Situation) -> object:
+def tenant_of(line: Line, context: Context) -> object:
     """What a retention per tenant is looked up by: the tenant's value, or the nearest list partition's one value."""
     if line.prefix:
         return line.prefix[0]
-    if not situation.branch:
+    if not context.branch:
         return None
-    values = situation.branch[-1]
+    values = context.branch[-1]
     return values[0] if len(values) == 1 else values
 
 
@@ -193,60 +193,58 @@ class Window:
 
 
 def window_of(
-    line: Line, level: RangeLevel, parent: Parent, situation: Situation, stretches: tuple[Stretch, ...]
+    line: Line, level: RangeLevel, parent: Parent, context: Context, stretches: tuple[Stretch, ...]
 ) -> Window:
     """
     Args:
         stretches: What of *line* is covered, ascending.
     """
-    current = current_cell(level, parent, situation)
+    current = current_cell(level, parent, context)
     near = current.upper
     for _ in range(level.spec.premake):
         near = level.axis.grid.cell(near).upper
-    limits = _limits(situation, level)
+    limits = _limits(context, level)
     if limits is not None:
         first, last = limits
         return Window(first, max(first, min(current.lower, last)), max(first, min(near, last)), last)
-    return Window(_first(line, level, parent, situation, stretches), current.lower, near, near)
+    return Window(_first(line, level, parent, context, stretches), current.lower, near, near)
 
 
-def _first(
-    line: Line, level: RangeLevel, parent: Parent, situation: Situation, stretches: tuple[Stretch, ...]
-) -> Position:
+def _first(line: Line, level: RangeLevel, parent: Parent, context: Context, stretches: tuple[Stretch, ...]) -> Position:
     """
     Where the partitions of *line* begin, when that is early enough: what lies before them has never been wanted,
     however the interval has changed since. Else where the cell of now, or of start=, begins.
     """
-    grid, current = level.axis.grid, current_cell(level, parent, situation).lower
-    here, start = here_of(level, parent, situation), level.spec.start
+    grid, current = level.axis.grid, current_cell(level, parent, context).lower
+    here, start = here_of(level, parent, context), level.spec.start
     wanted = here if start is None else min(here, level.axis.parse(start))
     # What has no beginning begins, for us, where it ends: nothing before that is missing.
     oldest = next((upper if lower is None else lower for lower, upper in stretches[:1]), None)
     first = grid.cell(wanted).lower if oldest is None or oldest > wanted else oldest
-    retention = retention_in(line, level, situation)
+    retention = retention_in(line, level, context)
     if retention is None:
         return first
-    return max(first, grid.cell(min(cutoff_of(retention, level, parent, situation), current)).lower)
+    return max(first, grid.cell(min(cutoff_of(retention, level, parent, context), current)).lower)
 
 
-def is_cut_above(situation: Situation, level: RangeLevel) -> bool:
+def is_cut_above(context: Context, level: RangeLevel) -> bool:
     """Whether the range partition above is cut by the same column."""
-    return _limits(situation, level) is not None
+    return _limits(context, level) is not None
 
 
-def _limits(situation: Situation, level: RangeLevel) -> tuple[Position, Position] | None:
+def _limits(context: Context, level: RangeLevel) -> tuple[Position, Position] | None:
     spec = level.spec
-    if situation.within is None or situation.within[0] != spec.ranged:
+    if context.within is None or context.within[0] != spec.ranged:
         return None
-    return situation.within[1], situation.within[2]
+    return context.within[1], context.within[2]
 
 
-def is_listed(level: Level, parent: Parent, bound: Bound, situation: Situation) -> bool:
+def is_listed(level: Level, parent: Parent, bound: Bound, context: Context) -> bool:
     """Whether the declaration, or what it asks for its tenants, names the tenant of *bound*."""
     if isinstance(level, ListLevel):
-        return not level.spec.values.at_run_time and is_active(level, bound, situation)
+        return not level.spec.values.at_run_time and is_active(level, bound, context)
     if isinstance(level, RangeLevel) and level.spec.tenants is not None and isinstance(bound, RangeBound):
-        return not level.spec.tenants.at_run_time and line_of(level, bound) in lines_of(level, parent, situation)
+        return not level.spec.tenants.at_run_time and line_of(level, bound) in lines_of(level, parent, context)
     return False
 
 
@@ -309,9 +307,7 @@ class Lacking:
     too_wide: tuple[TooWide, ...] = ()
 
 
-def lacking_in(
-    line: Line, level: RangeLevel, parent: Parent, situation: Situation, there: There | None = None
-) -> Lacking:
+def lacking_in(line: Line, level: RangeLevel, parent: Parent, context: Context, there: There | None = None) -> Lacking:
     """
     The bounds to create.
 
@@ -322,7 +318,7 @@ def lacking_in(
     there = There.of(level, parent) if there is None else there
     found = there.of_line(line)
     stretches = covered_by(found, axis, line.place)
-    window = window_of(line, level, parent, situation, stretches)
+    window = window_of(line, level, parent, context, stretches)
     near = gaps_in(max(window.first, window.here), window.near, stretches)
     past = reversed(tuple(gaps_in(window.first, min(window.here, window.last), stretches)))
     beyond = gaps_in(max(window.first, window.near), window.last, stretches)
@@ -343,7 +339,7 @@ def lacking_in(
     # Beyond the largest number of the key's type both ends are open.
     wanted = (line.bound(lower, upper) for lower, upper in ends if lower != upper)
     lacking = _whole(uncovered(wanted, found), line, level)
-    pieces = tuple(_worth_making(lacking, line, level, parent, situation))
+    pieces = tuple(_worth_making(lacking, line, level, parent, context))
     start = row_order(line.bound(axis.encode(window.here), MAXVALUE).lower)
     ahead = tuple(piece for piece in pieces if row_order(piece.lower) >= start)
     return Lacking(ahead, tuple(reversed(pieces[: len(pieces) - len(ahead)])), tuple(too_wide))
@@ -384,14 +380,14 @@ def _whole(pieces: Iterable[RangeBound], line: Line, level: RangeLevel) -> Itera
 
 
 def _worth_making(
-    pieces: Iterable[RangeBound], line: Line, level: RangeLevel, parent: Parent, situation: Situation
+    pieces: Iterable[RangeBound], line: Line, level: RangeLevel, parent: Parent, context: Context
 ) -> Iterator[RangeBound]:
     """Those of *pieces* that would not be expired as soon as they are made."""
-    retention = retention_in(line, level, situation)
+    retention = retention_in(line, level, context)
     if retention is None:
         yield from pieces
         return
-    cutoff = cutoff_of(retention, level, parent, situation)
+    cutoff = cutoff_of(retention, level, parent, context)
     for piece in pieces:
         upper = level.axis.decode(piece.upper[line.place])
         if upper is None or upper > cutoff:

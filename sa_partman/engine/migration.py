@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from sa_partman.bounds.bound import ListBound
 from sa_partman.bounds.text import describe, in_order
 from sa_partman.catalog import FoundTable, default_of
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.ddl.render import lock_tables, stored
 from sa_partman.ddl.rows import predicate
 from sa_partman.engine.statements import apply_actions, name_taken
@@ -179,7 +179,7 @@ def _facts(
             if taken is not None:
                 raise taken
             below |= _below(connection, found, level, change, target)
-    return RepartitionFacts(Situation(now), returning, below, passes_identity_on(connection, found.oid))
+    return RepartitionFacts(Context(now), returning, below, passes_identity_on(connection, found.oid))
 
 
 def _below(
@@ -212,7 +212,7 @@ def convert_inline(
     connection: Connection,
     declared: DeclaredTable,
     primary_key: Sequence[str],
-    situation: Situation,
+    context: Context,
     choices: Choices | None = None,
 ) -> None:
     """
@@ -231,7 +231,7 @@ def convert_inline(
             connection,
             declared,
             lambda _: tuple(primary_key),
-            situation,
+            context,
             choices or Choices(),
             lead=timedelta(0),
             concurrently=False,

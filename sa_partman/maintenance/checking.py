@@ -149,7 +149,7 @@ def _inserts(settings: Settings, tables: Tables) -> Iterator[Finding]:
 
 def _outlived(connection: Connection, view: View) -> Iterator[Finding]:
     for each in view.tables:
-        partitions = outlived_of(each.declared, each.found, each.situation)
+        partitions = outlived_of(each.declared, each.found, each.context)
         yield from outlived_findings(each.declared.name, partitions, outlived_rows(connection, partitions))
 
 
@@ -196,7 +196,7 @@ def _table(
         yield view.unread
         return
     try:
-        plan = plan_table(view.declared, view.found, view.situation)
+        plan = plan_table(view.declared, view.found, view.context)
     except Exception as error:  # as a run would find it
         yield undecided(view.declared, error)
         return
@@ -210,7 +210,7 @@ def _table(
     known = TableReading(rows, facts or TableFacts(), around.lock_table, runways)
     found: tuple[Finding, ...] = ()
     try:
-        found = tuple(findings_of(view.declared, view.found, view.situation, due_of(plan), known, asked))
+        found = tuple(findings_of(view.declared, view.found, view.context, due_of(plan), known, asked))
     except Exception as error:
         yield undecided(view.declared, error)
     yield from found
@@ -227,7 +227,7 @@ def _rows(engine: Engine, view: TableView) -> DataFacts | Finding:
             return DataFacts()
         with connected(engine) as connection:  # for each table, so that no lock outlives the reading
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            return data_facts(connection, view.declared, view.found, view.situation)
+            return data_facts(connection, view.declared, view.found, view.context)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
@@ -248,7 +248,7 @@ def _runways(view: TableView) -> tuple[Runway, ...]:
     if view.found is None or shape_finding(view.declared, view.found) is not None:
         return ()
     try:
-        return tuple(runways_of(view.declared, view.found, view.situation))
+        return tuple(runways_of(view.declared, view.found, view.context))
     except Exception:
         return ()
 

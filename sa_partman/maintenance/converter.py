@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.engine.conversion import Interrupted, Report, run_steps, take_back
 from sa_partman.engine.progress import OnProgress, Progress
 from sa_partman.errors import ConversionRefused, ExecutionError, Refused
@@ -238,9 +238,9 @@ class Converter(TableWorker):
             tenants = tenants_of(connection, declared)
             session = pin(connection, CATALOG_LOCK_TIMEOUT)
             lead = max(lead, estimate(connection, declared.name).lead)
-            situation = Situation(session.now if self._now is None else self._now(), tenants)
+            context = Context(session.now if self._now is None else self._now(), tenants)
             wanted = partial(primary_key_of, model)
-            return plan_conversion(connection, declared, wanted, situation, choices, lead=lead, boundary=boundary)
+            return plan_conversion(connection, declared, wanted, context, choices, lead=lead, boundary=boundary)
 
 
 def _require_few_rows(connection: Connection, undo: Conversion, limit: int) -> None:

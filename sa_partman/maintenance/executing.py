@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sa_partman.archive.archiving import archive_table
 from sa_partman.archive.dropping import drop_detached
 from sa_partman.bounds.bound import Bound
-from sa_partman.compare.situation import Path
+from sa_partman.compare.context import Path
 from sa_partman.engine.batches import delete_expired, delete_referring, drop_invalid_index
 from sa_partman.engine.exclusion import APPLICATION, only_maintainer
 from sa_partman.engine.execute import execute_at_once, execute_step, execute_together
@@ -348,7 +348,7 @@ def drop_branch(settings: Settings, table: str, branch: Any) -> RunResult:
         declared = first.declared
         (values,) = typed(declared, [path])
         steps = completed(first, branch_steps(declared, first.found, values))
-        again = () if first.found is None else tuple(still_declared(declared, first.found, values, first.situation))
+        again = () if first.found is None else tuple(still_declared(declared, first.found, values, first.context))
         record = Record.of(settings, running.name, view.session)
         results, more = _told(settings, Executor(settings, running), list(steps), record, again)
     return RunResult(view.now, tuple(results), (*again, *more))

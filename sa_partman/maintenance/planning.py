@@ -15,10 +15,10 @@ from sa_partman.checks.coverage import places_of
 from sa_partman.checks.membership import privilege_finding
 from sa_partman.checks.rows import unread_rows
 from sa_partman.checks.status import TableStatus, status_of
+from sa_partman.compare.context import Path
 from sa_partman.compare.exchange import Exchange, current_findings, exchanges, interval_findings
 from sa_partman.compare.expired_rows import expired_rows, leaves_of
 from sa_partman.compare.shape import shape_finding
-from sa_partman.compare.situation import Path
 from sa_partman.ddl.render import sql_of
 from sa_partman.errors import DeclarationError
 from sa_partman.finding import Finding, Severity
@@ -61,7 +61,7 @@ def _counted(settings: Settings, view: TableView) -> tuple[TableView, Finding | 
         if error.connection_invalidated:
             raise
         return view, unread(found.name, error)
-    return replace(view, situation=replace(view.situation, expired_rows=rows)), None
+    return replace(view, context=replace(view.context, expired_rows=rows)), None
 
 
 def unread(table: QualifiedName, error: DBAPIError) -> Finding:
@@ -78,9 +78,9 @@ def _wanted(view: TableView) -> Iterator[tuple[Partition, str]]:
     if all(getattr(level.spec, "retention", None) is None for level in view.declared.levels()):
         return
     try:
-        for level, parent, situation in places_of(view.declared, view.found, view.situation, gone=True):
+        for level, parent, context in places_of(view.declared, view.found, view.context, gone=True):
             default = default_of(parent)
-            expired = None if default is None else expired_rows(level, parent, situation)
+            expired = None if default is None else expired_rows(level, parent, context)
             if default is not None and expired is not None:
                 yield from ((each, expired.where) for each in leaves_of(default))
     except Exception:  # in a codec or a callable of the user's: its plan says why
@@ -108,7 +108,7 @@ def _one(view: TableView, wanted: tuple[Exchange, ...], empty: frozenset[Qualifi
     if lacking is not None:
         return view, (lacking,)
     found, steps = regrid_steps(view.found, wanted, empty)
-    later = tuple(current_findings(view.declared, found, view.situation))
+    later = tuple(current_findings(view.declared, found, view.context))
     return replace(view, found=found), (*steps, *later)
 
 
@@ -130,7 +130,7 @@ def exchanges_of(view: TableView) -> tuple[Exchange, ...]:
     if view.found is None or shape_finding(view.declared, view.found) is not None:
         return ()
     try:
-        return tuple(exchanges(view.declared, view.found, view.situation))
+        return tuple(exchanges(view.declared, view.found, view.context))
     except Exception:  # in a codec or a callable of the user's
         return ()
 
@@ -141,7 +141,7 @@ def waiting_findings(view: TableView) -> Iterator[Finding]:
         return
     yield from interval_findings(view.found.name, exchanges_of(view))
     try:
-        current = tuple(current_findings(view.declared, view.found, view.situation))
+        current = tuple(current_findings(view.declared, view.found, view.context))
     except Exception:  # in a codec or a callable of the user's: its plan says why
         return
     yield from current
@@ -304,7 +304,7 @@ def planned(view: TableView, *, adopt: bool = False, repair: bool = False) -> Ta
     if view.unread is not None:
         return TablePlan(view.declared.name, (), (view.unread,))
     try:
-        plan = plan_table(view.declared, view.found, view.situation, handed_over=adopt, repair=repair)
+        plan = plan_table(view.declared, view.found, view.context, handed_over=adopt, repair=repair)
     except Exception as error:  # in a codec or a callable of the user's: it costs this table, and no other
         return TablePlan(view.declared.name, (), (undecided(view.declared, error),))
     lacking = _lacking(view.found, plan)
@@ -313,10 +313,10 @@ def planned(view: TableView, *, adopt: bool = False, repair: bool = False) -> Ta
 
 def status(view: TableView) -> TableStatus:
     try:
-        found = status_of(view.declared, view.found, view.situation)
+        found = status_of(view.declared, view.found, view.context)
     except Exception as error:  # in a codec or a callable of the user's
         problem = undecided(view.declared, error).message
-        found = replace(status_of(view.declared, None, view.situation), problem=problem)
+        found = replace(status_of(view.declared, None, view.context), problem=problem)
     return found if view.unread is None else replace(found, problem=view.unread.message)
 
 
@@ -372,7 +372,7 @@ def _plan(view: TableView, paths: tuple[Path, ...]) -> TablePlan:
     misfit = shape_finding(view.declared, view.found)
     if misfit is not None or view.found is None:
         return TablePlan(view.declared.name, (), () if misfit is None else (misfit,))
-    made = tuple(leaving_steps(view.declared, view.found, paths, view.situation))
+    made = tuple(leaving_steps(view.declared, view.found, paths, view.context))
     findings = tuple(each for each in made if isinstance(each, Finding))
     steps = tuple(each for each in made if isinstance(each, Step))
     lacking = privilege_finding(view.found) if steps else None
@@ -450,4 +450,4 @@ def inbound_of(settings: Settings, tables: Iterable[TableView]) -> Keys:
 
 
 def knowing(view: TableView, keys: Keys) -> TableView:
-    return replace(view, situation=replace(view.situation, inbound=keys))
+    return replace(view, context=replace(view.context, inbound=keys))

@@ -21,8 +21,8 @@ from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, ListBound, R
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import FoundTable, Parent
+from sa_partman.compare.context import Context
 from sa_partman.compare.shape import descend, divides
-from sa_partman.compare.situation import Situation
 from sa_partman.engine.background import aside
 from sa_partman.engine.budget import LockPolicy
 from sa_partman.engine.statements import name_taken
@@ -153,7 +153,7 @@ def restored_by(settings: Settings, manifest: str, table: str | None) -> Restore
     with running_by(settings) as running:
         where = _where(settings, found, table)
         step = _step(settings, where)
-        make, attach = _apart(step, where.name, restored(shown(manifest), where.situation.now, CREATED))
+        make, attach = _apart(step, where.name, restored(shown(manifest), where.context.now, CREATED))
         work = partial(load, running, Load(place, found, where.name, make, attach))
         try:
             rows = in_step(running, step, work, locks=(), seconds=0)
@@ -180,7 +180,7 @@ class _Where:
     view: TableView
     level: Level
     parent: Parent
-    situation: Situation
+    context: Context
     name: QualifiedName
     bound: Bound
 
@@ -196,7 +196,7 @@ def _where(settings: Settings, manifest: Manifest, table: str | None) -> _Where:
     for view in views:
         if view.found is None:
             continue
-        for level, parent, situation in _places(view.declared.level, view.found, view.situation):
+        for level, parent, context in _places(view.declared.level, view.found, view.context):
             if parent.name == manifest.parent or (table is not None and isinstance(parent, FoundTable)):
                 bound = _free(manifest, level, parent)
                 name = QualifiedName(parent.name.schema, manifest.partition.name)
@@ -204,16 +204,16 @@ def _where(settings: Settings, manifest: Manifest, table: str | None) -> _Where:
                     taken = name_taken(connection, name)
                 if taken is not None:
                     raise taken
-                return _Where(view, level, parent, situation, name, bound)
+                return _Where(view, level, parent, context, name, bound)
     raise DeclarationError(f"{wanted} is not a partitioned table that is declared and there; nothing was restored")
 
 
-def _places(level: Level, parent: Parent, situation: Situation) -> Iterable[tuple[Level, Parent, Situation]]:
-    yield level, parent, situation
+def _places(level: Level, parent: Parent, context: Context) -> Iterable[tuple[Level, Parent, Context]]:
+    yield level, parent, context
     if level.below is not None:
         for partition in parent.partitions:
             if divides(level.below, partition):
-                yield from _places(level.below, partition, descend(level, partition.bound, situation))
+                yield from _places(level.below, partition, descend(level, partition.bound, context))
 
 
 def _free(manifest: Manifest, level: Level, parent: Parent) -> Bound:
@@ -243,7 +243,7 @@ def _collide(one: Bound, other: Bound) -> bool:
 
 def _step(settings: Settings, where: _Where) -> Step:
     """What makes it, as a full member of its table, and by the table's owner."""
-    actions = creation(where.level, where.parent, where.name, where.bound, where.situation)
+    actions = creation(where.level, where.parent, where.name, where.bound, where.context)
     made = [each for each in actions if isinstance(each, CreateTable)]
     inner = [each for each in actions if isinstance(each, CreatePartition)]
     (attach,) = (each for each in actions if isinstance(each, AttachPartition) and each.partition == where.name)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sa_partman.bounds.text import value_of
-from sa_partman.compare.situation import Path
+from sa_partman.compare.context import Path
 from sa_partman.errors import DeclarationError
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel, fitted
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from sa_partman.bounds.bound import KeyValue, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, Parent, Partition
+from sa_partman.compare.context import Context, Path
 from sa_partman.compare.expiry import has_foreign
 from sa_partman.compare.shape import descend
-from sa_partman.compare.situation import Path, Situation
 from sa_partman.compare.window import is_listed, retention_of_branch
 from sa_partman.errors import DeclarationError, Refused
 from sa_partman.finding import Finding, Severity
@@ -39,10 +39,10 @@ def branch_steps(declared: DeclaredTable, found: FoundTable | None, path: Path) 
     )
 
 
-def still_declared(declared: DeclaredTable, found: FoundTable, path: Path, situation: Situation) -> Iterator[Finding]:
+def still_declared(declared: DeclaredTable, found: FoundTable, path: Path, context: Context) -> Iterator[Finding]:
     """What is said of a branch that is dropped although somebody still wants it."""
     level, parent, partitions = _follow(declared, found, path)
-    here = _inside(declared, found, path, situation)
+    here = _inside(declared, found, path, context)
     if not here.gone and any(is_listed(level, parent, each.bound, here) for each in partitions):
         yield Finding(
             "still-declared",
@@ -54,7 +54,7 @@ def still_declared(declared: DeclaredTable, found: FoundTable, path: Path, situa
 
 
 def leaving_steps(
-    declared: DeclaredTable, found: FoundTable, paths: tuple[Path, ...], situation: Situation
+    declared: DeclaredTable, found: FoundTable, paths: tuple[Path, ...], context: Context
 ) -> Iterator[Step | Finding]:
     """
     The removal of each branch of *paths* that *found* has, the way that its retention says; without one it is dropped.
@@ -69,7 +69,7 @@ def leaving_steps(
             level, parent, partitions = _follow(declared, found, path, asked)
         except NoBranch:
             continue
-        here = _inside(declared, found, path, situation)
+        here = _inside(declared, found, path, context)
         for each in partitions:
             if each.name in seen:
                 continue
@@ -104,20 +104,20 @@ _DROP = Retention(0, then="drop")
 """Where nothing is declared: whoever names a tenant wants him gone."""
 
 
-def _inside(declared: DeclaredTable, found: FoundTable, path: Path, situation: Situation) -> Situation:
-    """*situation* as seen from the parent of the branch."""
+def _inside(declared: DeclaredTable, found: FoundTable, path: Path, context: Context) -> Context:
+    """*context* as seen from the parent of the branch."""
     level: Level | None = declared.level
     parent: Parent = found
     for value in path[:-1]:
         assert level is not None
         branch = next(each for each in parent.partitions if _holds(each, value))
-        situation = descend(level, branch.bound, situation)
+        context = descend(level, branch.bound, context)
         level, parent = level.below, branch
-    return situation
+    return context
 
 
 def _require_unlisted(
-    declared: DeclaredTable, level: Level, parent: Parent, branch: Partition, here: Situation, path: Path
+    declared: DeclaredTable, level: Level, parent: Parent, branch: Partition, here: Context, path: Path
 ) -> None:
     """In a branch that nobody wants any more nobody wants what is below either."""
     if here.gone or not is_listed(level, parent, branch.bound, here):

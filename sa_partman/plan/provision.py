@@ -15,10 +15,10 @@ from sa_partman.bounds.bound import DEFAULT, MINVALUE, Bound, DefaultBound, Hash
 from sa_partman.bounds.interval import Cell, cells_from
 from sa_partman.bounds.text import describe, for_values, to_json
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
+from sa_partman.compare.context import Context
 from sa_partman.compare.expiry import expiry_of
 from sa_partman.compare.lists import half_held, label_findings, missing_labels, missing_remainders, modulus_findings
 from sa_partman.compare.shape import descend, divides
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import MOST, Lacking, There, TooWide, lacking_in, lines_of
 from sa_partman.errors import DeclarationError
 from sa_partman.finding import Finding, Severity
@@ -192,24 +192,24 @@ class Wanted(NamedTuple):
     past: bool = False
 
 
-def provision_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step | Finding]:
+def provision_steps(declared: DeclaredTable, found: FoundTable, context: Context) -> Iterator[Step | Finding]:
     """
     One step per missing partition of any level, and a finding for each that can't be made.
     """
     builder = _Builder(declared, found)
-    yield from builder.level(declared.level, found, situation)
+    yield from builder.level(declared.level, found, context)
 
 
-def actions_at_once(declared: DeclaredTable, found: FoundTable, situation: Situation) -> tuple[Action, ...] | Finding:
+def actions_at_once(declared: DeclaredTable, found: FoundTable, context: Context) -> tuple[Action, ...] | Finding:
     """
     What provisioning does in one transaction, such as a migration's; the finding where a partition can't be made.
     """
-    steps = tuple(provision_steps(declared, found, situation))
+    steps = tuple(provision_steps(declared, found, context))
     for each in steps:
         if isinstance(each, Finding) and each.severity is Severity.ERROR:
             return each
     if not found.partitions and not found.detached:
-        return first_partitions(declared.level, declared.name, situation)
+        return first_partitions(declared.level, declared.name, context)
     made = [each for each in steps if isinstance(each, Step)]
     past = [each for each in made if each.past][:AT_ONCE]
     return tuple(action for each in (*(each for each in made if not each.past), *past) for action in each.actions)
@@ -227,37 +227,37 @@ class _Builder:
         borne = {partition.name: partition.bound for partition in self.found.walk()}
         return borne | {self.table: DEFAULT}
 
-    def level(self, level: Level, parent: Parent, situation: Situation) -> Iterator[Step | Finding]:
-        lacking = ranges_of(level, parent, situation)
-        for wanted in missing_bounds(level, parent, situation, lacking=lacking):
-            yield self.step(level, parent, wanted, situation)
+    def level(self, level: Level, parent: Parent, context: Context) -> Iterator[Step | Finding]:
+        lacking = ranges_of(level, parent, context)
+        for wanted in missing_bounds(level, parent, context, lacking=lacking):
+            yield self.step(level, parent, wanted, context)
             if level.below is not None and wanted.bound != DEFAULT:
                 new = Partition(parent.name, 0, wanted.bound, "p")
-                inside = descend(level, wanted.bound, situation)
+                inside = descend(level, wanted.bound, context)
                 yield from self.findings(level.below, new, inside, ranges_of(level.below, new, inside))
-        yield from self.findings(level, parent, situation, lacking)
+        yield from self.findings(level, parent, context, lacking)
         if level.below is not None:
-            expiry = expiry_of(level, parent, situation)
+            expiry = expiry_of(level, parent, context)
             for partition in parent.partitions:
                 if not divides(level.below, partition) or expiry(partition):
                     continue
-                inside = descend(level, partition.bound, situation)
+                inside = descend(level, partition.bound, context)
                 if not inside.gone:
                     yield from self.level(level.below, partition, inside)
 
     def findings(
-        self, level: Level, parent: Parent, situation: Situation, lacking: tuple[Lacking, ...]
+        self, level: Level, parent: Parent, context: Context, lacking: tuple[Lacking, ...]
     ) -> Iterator[Finding]:
-        if situation.labels:
-            yield from label_findings(str(self.table), level, situation)
+        if context.labels:
+            yield from label_findings(str(self.table), level, context)
         if isinstance(level, ListLevel):
-            yield from half_held(str(self.table), level, parent, situation)
+            yield from half_held(str(self.table), level, parent, context)
         elif isinstance(level, HashLevel):
             yield from modulus_findings(str(self.table), level, parent)
         elif isinstance(level, RangeLevel):
             yield from (_too_wide(self.table, level, parent, wide) for each in lacking for wide in each.too_wide)
 
-    def step(self, level: Level, parent: Parent, wanted: Wanted, situation: Situation) -> Step | Finding:
+    def step(self, level: Level, parent: Parent, wanted: Wanted, context: Context) -> Step | Finding:
         bound, label, past = wanted
         name = free_name(partition_name(level, parent.name, bound, label), parent.name, bound, self.taken)
         if name in self.taken:
@@ -273,22 +273,22 @@ class _Builder:
                 UnmarkDetached(name, ours.comment),
             )
         else:
-            actions = creation(level, parent, name, bound, situation, self.taken)
+            actions = creation(level, parent, name, bound, context, self.taken)
         return Step(Purpose.PROVISION, self.table, name, bound, actions, past=past)
 
 
-def ranges_of(level: Level, parent: Parent, situation: Situation) -> tuple[Lacking, ...]:
+def ranges_of(level: Level, parent: Parent, context: Context) -> tuple[Lacking, ...]:
     """What each line of *parent* lacks; nothing where it has no ranges."""
     if not isinstance(level, RangeLevel):
         return ()
     there = There.of(level, parent)
-    return tuple(lacking_in(line, level, parent, situation, there) for line in lines_of(level, parent, situation))
+    return tuple(lacking_in(line, level, parent, context, there) for line in lines_of(level, parent, context))
 
 
 def missing_bounds(
     level: Level,
     parent: Parent,
-    situation: Situation,
+    context: Context,
     at_once: int | None = None,
     *,
     lacking: tuple[Lacking, ...] | None = None,
@@ -301,11 +301,11 @@ def missing_bounds(
         lacking: Its `ranges_of`, when somebody has them already.
     """
     if isinstance(level, RangeLevel):
-        for each in ranges_of(level, parent, situation) if lacking is None else lacking:
+        for each in ranges_of(level, parent, context) if lacking is None else lacking:
             yield from (Wanted(bound) for bound in each.ahead)
             yield from (Wanted(bound, past=True) for bound in islice(each.past, at_once))
     elif isinstance(level, ListLevel):
-        yield from (Wanted(bound, label) for label, bound in missing_labels(level, parent, situation))
+        yield from (Wanted(bound, label) for label, bound in missing_labels(level, parent, context))
     elif isinstance(level, HashLevel):
         yield from (Wanted(bound) for bound in missing_remainders(level, parent))
     if level.spec.default and default_of(parent) is None:
@@ -317,7 +317,7 @@ def creation(
     parent: Parent,
     name: QualifiedName,
     bound: Bound,
-    situation: Situation,
+    context: Context,
     taken: dict[QualifiedName, Bound] | None = None,
 ) -> tuple[Action, ...]:
     """
@@ -332,7 +332,7 @@ def creation(
     key = parent.key or level.key
     made = CreateTable(name, parent.name, None if below is None else below.partition_by, _unlogged(level, below))
     names = {name: bound} if taken is None else taken
-    inner = () if below is None else _inner(below, name, descend(level, bound, situation), names)
+    inner = () if below is None else _inner(below, name, descend(level, bound, context), names)
     default = default_of(parent)
     moved = (
         () if default is None or bound == DEFAULT else (MoveRows(default.name, name, bound, key, attached=parent.name),)
@@ -360,31 +360,31 @@ def attached_from_the_top(
     return (*inner, *moved, *apart, attach, *again)
 
 
-def first_partitions(level: Level, parent: QualifiedName, situation: Situation) -> tuple[CreatePartition, ...]:
+def first_partitions(level: Level, parent: QualifiedName, context: Context) -> tuple[CreatePartition, ...]:
     """
     Every partition of every level that a new, empty table *parent* needs; parents before their partitions, and of the
     past as many as one transaction should make.
     """
-    return _inner(level, parent, situation, {parent: DEFAULT}, AT_ONCE)
+    return _inner(level, parent, context, {parent: DEFAULT}, AT_ONCE)
 
 
 def _inner(
     level: Level,
     parent: QualifiedName,
-    situation: Situation,
+    context: Context,
     taken: dict[QualifiedName, Bound],
     at_once: int | None = None,
 ) -> tuple[CreatePartition, ...]:
     empty = Partition(parent, 0, DEFAULT, "p")
     actions: list[CreatePartition] = []
-    for bound, label, _ in missing_bounds(level, empty, situation, at_once):
+    for bound, label, _ in missing_bounds(level, empty, context, at_once):
         name = free_name(partition_name(level, parent, bound, label), parent, bound, taken)
         taken[name] = bound
         below = _below(level, bound)
         by = None if below is None else below.partition_by
         actions.append(CreatePartition(parent, name, bound, level.key, by, _unlogged(level, below)))
         if below is not None:
-            actions.extend(_inner(below, name, descend(level, bound, situation), taken, at_once))
+            actions.extend(_inner(below, name, descend(level, bound, context), taken, at_once))
     return tuple(actions)
 
 

@@ -17,10 +17,10 @@ from sa_partman.bounds.interval import LAST, Duration, months_before
 from sa_partman.bounds.read import parse_bound
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import DetachedTable, FoundTable, Parent, Partition, default_of
+from sa_partman.compare.context import Context
 from sa_partman.compare.expired_rows import expired_rows, leaves_of
 from sa_partman.compare.expiry import HAND_OVER, expiry_of, has_foreign
 from sa_partman.compare.shape import descend, divides
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import cutoff_of, is_listed, retention_of_branch
 from sa_partman.errors import UnreadableBound
 from sa_partman.finding import Finding, Severity
@@ -44,14 +44,14 @@ from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
 from sa_partman.spec.range_spec import Retention
 
 
-def prune_steps(declared: DeclaredTable, found: FoundTable, situation: Situation) -> Iterator[Step | Finding]:
+def prune_steps(declared: DeclaredTable, found: FoundTable, context: Context) -> Iterator[Step | Finding]:
     """
     The steps of each expired partition, the oldest first, whatever order the catalog lists them in; then of the expired
     rows of default partitions; and a finding for what is kept, because we did not make it or it is a foreign table.
     """
     kept: list[Partition] = []
     away: list[Partition] = []
-    yield from _level(found, declared.level, found, situation, kept, away)
+    yield from _level(found, declared.level, found, context, kept, away)
     yield from _kept_finding(found.name, kept)
     yield from _away_finding(found.name, away)
 
@@ -60,11 +60,11 @@ def _level(
     table: FoundTable,
     level: Level,
     parent: Parent,
-    situation: Situation,
+    context: Context,
     kept: list[Partition],
     away: list[Partition],
 ) -> Iterator[Step | Finding]:
-    expiry = expiry_of(level, parent, situation)
+    expiry = expiry_of(level, parent, context)
     # Most runs remove nothing, so what is not concerned is not sorted.
     concerned = parent.partitions if level.below is not None else [each for each in parent.partitions if expiry(each)]
     for partition in sorted(concerned, key=_place):
@@ -78,34 +78,34 @@ def _level(
             if not retention.foreign and has_foreign(partition):
                 kept += [_shown(level, partition)] if retention.foreign is None else []
                 continue
-            yield from leaving(table, level, parent, partition, retention, situation)
+            yield from leaving(table, level, parent, partition, retention, context)
         elif level.below is not None and divides(level.below, partition):
-            yield from _level(table, level.below, partition, descend(level, partition.bound, situation), kept, away)
-    yield from _rows(table, level, parent, situation)
+            yield from _level(table, level.below, partition, descend(level, partition.bound, context), kept, away)
+    yield from _rows(table, level, parent, context)
 
 
-def _rows(table: FoundTable, level: Level, parent: Parent, situation: Situation) -> Iterator[Step | Finding]:
+def _rows(table: FoundTable, level: Level, parent: Parent, context: Context) -> Iterator[Step | Finding]:
     """The expired rows of the default partition of *parent*; it stays."""
-    default = default_of(parent) if situation.expired_rows else None
+    default = default_of(parent) if context.expired_rows else None
     if default is None:
         return
-    there = [each for each in leaves_of(default) if situation.expired_rows.get(each.oid)]
-    expired = expired_rows(level, parent, situation) if there else None
+    there = [each for each in leaves_of(default) if context.expired_rows.get(each.oid)]
+    expired = expired_rows(level, parent, context) if there else None
     if expired is None:
         return
     if not expired.retention.foreign and has_foreign(default):
         if expired.retention.foreign is None:
-            yield _rows_finding(table.name, default, sum(situation.expired_rows[each.oid] for each in there))
+            yield _rows_finding(table.name, default, sum(context.expired_rows[each.oid] for each in there))
         return
     key = parent.key or level.key
     satellites = tuple(
-        satellite_steps(table, parent, default, key, expired.retention, situation.inbound, where=expired.where)
+        satellite_steps(table, parent, default, key, expired.retention, context.inbound, where=expired.where)
     )
     yield from satellites
     if any(isinstance(each, Finding) for each in satellites):
         return
     for each in there:
-        rows = situation.expired_rows[each.oid]
+        rows = context.expired_rows[each.oid]
         delete = DeleteExpired(each.name, default.name, parent.name, expired.where, key, rows=rows)
         yield Step(Purpose.DROP, table.name, default.name, expired.bound, (delete,))
 
@@ -127,7 +127,7 @@ def leaving(
     parent: Parent,
     partition: Partition,
     retention: Retention,
-    situation: Situation,
+    context: Context,
     *,
     asked: bool = False,
 ) -> Iterator[Step | Finding]:
@@ -137,10 +137,10 @@ def leaving(
     Args:
         asked: See `removal`.
     """
-    satellites = tuple(satellite_steps(table, parent, partition, level.key, retention, situation.inbound))
+    satellites = tuple(satellite_steps(table, parent, partition, level.key, retention, context.inbound))
     yield from satellites
     if not any(isinstance(each, Finding) for each in satellites):
-        yield from removal(table, level, parent, partition, retention, situation, asked=asked)
+        yield from removal(table, level, parent, partition, retention, context, asked=asked)
 
 
 def removal(
@@ -149,7 +149,7 @@ def removal(
     parent: Parent,
     partition: Partition,
     retention: Retention,
-    situation: Situation,
+    context: Context,
     *,
     asked: bool = False,
 ) -> Iterator[Step]:
@@ -165,7 +165,7 @@ def removal(
         yield Step(Purpose.DROP, table.name, partition.name, partition.bound, gone, below=below)
         return
     mark = MarkDetached(
-        partition.name, parent.name, unmarked(partition.comment), situation.now, partition.bound, level.key, asked=asked
+        partition.name, parent.name, unmarked(partition.comment), context.now, partition.bound, level.key, asked=asked
     )
     detach = DetachPartition(
         parent.name, partition.name, partition.bound, level.key, concurrently=bool(retention.concurrently)
@@ -264,11 +264,11 @@ def _about(partition: Partition) -> str:
     return f"about {sum(leaves):,.0f} rows"
 
 
-_Place = tuple[Level, Parent, Situation]
+_Place = tuple[Level, Parent, Context]
 
 
 def aftermath_steps(
-    declared: DeclaredTable, found: FoundTable, situation: Situation, attached: frozenset[QualifiedName]
+    declared: DeclaredTable, found: FoundTable, context: Context, attached: frozenset[QualifiedName]
 ) -> Iterator[Step]:
     """
     What is due for the tables that were detached from *found*, the longest detached first.
@@ -276,19 +276,19 @@ def aftermath_steps(
     Args:
         attached: Tables that the same plan makes partitions again.
     """
-    places = {place[1].name: place for place in _places(declared.level, found, situation)}
-    for table in sorted(found.detached, key=lambda each: (each.at is not None, each.at or situation.now, each.name)):
+    places = {place[1].name: place for place in _places(declared.level, found, context)}
+    for table in sorted(found.detached, key=lambda each: (each.at is not None, each.at or context.now, each.name)):
         if table.parent in places and table.name not in attached:
-            yield from _due(found.name, table, places[table.parent], situation.now)
+            yield from _due(found.name, table, places[table.parent], context.now)
 
 
-def _places(level: Level, parent: Parent, situation: Situation) -> Iterator[_Place]:
+def _places(level: Level, parent: Parent, context: Context) -> Iterator[_Place]:
     """Everything that is divided as declared."""
-    yield level, parent, situation
+    yield level, parent, context
     if level.below is not None:
         for partition in parent.partitions:
             if divides(level.below, partition):
-                yield from _places(level.below, partition, descend(level, partition.bound, situation))
+                yield from _places(level.below, partition, descend(level, partition.bound, context))
 
 
 def _due(root: QualifiedName, table: DetachedTable, place: _Place, now: datetime) -> Iterator[Step]:
@@ -350,11 +350,11 @@ def _bound_of(table: DetachedTable, key: PartitionKey) -> Bound | None:
 
 def _retention_of(table: DetachedTable, bound: Bound | None, place: _Place) -> Retention | None:
     """By what the table is to go; None while it is not, or nobody can tell, or its tenant is back."""
-    level, parent, situation = place
+    level, parent, context = place
     if bound is not None and table.asked:
-        return None if is_listed(level, parent, bound, situation) else retention_of_branch(level, bound)
+        return None if is_listed(level, parent, bound, context) else retention_of_branch(level, bound)
     if bound is not None:
-        return expiry_of(level, parent, situation)(Partition(table.name, table.oid, bound, "r"))
+        return expiry_of(level, parent, context)(Partition(table.name, table.oid, bound, "r"))
     if not isinstance(level, RangeLevel) or level.spec.tenants is not None or table.bound:
         return None
     return level.spec.retention if isinstance(level.spec.retention, Retention) else None
@@ -362,8 +362,8 @@ def _retention_of(table: DetachedTable, bound: Bound | None, place: _Place) -> R
 
 def _expired(place: _Place, retention: Retention) -> RangeBound:
     """Everything that is expired now: what a table must lie in of which we don't know what it held."""
-    level, parent, situation = place
+    level, parent, context = place
     assert isinstance(level, RangeLevel)
     rest = (MINVALUE,) * (len(level.key.parts) - 1)
-    cutoff = level.axis.encode(cutoff_of(retention, level, parent, situation))
+    cutoff = level.axis.encode(cutoff_of(retention, level, parent, context))
     return RangeBound((MINVALUE, *rest), (cutoff, *rest))

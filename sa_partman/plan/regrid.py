@@ -53,7 +53,7 @@ def regrid_steps(
 def _exchanged(
     found: FoundTable, exchange: Exchange, taken: dict[QualifiedName, Bound]
 ) -> tuple[Step, list[Partition]]:
-    level, parent, situation = exchange.level, exchange.parent, exchange.situation
+    level, parent, context = exchange.level, exchange.parent, exchange.context
     actions: list[Action] = [RequireEmpty(each.name, parent.name) for each in exchange.old]
     for each in exchange.old:
         actions += dropped(found, level, parent, each)
@@ -62,7 +62,7 @@ def _exchanged(
         name = free_name(partition_name(level, parent.name, bound, None), parent.name, bound, taken)
         taken[name] = bound
         names.append(Partition(name, 0, bound, "r", comment=CREATED))
-        actions += creation(level, parent, name, bound, situation, taken)
+        actions += creation(level, parent, name, bound, context, taken)
     first, last = exchange.old[0], exchange.old[-1]
     assert isinstance(first.bound, RangeBound)
     assert isinstance(last.bound, RangeBound)

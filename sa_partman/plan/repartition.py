@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, KeyValue, ListBound, RangeBound
 from sa_partman.catalog import FoundTable, Parent, Partition, default_of
+from sa_partman.compare.context import Context
 from sa_partman.compare.shape import divides
-from sa_partman.compare.situation import Situation
 from sa_partman.errors import PartmanError
 from sa_partman.marks import is_foreign, unmarked
 from sa_partman.names import QualifiedName
@@ -207,7 +207,7 @@ class RepartitionFacts:
         inherits_identity: Partitions have the identity columns of their table.
     """
 
-    situation: Situation
+    context: Context
     returning: Mapping[QualifiedName, str | None]
     below: Mapping[QualifiedName, Level]
     inherits_identity: bool
@@ -292,7 +292,7 @@ def _made(
         return (UnmarkDetached(target.name, unmarked(facts.returning[target.name])),)
     if below is None:
         return (CreateTable(target.name, parent, unlogged=level.spec.unlogged),)
-    bound, inside = target.bound, facts.situation
+    bound, inside = target.bound, facts.context
     if isinstance(bound, ListBound):
         inside = inside.below(tuple(bound.values))
     inner: tuple[Action, ...] = tuple(same_partitions(below, target.name, sources_of(change, target), ()))

@@ -13,9 +13,9 @@ from datetime import datetime
 
 from sa_partman.bounds.read import parse_bound
 from sa_partman.catalog import DetachedTable, FoundTable, InvalidIndex, Parent, Partition, UnfinishedConversion
+from sa_partman.compare.context import Context
 from sa_partman.compare.expiry import Pending, pending_detaches, pending_finding
 from sa_partman.compare.shape import shape_finding
-from sa_partman.compare.situation import Situation
 from sa_partman.errors import UnreadableBound
 from sa_partman.finding import Finding
 from sa_partman.marks import adopted, is_foreign
@@ -37,7 +37,7 @@ from sa_partman.spec.declared import DeclaredTable
 def plan_table(
     declared: DeclaredTable,
     found: FoundTable | None,
-    situation: Situation,
+    context: Context,
     *,
     handed_over: bool = False,
     repair: bool = False,
@@ -55,14 +55,14 @@ def plan_table(
     misfit = shape_finding(declared, found)
     if misfit is not None or found is None:
         return TablePlan(declared.name, (), (misfit,) if misfit else ())
-    found, adoptions = adopt(found, situation.now) if handed_over else (found, ())
-    recovered = tuple(recovery_steps(declared, found, situation, repair=repair))
-    made = tuple(provision_steps(declared, found, situation))
+    found, adoptions = adopt(found, context.now) if handed_over else (found, ())
+    recovered = tuple(recovery_steps(declared, found, context, repair=repair))
+    made = tuple(provision_steps(declared, found, context))
     removes = declared.level.removes and not _moves_rows(found)
-    gone = tuple(prune_steps(declared, found, situation)) if removes else ()
+    gone = tuple(prune_steps(declared, found, context)) if removes else ()
     creations = tuple(each for each in made if isinstance(each, Step))
     attached = frozenset(step.partition for step in creations)
-    due = tuple(aftermath_steps(declared, found, situation, attached)) if found.detached else ()
+    due = tuple(aftermath_steps(declared, found, context, attached)) if found.detached else ()
     steps = (
         *(each for each in recovered if isinstance(each, Step)),
         *adoptions,
@@ -80,7 +80,7 @@ def _moves_rows(found: FoundTable) -> bool:
 
 
 def recovery_steps(
-    declared: DeclaredTable, found: FoundTable, situation: Situation, *, repair: bool = False
+    declared: DeclaredTable, found: FoundTable, context: Context, *, repair: bool = False
 ) -> Iterator[Step | Finding]:
     """
     The end of each concurrent detach that was cut off.
@@ -95,7 +95,7 @@ def recovery_steps(
     """
     if not any(each.detach_pending for each in found.walk()):
         return
-    for pending in pending_detaches(declared, found, situation):
+    for pending in pending_detaches(declared, found, context):
         if pending.ours and not pending.runs:
             yield _ended(found, pending)
         elif repair and not pending.runs:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.exc import ProgrammingError
 
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.ddl.render import render
 from sa_partman.orm.registry import PARTITION_BY, declared, spec_of
 from sa_partman.plan.provision import first_partitions
@@ -43,11 +43,11 @@ def create_first_partitions(connection: Any, table: DeclaredTable, now: datetime
         connection: A Connection, or the mock of ``create_mock_engine``, which has no clock and no tenants.
         now: Instead of the server's clock; aware.
     """
-    situation = Situation(now or datetime.now(UTC))
+    context = Context(now or datetime.now(UTC))
     if isinstance(connection, Connection):
         clock = now or connection.execute(text("SELECT pg_catalog.clock_timestamp()")).scalar_one()
-        situation = Situation(clock, tenants=_tenants(connection, table))
-    for action in first_partitions(table.level, table.name, situation):
+        context = Context(clock, tenants=_tenants(connection, table))
+    for action in first_partitions(table.level, table.name, context):
         for statement in render(action):
             connection.execute(statement)
 

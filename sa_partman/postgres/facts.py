@@ -34,10 +34,10 @@ from sa_partman.checks.rows import (
     fates,
     told_of,
 )
+from sa_partman.compare.context import Context
 from sa_partman.compare.expired_rows import expired_rows, leaves_of, placeable
 from sa_partman.compare.lists import missing_labels
 from sa_partman.compare.shape import descend, divides
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import Line
 from sa_partman.ddl.rows import held_by
 from sa_partman.key import KeyType, PartitionKey
@@ -67,38 +67,38 @@ def has_rows_to_read(declared: DeclaredTable, found: FoundTable) -> bool:
     return codec or any(default_of(parent) is not None for parent in parents)
 
 
-def data_facts(connection: Connection, declared: DeclaredTable, found: FoundTable, situation: Situation) -> DataFacts:
+def data_facts(connection: Connection, declared: DeclaredTable, found: FoundTable, context: Context) -> DataFacts:
     """Reads *found* in the caller's pinned transaction; needs SELECT on it."""
-    defaults = islice(_defaults(connection, declared.level, found, situation), READ_PARTITIONS)
-    return DataFacts(tuple(defaults), tuple(_misplaced(connection, declared, found, situation)))
+    defaults = islice(_defaults(connection, declared.level, found, context), READ_PARTITIONS)
+    return DataFacts(tuple(defaults), tuple(_misplaced(connection, declared, found, context)))
 
 
-def _defaults(connection: Connection, level: Level, parent: Parent, situation: Situation) -> Iterator[DefaultRows]:
+def _defaults(connection: Connection, level: Level, parent: Parent, context: Context) -> Iterator[DefaultRows]:
     default = default_of(parent)
     if default is not None:
-        rows = _default(connection, level, parent, default, situation)
+        rows = _default(connection, level, parent, default, context)
         if rows is not None:
             yield rows
     if level.below is not None:
         for partition in parent.partitions:
             if divides(level.below, partition):
-                inside = descend(level, partition.bound, situation)
+                inside = descend(level, partition.bound, context)
                 yield from _defaults(connection, level.below, partition, inside)
 
 
 def _default(
-    connection: Connection, level: Level, parent: Parent, default: Partition, situation: Situation
+    connection: Connection, level: Level, parent: Parent, default: Partition, context: Context
 ) -> DefaultRows | None:
     """What sits in *default*: counted, or estimated when it is large; None when it is empty."""
     if _is_large(default):
-        blocked = _sampled_cells(connection, level, parent, default, situation)
-        blocked = blocked or tuple(_expired(connection, level, parent, default, situation))
+        blocked = _sampled_cells(connection, level, parent, default, context)
+        blocked = blocked or tuple(_expired(connection, level, parent, default, context))
         held = _held(connection, default, blocked)
         return DefaultRows(default.name, max(int(default.rows), 1), blocked, sampled=True, held=held)
     rows = connection.execute(verbatim(f"SELECT count(*) FROM {default.name.quoted}")).scalar_one()
     if not rows:
         return None
-    blocked = tuple(islice(_blocked(connection, level, parent, default, situation), CELLS))
+    blocked = tuple(islice(_blocked(connection, level, parent, default, context), CELLS))
     return DefaultRows(default.name, rows, blocked, held=_held(connection, default, blocked))
 
 
@@ -113,7 +113,7 @@ def _held(connection: Connection, default: Partition, blocked: tuple[Blocked, ..
 
 
 def _sampled_cells(
-    connection: Connection, level: Level, parent: Parent, default: Partition, situation: Situation
+    connection: Connection, level: Level, parent: Parent, default: Partition, context: Context
 ) -> tuple[Blocked, ...]:
     """The grid's cells that rows of a sample lie in, each with the number of its rows in the sample."""
     if not isinstance(level, RangeLevel) or level.spec.tenants is not None:
@@ -126,7 +126,7 @@ def _sampled_cells(
     )
     positions = (level.axis.decode(value) for value in values)
     cells = Counter(level.axis.grid.cell(each) for each in positions if each is not None)
-    told = fates(level, parent, situation)
+    told = fates(level, parent, context)
     return tuple(told(cell, _bound(level, cell), rows) for cell, rows in sorted(cells.most_common(CELLS), key=_lower))
 
 
@@ -135,27 +135,27 @@ def _lower(counted: tuple[Cell, int]) -> Any:
 
 
 def _blocked(
-    connection: Connection, level: Level, parent: Parent, default: Partition, situation: Situation
+    connection: Connection, level: Level, parent: Parent, default: Partition, context: Context
 ) -> Iterator[Blocked]:
     key = parent.key or level.key
     if isinstance(level, ListLevel):
-        missing = {str(value) for _, bound in missing_labels(level, parent, situation) for value in bound.values}
+        missing = {str(value) for _, bound in missing_labels(level, parent, context) for value in bound.values}
         for value, rows in _blocked_values(connection, key, default):
             fate = Fate.NEXT if str(value) in missing else Fate.NONE
             yield Blocked(describe(ListBound(frozenset({value}))), rows, fate)
     elif isinstance(level, RangeLevel) and level.spec.tenants is None:
-        told = fates(level, parent, situation)
+        told = fates(level, parent, context)
         for cell, rows in _blocked_cells(connection, level, key, default):
             yield told(cell, _bound(level, cell), rows)
     else:
-        yield from _expired(connection, level, parent, default, situation)
+        yield from _expired(connection, level, parent, default, context)
 
 
 def _expired(
-    connection: Connection, level: Level, parent: Parent, default: Partition, situation: Situation
+    connection: Connection, level: Level, parent: Parent, default: Partition, context: Context
 ) -> Iterator[Blocked]:
     """Of a key with tenants only what is expired is known, all of it together."""
-    expired = expired_rows(level, parent, situation) if isinstance(level, RangeLevel) and level.spec.tenants else None
+    expired = expired_rows(level, parent, context) if isinstance(level, RangeLevel) and level.spec.tenants else None
     if expired is not None:
         rows = sum(count_rows(connection, [(each, expired.where) for each in leaves_of(default)]).values())
         yield from [told_of(expired, default, rows)] * bool(rows)
@@ -227,11 +227,11 @@ def _bound(level: RangeLevel, cell: Cell) -> RangeBound:
 
 
 def _misplaced(
-    connection: Connection, declared: DeclaredTable, found: FoundTable, situation: Situation
+    connection: Connection, declared: DeclaredTable, found: FoundTable, context: Context
 ) -> Iterator[Misplaced]:
     """In the partitions nearest to now, as many as may be read: what was written years ago was seen years ago."""
     wanted: list[tuple[Partition, str]] = []
-    for level, parent, here in places_of(declared, found, situation):
+    for level, parent, here in places_of(declared, found, context):
         condition = _misplacing(level, parent.key or level.key)
         if condition is not None and isinstance(level, RangeLevel):
             wanted += [(each, condition) for each in _nearest(level, parent, here)]
@@ -265,12 +265,12 @@ def _misplacing(level: Level, key: PartitionKey) -> str | None:
     return level.axis.codec.misplaced(_column(key, level.place), key.types[level.place].family)
 
 
-def _nearest(level: RangeLevel, parent: Parent, situation: Situation) -> tuple[Partition, ...]:
+def _nearest(level: RangeLevel, parent: Parent, context: Context) -> tuple[Partition, ...]:
     """The default partition, then those on either side of now, the nearest first."""
     ranges = [(row_order(each.bound.lower), each) for each in parent.partitions if isinstance(each.bound, RangeBound)]
     ranges.sort(key=lambda pair: pair[0])
     assert isinstance(level.axis, TimeAxis)
-    now = row_order((level.axis.encode(level.axis.position(situation.now)),))
+    now = row_order((level.axis.encode(level.axis.position(context.now)),))
     middle = len(ranges) if level.place else bisect_right(ranges, now, key=lambda pair: pair[0])
     default = default_of(parent)
     near = sorted(range(len(ranges)), key=lambda index: abs(index + 1 - middle))[:READ_PARTITIONS]

@@ -108,7 +108,7 @@ def plan_split(connection: Connection, view: TableView, found: Found, cut: Split
         cuts += grid_cuts(grid, bound, *_reach(connection, grid, found))
     cuts += [_parsed(level, each) for each in cut.at]
     if cut.older_than is not None:
-        cuts.append(expiry_cut(level, here_of(level, found.parent, view.situation), cut.older_than))
+        cuts.append(expiry_cut(level, here_of(level, found.parent, view.context), cut.older_than))
     bounds = split_bounds(grid, bound, cuts)
     if len(bounds) < 2:
         return RewritePlan("split", view.declared.name, notes=(f"{found.partition.name} is as it would be already",))
@@ -158,7 +158,7 @@ def plan_merges(connection: Connection, view: TableView, older_than: str, into: 
     """
     level, parent = _range(view)
     grid = with_interval(level, into)
-    before = expiry_cut(grid, here_of(level, parent, view.situation), older_than)
+    before = expiry_cut(grid, here_of(level, parent, view.context), older_than)
     groups = tuple(groups_of(grid, parent.partitions, before))
     if not groups:
         return RewritePlan("merge", view.declared.name, notes=("there is nothing to merge",))
@@ -211,7 +211,7 @@ def plan_regrid(connection: Connection, view: TableView) -> RewritePlan:
         assert isinstance(each.bound, RangeBound)
         sources.append(each)
         bounds += split_bounds(level, each.bound, grid_cuts(level, each.bound, None, None))
-    end = here_of(level, parent, view.situation)
+    end = here_of(level, parent, view.context)
     for group in groups_of(
         level,
         (each for each in parent.partitions if each not in wide),
@@ -230,7 +230,7 @@ def _regrid_values(
     labels: dict[Bound, str] = {}
     bounds: Sequence[Bound]
     if isinstance(level, ListLevel):
-        sources, labels = relabelled(level, parent, view.situation)
+        sources, labels = relabelled(level, parent, view.context)
         bounds = tuple(labels)
     else:
         sources, bounds = remainders(level, parent)

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sa_partman.catalog import FoundTable, LostConversion
+from sa_partman.compare.context import Context, Path
 from sa_partman.compare.expired_rows import outlived_of
 from sa_partman.compare.shape import shape_finding
-from sa_partman.compare.situation import Path, Situation
 from sa_partman.errors import CatalogError, PartmanError, UnreadableBound
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
@@ -37,13 +37,13 @@ class TableView:
     Args:
         declared: Its name carries the schema now.
         found: None when the database has no such table.
-        situation: The clock and what only the data can tell.
+        context: The clock and what only the data can tell.
         unread: Why it could not be looked at, if so.
     """
 
     declared: DeclaredTable
     found: FoundTable | None
-    situation: Situation
+    context: Context
     unread: Finding | None = None
 
 
@@ -117,22 +117,22 @@ class _ViewReader:
             views = []
             for table, name, tenants in resolved:
                 if isinstance(tenants, Finding):
-                    views.append(TableView(table, None, Situation(instant), tenants))
+                    views.append(TableView(table, None, Context(instant), tenants))
                     continue
                 there = found.get(table.name)
                 highest = {} if shape_finding(table, there) or there is None else _highest(connection, table, there)
                 if isinstance(highest, Finding):
-                    views.append(TableView(table, None, Situation(instant), highest))
+                    views.append(TableView(table, None, Context(instant), highest))
                     continue
                 labels = labels_of(connection, table, there) if there is not None and table.enums else {}
-                situation = Situation(instant, tenants, highest, self.paths.get(name, ()), labels=labels)
-                views.append(TableView(table, there, situation))
+                context = Context(instant, tenants, highest, self.paths.get(name, ()), labels=labels)
+                views.append(TableView(table, there, context))
             if not self.measured:
                 return View(session, instant, tuple(views))
             sizes = sizes_of(connection, found.values())
-            judged = (outlived_of(each.declared, each.found, each.situation) for each in views)
+            judged = (outlived_of(each.declared, each.found, each.context) for each in views)
             older = {oid: rows for each in judged for oid, rows in outlived_rows(connection, each).items()}
-        measured = (replace(each, situation=replace(each.situation, sizes=sizes, outlived=older)) for each in views)
+        measured = (replace(each, context=replace(each.context, sizes=sizes, outlived=older)) for each in views)
         return View(session, instant, tuple(measured))
 
     def at_one(self, table: DeclaredTable) -> View:
@@ -149,7 +149,7 @@ class _ViewReader:
         except Exception as error:
             finding = _failed(table, str(error) or type(error).__name__)
         view = self.at(())
-        unread = TableView(_resolved(table, view.session), None, Situation(view.now), finding)
+        unread = TableView(_resolved(table, view.session), None, Context(view.now), finding)
         return View(view.session, view.now, (unread,))
 
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange, Retention
 from sa_partman.bounds.bound import MAXVALUE, MINVALUE, HashBound, KeyValue, RangeBound
 from sa_partman.bounds.interval import Interval, to_instant
+from sa_partman.compare.context import Context
 from sa_partman.compare.covered import uncovered
 from sa_partman.compare.expiry import expiry_of
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import current_cell, cutoff_of
 from sa_partman.plan.conversion.request import outlived_history, range_history
 from sa_partman.plan.steps import Purpose
 from sa_partman.spec.base import PartitionSpec
 from sa_partman.spec.declared import DeclaredTable, RangeLevel, TimeAxis
-from tests.support.builders import EVENTS, Catalog, at, declare, found, numbers, partition, situation
+from tests.support.builders import EVENTS, Catalog, at, context, declare, found, numbers, partition
 from tests.support.strategies import INSTANTS, RETENTIONS, WHOLE_DAYS, ZONES
 
 BELOW = st.sampled_from(
@@ -35,7 +35,7 @@ BELOW = st.sampled_from(
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[Catalog, Situation]:
+def worlds(draw: st.DrawFn) -> tuple[Catalog, Context]:
     """A table by time with partitions that somebody made by hand, and a clock."""
     now = draw(INSTANTS)
     interval = draw(WHOLE_DAYS)
@@ -60,21 +60,21 @@ def worlds(draw: st.DrawFn) -> tuple[Catalog, Situation]:
         last: tuple[KeyValue, KeyValue] = (now + cuts[-1] * third, MAXVALUE)
         ends = draw(st.sampled_from([first, last]))
         catalog.add("open", RangeBound((ends[0],), (ends[1],)))
-    return catalog, Situation(now)
+    return catalog, Context(now)
 
 
 @given(world=worlds(), later=st.integers(0, 200))
-def test_a_plan_after_its_own_execution_is_empty(world: tuple[Catalog, Situation], later: int) -> None:
+def test_a_plan_after_its_own_execution_is_empty(world: tuple[Catalog, Context], later: int) -> None:
     """Now, and again at any later time; and the server would have taken each step."""
     catalog, here = world
-    for moment in (here, Situation(here.now + timedelta(days=later))):
+    for moment in (here, Context(here.now + timedelta(days=later))):
         catalog.converge(moment)
 
         assert () == catalog.plan(moment).steps
 
 
 @given(world=worlds())
-def test_afterwards_every_insert_up_to_the_horizon_works(world: tuple[Catalog, Situation]) -> None:
+def test_afterwards_every_insert_up_to_the_horizon_works(world: tuple[Catalog, Context]) -> None:
     """From now to the end of the last cell that premake asks for, nothing is uncovered."""
     catalog, here = world
     catalog.converge(here)
@@ -90,7 +90,7 @@ def test_afterwards_every_insert_up_to_the_horizon_works(world: tuple[Catalog, S
 
 
 @given(world=worlds())
-def test_nothing_inside_the_kept_range_is_left_out(world: tuple[Catalog, Situation]) -> None:
+def test_nothing_inside_the_kept_range_is_left_out(world: tuple[Catalog, Context]) -> None:
     """From the oldest partition that is kept on, there is no gap."""
     catalog, here = world
     catalog.converge(here)
@@ -107,10 +107,10 @@ def test_nothing_inside_the_kept_range_is_left_out(world: tuple[Catalog, Situati
 
 
 @given(world=worlds())
-def test_the_plan_does_not_depend_on_the_order_of_the_catalog(world: tuple[Catalog, Situation]) -> None:
+def test_the_plan_does_not_depend_on_the_order_of_the_catalog(world: tuple[Catalog, Context]) -> None:
     """A restored dump lists partitions in another order."""
     catalog, here = world
-    catalog.converge(Situation(here.now - timedelta(days=100)))
+    catalog.converge(Context(here.now - timedelta(days=100)))
 
     one, other = catalog.plan(here), catalog.plan(here, backwards=True)
 
@@ -122,7 +122,7 @@ def test_the_plan_does_not_depend_on_the_order_of_the_catalog(world: tuple[Catal
 
 
 @given(world=worlds())
-def test_only_the_expired_are_removed(world: tuple[Catalog, Situation]) -> None:
+def test_only_the_expired_are_removed(world: tuple[Catalog, Context]) -> None:
     """And never a default partition, nor one whose end is open or after the cutoff; without retention nothing."""
     catalog, here = world
     level = catalog.declared.level
@@ -138,7 +138,7 @@ def test_only_the_expired_are_removed(world: tuple[Catalog, Situation]) -> None:
 
 
 @given(world=worlds())
-def test_creations_come_before_removals(world: tuple[Catalog, Situation]) -> None:
+def test_creations_come_before_removals(world: tuple[Catalog, Context]) -> None:
     """A failing prune never costs a creation."""
     purposes = [step.purpose.removes for step in world[0].plan(world[1]).steps]
 
@@ -185,7 +185,7 @@ def test_expired_to_the_microsecond(
     assert isinstance(level, RangeLevel)
     cell = level.axis.grid.cell(lower)
     bound = RangeBound((cell.lower,), (cell.upper,))
-    instant = _first(lambda now: cutoff_of(retention, level, found(declared), Situation(now)) >= cell.upper, cell.upper)
+    instant = _first(lambda now: cutoff_of(retention, level, found(declared), Context(now)) >= cell.upper, cell.upper)
 
     assert not _is_expired(declared, bound, instant - timedelta(microseconds=1))
     assert _is_expired(declared, bound, instant)
@@ -204,7 +204,7 @@ def _first(holds: object, start: datetime) -> datetime:
 
 def _is_expired(declared: DeclaredTable, bound: RangeBound, now: datetime) -> bool:
     one = partition("one", bound)
-    return expiry_of(declared.level, found(declared, one), Situation(now))(one) is not None
+    return expiry_of(declared.level, found(declared, one), Context(now))(one) is not None
 
 
 @given(
@@ -224,7 +224,7 @@ def test_integers_converge_as_they_grow(
     spec = PartitionByRange("id", interval=width, premake=premake, retention=retention, start=start)
     catalog = Catalog(declare(spec))
     for value in highest:
-        here = situation("2024-01-01", highest={1: value})
+        here = context("2024-01-01", highest={1: value})
         catalog.converge(here)
 
         assert () == catalog.plan(here).steps
@@ -243,9 +243,9 @@ def test_hashes_converge_over_mixed_moduli(wanted: int, there: set[tuple[int, in
         bound = HashBound(modulus, remainder % modulus)
         if not any(bound.overlaps(each.bound) for each in catalog.found().partitions):  # type: ignore[arg-type]
             catalog.add(f"h{modulus}_{remainder}", bound)
-    catalog.converge(situation("2024-01-01"))
+    catalog.converge(context("2024-01-01"))
 
-    assert () == catalog.plan(situation("2024-01-01")).steps
+    assert () == catalog.plan(context("2024-01-01")).steps
 
 
 @given(
@@ -261,7 +261,7 @@ def test_lists_converge(values: list[str | None], size: int, default: bool, belo
     labels = {str(index): values[index : index + size] for index in range(0, len(values), size)}
     spec = PartitionByList("region", values=labels, default=default, subpartition=below)
     catalog = Catalog(declare(spec, region="text"))
-    here = situation("2024-06-15")
+    here = context("2024-06-15")
     plan = catalog.converge(here)
 
     assert len(labels) + default == sum(step.purpose is Purpose.PROVISION for step in plan.steps)
@@ -277,7 +277,7 @@ def test_the_cutoff_is_before_now(zone: str, now: datetime, keep: str) -> None:
     assert isinstance(level.axis, TimeAxis)
     assert isinstance(spec.retention, Retention)
 
-    assert cutoff_of(spec.retention, level, found(declare(spec)), Situation(now)) < now
+    assert cutoff_of(spec.retention, level, found(declare(spec)), Context(now)) < now
 
 
 @given(
@@ -297,13 +297,13 @@ def test_a_history_is_expired_from_the_moment_on_that_is_told(
     assert isinstance(level, RangeLevel)
     assert isinstance(level.axis, TimeAxis)
     axis = level.axis
-    bound = range_history(level, Situation(now), None, timedelta(0), None)
-    outlived = outlived_history(level, bound, EVENTS, Situation(now))
+    bound = range_history(level, Context(now), None, timedelta(0), None)
+    outlived = outlived_history(level, bound, EVENTS, Context(now))
     assert outlived is not None
     assert isinstance(outlived.until, datetime)
     until = outlived.until if axis.aware else to_instant(outlived.until, axis.zone)
     one = partition("history", bound)
     table = found(declare(spec, created_at=kind), one)
 
-    assert expiry_of(level, table, Situation(until))(one) is not None
-    assert expiry_of(level, table, Situation(until - timedelta(hours=2)))(one) is None or zone == "Pacific/Apia"
+    assert expiry_of(level, table, Context(until))(one) is not None
+    assert expiry_of(level, table, Context(until - timedelta(hours=2)))(one) is None or zone == "Pacific/Apia"

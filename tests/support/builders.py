@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sa_partman.bounds.bound import Bound, DefaultBound, HashBound, KeyValue, ListBound, RangeBound
 from sa_partman.bounds.text import for_values
 from sa_partman.catalog import DetachedTable, FoundTable, Partition
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.key import KeyType, PartitionKey
 from sa_partman.marks import CREATED, adopted
 from sa_partman.names import QualifiedName
@@ -208,12 +208,12 @@ class Catalog:
         self._create(self.declared.name.sibling(name), partition_by)
         self._attach(self.declared.name, self.declared.name.sibling(name), bound)
 
-    def plan(self, situation: Situation, *, backwards: bool = False) -> TablePlan:
-        return plan_table(self.declared, self.found(backwards=backwards), situation)
+    def plan(self, context: Context, *, backwards: bool = False) -> TablePlan:
+        return plan_table(self.declared, self.found(backwards=backwards), context)
 
-    def converge(self, situation: Situation) -> TablePlan:
+    def converge(self, context: Context) -> TablePlan:
         """Plans and applies; what was planned."""
-        plan = self.plan(situation)
+        plan = self.plan(context)
         self.apply(plan.steps)
         return plan
 
@@ -228,8 +228,8 @@ def collide(one: Bound, other: Bound) -> bool:
     return False
 
 
-def situation(now: str | datetime, **changes: object) -> Situation:
-    base = Situation(at(now) if isinstance(now, str) else now)
+def context(now: str | datetime, **changes: object) -> Context:
+    base = Context(at(now) if isinstance(now, str) else now)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 

@@ -78,14 +78,14 @@ class Parts:
         """Every partition beside the history, named after the table and not after its temporary name."""
         level = self.request.declared.level
         beside = Partition(self.table, 0, self.request.history, "p", partitions=(self.history(),))
-        situation = filled(level, self.request.history, self.request.situation, beside.oid)
-        for bound, label, _ in missing_bounds(level, beside, situation):
+        context = filled(level, self.request.history, self.request.context, beside.oid)
+        for bound, label, _ in missing_bounds(level, beside, context):
             name = partition_name(level, self.table, bound, label)
             below = None if isinstance(bound, DefaultBound) else level.below
             by = None if below is None else below.partition_by
             yield CreatePartition(self.new, name, bound, self.key, by, level.spec.unlogged and below is None)
             if below is not None:
-                yield from first_partitions(below, name, descend(level, bound, self.request.situation))
+                yield from first_partitions(below, name, descend(level, bound, self.request.context))
 
     def history(self) -> Partition:
         return Partition(self.old, 0, self.request.history, "r")

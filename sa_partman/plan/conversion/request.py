@@ -13,9 +13,9 @@ from typing import Any, Literal
 from sa_partman.bounds.bound import MINVALUE, Bound, KeyValue, ListBound, RangeBound
 from sa_partman.bounds.interval import Position
 from sa_partman.catalog import Partition
+from sa_partman.compare.context import Context
 from sa_partman.compare.expired_rows import Outlived, outlived_in
 from sa_partman.compare.lists import wanted_labels
-from sa_partman.compare.situation import Situation
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.actions import Action
 from sa_partman.plan.steps import Purpose, Step
@@ -90,7 +90,7 @@ class ConversionRequest:
         declared: The target; its name carries the schema.
         primary_key: Column names of the target's primary key; empty for none.
         history: The bound of the partition that the table's present rows become.
-        situation: The clock and the tenants.
+        context: The clock and the tenants.
         choices: What the user decided.
         concurrently: Build indexes without blocking writers; impossible inside a transaction, so False means that an
             operation of a migration asks, and has arguments where the command has options.
@@ -99,7 +99,7 @@ class ConversionRequest:
     declared: DeclaredTable
     primary_key: tuple[str, ...]
     history: RangeBound | ListBound
-    situation: Situation
+    context: Context
     choices: Choices = field(default_factory=Choices)
     concurrently: bool = True
 
@@ -125,7 +125,7 @@ class ConversionRequest:
     @property
     def outlived(self) -> Outlived | None:
         """What of the history outlives the retention."""
-        return outlived_history(self.declared.level, self.history, self.old, self.situation)
+        return outlived_history(self.declared.level, self.history, self.old, self.context)
 
     def unique_choice(self, name: str) -> str:
         """What can become of a unique index without the partition key, as whoever asked would write it."""
@@ -163,7 +163,7 @@ def unserved(declared: DeclaredTable) -> Refusal | None:
 
 
 def range_history(
-    level: RangeLevel, situation: Situation, highest: KeyValue, lead: timedelta, boundary: Position | None
+    level: RangeLevel, context: Context, highest: KeyValue, lead: timedelta, boundary: Position | None
 ) -> RangeBound:
     """
     From MINVALUE up to the first point of the grid that is after now + *lead* and after the highest key.
@@ -178,7 +178,7 @@ def range_history(
     if boundary is not None:
         end = axis.grid.cell(boundary).lower
     elif isinstance(axis, TimeAxis):
-        soon = axis.position(situation.now + lead)
+        soon = axis.position(context.now + lead)
         end = axis.grid.cell(soon if reached is None else max(soon, reached)).upper
     else:
         end = axis.grid.cell(reached if reached is not None else 0).upper
@@ -186,14 +186,14 @@ def range_history(
     return RangeBound((MINVALUE, *rest), (axis.encode(end), *rest))
 
 
-def list_history(level: ListLevel, situation: Situation, present: frozenset[KeyValue]) -> ListBound | Refusal:
+def list_history(level: ListLevel, context: Context, present: frozenset[KeyValue]) -> ListBound | Refusal:
     """
     The values of the one label that holds every value present.
 
     Args:
         present: The distinct values of the table.
     """
-    for _, values in wanted_labels(level, situation):
+    for _, values in wanted_labels(level, context):
         if present <= frozenset(values):
             return ListBound(frozenset(values))
     if not present:
@@ -203,7 +203,7 @@ def list_history(level: ListLevel, situation: Situation, present: frozenset[KeyV
 
 
 def outlived_history(
-    level: Level, history: RangeBound | ListBound, name: QualifiedName, situation: Situation
+    level: Level, history: RangeBound | ListBound, name: QualifiedName, context: Context
 ) -> Outlived | None:
     """
     The rows of the history that outlive the retention.
@@ -216,20 +216,20 @@ def outlived_history(
         return None
     partition = Partition(name, _HISTORY, history, "r")
     table = Partition(name, _TABLE, history, "p", partitions=(partition,))
-    return outlived_in(level, table, partition, filled(level, history, situation, _TABLE))
+    return outlived_in(level, table, partition, filled(level, history, context, _TABLE))
 
 
-def filled(level: Level, history: Bound, situation: Situation, oid: int) -> Situation:
+def filled(level: Level, history: Bound, context: Context, oid: int) -> Context:
     """
-    *situation* with the rows of *history*: of integers, the highest key lies in its last interval.
+    *context* with the rows of *history*: of integers, the highest key lies in its last interval.
 
     Args:
         oid: Of the table that the history is a partition of.
     """
     if isinstance(level, RangeLevel) and isinstance(level.axis, IntegerAxis) and isinstance(history, RangeBound):
         end = level.axis.decode(history.upper[level.place])
-        return situation if end is None else replace(situation, highest={oid: end - 1})
-    return situation
+        return context if end is None else replace(context, highest={oid: end - 1})
+    return context
 
 
 _TABLE, _HISTORY = 0, 1

@@ -11,8 +11,8 @@ from sa_partman.bounds.bound import DEFAULT, Bound, HashBound, ListBound, RangeB
 from sa_partman.bounds.interval import Duration, Interval, Position, cells_from
 from sa_partman.bounds.text import describe
 from sa_partman.catalog import Parent, Partition
+from sa_partman.compare.context import Context
 from sa_partman.compare.lists import wanted_labels
-from sa_partman.compare.situation import Situation
 from sa_partman.compare.window import line_of
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName, label_of
@@ -249,14 +249,12 @@ def drained(level: RangeLevel, cells: Iterable[RangeBound], partitions: Iterable
     return (*found, DEFAULT) if found else ()
 
 
-def relabelled(
-    level: ListLevel, parent: Parent, situation: Situation
-) -> tuple[tuple[Partition, ...], dict[Bound, str]]:
+def relabelled(level: ListLevel, parent: Parent, context: Context) -> tuple[tuple[Partition, ...], dict[Bound, str]]:
     """
     The list partitions that are not as a label of *level* asks for; and the bounds that their values have then, each
     with its label. Values of no label stay together as they are.
     """
-    wanted = {ListBound(frozenset(values)): label for label, values in wanted_labels(level, situation)}
+    wanted = {ListBound(frozenset(values)): label for label, values in wanted_labels(level, context)}
     lists = [(each, each.bound) for each in parent.partitions if isinstance(each.bound, ListBound)]
     sources = tuple((each, bound) for each, bound in lists if bound not in wanted)
     left = {value for _, bound in sources for value in bound.values}

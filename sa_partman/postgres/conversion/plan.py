@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from sa_partman.compare.context import Context
 from sa_partman.compare.shape import MISSING_TABLE, shape_finding
-from sa_partman.compare.situation import Situation
 from sa_partman.ddl.render import quoted_sql
 from sa_partman.ddl.rows import LOGICAL
 from sa_partman.errors import Refused
@@ -80,7 +80,7 @@ def plan_conversion(
     connection: Connection,
     declared: DeclaredTable,
     primary_key: PrimaryKey,
-    situation: Situation,
+    context: Context,
     choices: Choices,
     *,
     lead: timedelta = timedelta(hours=1),
@@ -106,11 +106,11 @@ def plan_conversion(
     if hopeless:
         return PlannedConversion(declared.name, declaration, ConversionPlan((), hopeless))
     declared = retyped(declared, columns)
-    history, found = reach(connection, declared, definition, situation, lead, boundary)
+    history, found = reach(connection, declared, definition, context, lead, boundary)
     if isinstance(history, Refusal):
         return PlannedConversion(declared.name, declaration, ConversionPlan((), (history,)))
     wanted = primary_key(key_columns(definition))
-    request = ConversionRequest(declared, wanted, history, situation, choices, concurrently)
+    request = ConversionRequest(declared, wanted, history, context, choices, concurrently)
     unmatched = dict(_unmatched(connection, request, definition))
     found = replace(
         found,

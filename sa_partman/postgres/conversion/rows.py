@@ -20,7 +20,7 @@ from sa_partman.bounds.bound import Bound, Extreme, KeyValue, ListBound, RangeBo
 from sa_partman.bounds.interval import Position
 from sa_partman.bounds.predicate import check_predicate
 from sa_partman.bounds.text import literal, value_of
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.refusals import Again
@@ -183,7 +183,7 @@ def reach(
     connection: Connection,
     declared: DeclaredTable,
     definition: TableDefinition,
-    situation: Situation,
+    context: Context,
     lead: timedelta,
     boundary: Any,
 ) -> tuple[RangeBound | ListBound | Refusal, Profile]:
@@ -200,12 +200,12 @@ def reach(
     level = declared.level
     if isinstance(level, RangeLevel):
         end = None if boundary is None else level.axis.parse(boundary)
-        history, fits = _Rows(connection, declared, level, definition).range(situation, lead, end)
+        history, fits = _Rows(connection, declared, level, definition).range(context, lead, end)
         return history, _outside(connection, declared, history, fits)
     if not isinstance(level, ListLevel):
         raise TypeError(level)
     values = distinct_values(connection, declared.name, level.key)
-    found = list_history(level, situation, values)
+    found = list_history(level, context, values)
     if isinstance(found, Refusal):
         return found, Profile()
     # Fewer than were asked for: these are all, and the label holds every one.
@@ -227,21 +227,21 @@ class _Rows:
         self.nullable = tuple(name for name in level.key.columns if not definition.column(name).not_null)
         self.indexed = any(map(self._leads, definition.indexes))
 
-    def range(self, situation: Situation, lead: timedelta, end: Position | None) -> tuple[RangeBound, bool]:
+    def range(self, context: Context, lead: timedelta, end: Position | None) -> tuple[RangeBound, bool]:
         """The bound, and whether it is known to take every row."""
         if end is not None or (isinstance(self.level.axis, TimeAxis) and not self.indexed):
-            return self._proposed(situation, lead, end)
-        return self._measured(situation, lead)
+            return self._proposed(context, lead, end)
+        return self._measured(context, lead)
 
-    def _proposed(self, situation: Situation, lead: timedelta, end: Position | None) -> tuple[RangeBound, bool]:
+    def _proposed(self, context: Context, lead: timedelta, end: Position | None) -> tuple[RangeBound, bool]:
         """A bound that does not depend on the rows; above them, where some lie beyond and it is ours to choose."""
-        history = range_history(self.level, situation, None, lead, end)
+        history = range_history(self.level, context, None, lead, end)
         found = beyond(self.connection, self.table, self.key, self.nullable, history.upper[0])
         if not found.rows or end is not None:
             return history, not found.rows and not found.nulls
-        return self._above(situation, lead, found.highest, found.nulls)
+        return self._above(context, lead, found.highest, found.nulls)
 
-    def _measured(self, situation: Situation, lead: timedelta) -> tuple[RangeBound, bool]:
+    def _measured(self, context: Context, lead: timedelta) -> tuple[RangeBound, bool]:
         """The highest key first: an index tells it at once, and an integer has no clock to propose a bound from."""
         if self.indexed:
             highest = highest_key(self.connection, self.table, self.key)
@@ -249,12 +249,12 @@ class _Rows:
         else:
             found = beyond(self.connection, self.table, self.key, self.nullable, None)
             highest, nulls = found.highest, found.nulls
-        return self._above(situation, lead, highest, nulls)
+        return self._above(context, lead, highest, nulls)
 
-    def _above(self, situation: Situation, lead: timedelta, highest: KeyValue, nulls: int) -> tuple[RangeBound, bool]:
+    def _above(self, context: Context, lead: timedelta, highest: KeyValue, nulls: int) -> tuple[RangeBound, bool]:
         # An infinite key, or one that the codec can't place, is above every bound.
         placed = highest is None or self.level.axis.decode(highest) is not None
-        return range_history(self.level, situation, highest, lead, None), placed and not nulls
+        return range_history(self.level, context, highest, lead, None), placed and not nulls
 
     def _leads(self, index: Index) -> bool:
         """Whether it tells the highest key at once."""

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, Engine, Identity, MetaData, Text, text
 
 from sa_partman import PartitionByHash, PartitionByList, PartitionByRange
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.engine.migration import convert_inline, unpartition_inline
 from sa_partman.errors import ConversionRefused
 from sa_partman.names import QualifiedName
@@ -43,7 +43,7 @@ def convert(engine: Engine, metadata: MetaData | None = None, choices: Choices |
     model, table = declared_tables(declared() if metadata is None else metadata, ["events"])[0]
     key = [column.name for column in model.primary_key.columns]
     with engine.begin() as connection:
-        convert_inline(connection, table.renamed(TABLE), key, Situation(NOW, {}), choices)
+        convert_inline(connection, table.renamed(TABLE), key, Context(NOW, {}), choices)
 
 
 def unpartition(engine: Engine, key: Sequence[str] = ("id",), nullable: Sequence[str] = ()) -> None:
@@ -73,7 +73,7 @@ def test_the_transaction_is_the_caller_s(engine: Engine) -> None:
         connection.execute(
             text("SET search_path = public, pg_catalog; SET lock_timeout = '77s'; SET TimeZone = 'Asia/Tokyo'")
         )
-        convert_inline(connection, table.renamed(TABLE), ("id", "created_at"), Situation(NOW, {}))
+        convert_inline(connection, table.renamed(TABLE), ("id", "created_at"), Context(NOW, {}))
         kept = connection.execute(
             text("SELECT current_setting('search_path'), current_setting('lock_timeout'), current_setting('TimeZone')")
         ).one()

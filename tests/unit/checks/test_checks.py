@@ -14,22 +14,22 @@ from sa_partman.checks.membership import privilege_finding
 from sa_partman.checks.rows import Blocked, DataFacts, DefaultRows, Misplaced
 from sa_partman.checks.structure import MANY
 from sa_partman.checks.suite import TableReading, findings_of
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.checking import due_of
 from sa_partman.names import QualifiedName
 from sa_partman.plan.table import plan_table
 from sa_partman.spec.declared import DeclaredTable
-from tests.support.builders import EVENTS, Catalog, declare, found, holds, numbers, partition, situation, span
+from tests.support.builders import EVENTS, Catalog, context, declare, found, holds, numbers, partition, span
 
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=1)
 
 
 def check(
     declared: DeclaredTable,
     table: FoundTable | None,
-    here: Situation = NOW,
+    here: Context = NOW,
     facts: DataFacts | None = None,
     asked: Asked | None = None,
 ) -> list[Finding]:
@@ -103,7 +103,7 @@ def test_a_missing_label() -> None:
 def test_what_is_overdue() -> None:
     """Expired for longer than an interval: nobody seems to run."""
     catalog = Catalog(declare(MONTHLY.with_(retention=Retention("1 month"))))
-    catalog.converge(situation("2025-12-15"))
+    catalog.converge(context("2025-12-15"))
     catalog.converge(NOW)
     catalog.add("old", span("2025-10-01", "2025-11-01"))
     (finding,) = check(catalog.declared, catalog.found())
@@ -115,7 +115,7 @@ def test_what_is_overdue() -> None:
 def test_what_has_just_expired() -> None:
     """Every interval's end expires something, and the next run removes it: no problem."""
     catalog = Catalog(declare(MONTHLY.with_(retention=Retention("1 month"))))
-    catalog.converge(situation("2025-12-15"))
+    catalog.converge(context("2025-12-15"))
     catalog.converge(NOW)
     catalog.add("old", span("2025-11-01", "2025-12-01"))
     (finding,) = check(catalog.declared, catalog.found())
@@ -126,7 +126,7 @@ def test_what_has_just_expired() -> None:
 
 def test_a_whole_interval_makes_it_overdue() -> None:
     """To the second: expired on 1 December, with another month expired since."""
-    catalog, here = Catalog(declare(MONTHLY.with_(retention=Retention("1 month")))), situation("2026-01-01")
+    catalog, here = Catalog(declare(MONTHLY.with_(retention=Retention("1 month")))), context("2026-01-01")
     catalog.converge(here)
     catalog.add("november", span("2025-11-01", "2025-12-01"))
     catalog.add("october", span("2025-10-01", "2025-11-01"))
@@ -140,7 +140,7 @@ def test_a_whole_interval_makes_it_overdue() -> None:
 def test_how_long_numbers_are_overdue() -> None:
     """In keys."""
     spec = PartitionByRange("id", interval=100, retention=Retention(2), premake=0)
-    catalog, here = Catalog(declare(spec)), situation("2026-01-15", highest={1: 1_050})
+    catalog, here = Catalog(declare(spec)), context("2026-01-15", highest={1: 1_050})
     catalog.converge(here)
     catalog.add("old", numbers(0, 100))
     (finding,) = [each for each in check(catalog.declared, catalog.found(), here) if each.code == "overdue"]

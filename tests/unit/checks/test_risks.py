@@ -15,9 +15,9 @@ from sa_partman.checks.suite import TableReading, findings_of
 from sa_partman.finding import Finding, Severity
 from sa_partman.names import QualifiedName
 from sa_partman.spec.base import PartitionSpec
-from tests.support.builders import EVENTS, Catalog, declare, holds, situation
+from tests.support.builders import EVENTS, Catalog, context, declare, holds
 
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=1)
 LAST = EVENTS.sibling("events_p20260201")
 DAY = 86_400.0

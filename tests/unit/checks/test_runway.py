@@ -12,10 +12,10 @@ from sa_partman.bounds.interval import Duration
 from sa_partman.checks.coverage import Asked, Runway, runways_of, shortest
 from sa_partman.finding import Finding, Severity
 from sa_partman.key import Family
-from tests.support.builders import Catalog, at, declare, numbers, situation, span
+from tests.support.builders import Catalog, at, context, declare, numbers, span
 from tests.unit.checks.test_checks import check
 
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=1)
 
 
@@ -85,7 +85,7 @@ def test_numbers_in_keys() -> None:
     """Nobody knows how fast they grow, so nothing is said of time."""
     spec = PartitionByRange("id", interval=100, premake=2)
     catalog = Catalog(declare(spec))
-    here = situation("2026-01-15", highest={1: 250})
+    here = context("2026-01-15", highest={1: 250})
     catalog.converge(here)
     found = runway(catalog, here)
 
@@ -108,7 +108,7 @@ def test_numbers_in_keys() -> None:
 def test_intervals_of_every_width(interval: str, timezone: str, ahead: int) -> None:
     """From noon of 15 January to the midnight that begins 16 March; one that is cut there counts."""
     declared = declare(PartitionByRange("created_at", interval=interval, timezone=timezone))
-    catalog, here = Catalog(declared), situation("2026-01-15 12:30")
+    catalog, here = Catalog(declared), context("2026-01-15 12:30")
     end = "2026-03-16" if timezone == "UTC" else "2026-03-15 23:00"
     catalog.add("all", span("2025-01-01", end if interval != "1 year" else "2027-03-16"))
 
@@ -121,7 +121,7 @@ def test_intervals_of_numbers(upper: int, ahead: int) -> None:
     catalog = Catalog(declare(PartitionByRange("id", interval=100)))
     catalog.add("all", numbers(0, upper))
 
-    assert ahead == runway(catalog, situation("2026-01-15", highest={1: 250})).ahead
+    assert ahead == runway(catalog, context("2026-01-15", highest={1: 250})).ahead
 
 
 def test_each_tenant_has_its_own() -> None:
@@ -209,7 +209,7 @@ def test_premake_is_enough_on_every_day_of_the_interval() -> None:
     needed = runway(converged()).premake_for(Duration.parse("60 days"))
     declared = declare(MONTHLY.with_(premake=needed))
     for day in range(1, 29):
-        catalog, here = Catalog(declared), situation(f"2026-01-{day:02}")
+        catalog, here = Catalog(declared), context(f"2026-01-{day:02}")
         catalog.converge(here)
         assert not runway(catalog, here).shorter_than(Duration.parse("60 days")), day
 
@@ -228,9 +228,9 @@ def test_a_branch_that_is_not_ready_far_ahead_does_not_fail_yet() -> None:
     """Below a list, too, a partition of the future is a warning and one of now an error."""
     spec = PartitionByList("region", values=["de"], subpartition=MONTHLY)
     catalog = converged(spec, region="text")
-    later = situation("2026-02-10")
+    later = context("2026-02-10")
     findings = check(catalog.declared, catalog.found(), later)
-    much_later = check(catalog.declared, catalog.found(), situation("2026-03-10"))
+    much_later = check(catalog.declared, catalog.found(), context("2026-03-10"))
 
     assert [("horizon", Severity.WARNING)] == [(each.code, each.severity) for each in findings]
     assert {"no-current", "horizon"} == {each.code for each in much_later}

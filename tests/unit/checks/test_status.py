@@ -23,9 +23,9 @@ from sa_partman.bounds.bound import DEFAULT, MAXVALUE, MINVALUE, FarTime, RangeB
 from sa_partman.catalog import LostConversion, UnfinishedConversion
 from sa_partman.checks.status import status_of
 from sa_partman.codecs.codec import Codec
-from tests.support.builders import EVENTS, Catalog, at, declare, situation, span
+from tests.support.builders import EVENTS, Catalog, at, context, declare, span
 
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=2, default=True)
 
 
@@ -139,7 +139,7 @@ def test_a_table_that_is_not_there() -> None:
 def test_detached_tables_stand_last() -> None:
     """They are none of its partitions any more."""
     catalog = Catalog(declare(MONTHLY.with_(default=False, retention=Retention("1 month"))))
-    catalog.converge(situation("2025-06-15"))
+    catalog.converge(context("2025-06-15"))
     catalog.converge(NOW)
 
     assert "detached" == states(catalog)[-1][1]

@@ -7,9 +7,9 @@ import pytest
 from sa_partman import PartitionByHash
 from sa_partman.bounds.bound import HashBound
 from sa_partman.compare.lists import uncovered_remainders
-from tests.support.builders import Catalog, bounds, declare, situation
+from tests.support.builders import Catalog, bounds, context, declare
 
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 
 
 def test_all_at_once() -> None:

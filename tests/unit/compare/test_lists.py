@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sa_partman import PartitionByHash, PartitionByList
 from sa_partman.finding import Severity
-from tests.support.builders import Catalog, bounds, declare, holds, named, situation
+from tests.support.builders import Catalog, bounds, context, declare, holds, named
 
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 SPEC = PartitionByList("region", values={"eu": ["de", "fr"], "none": [None]})
 
 
@@ -46,8 +46,8 @@ def test_values_asked_for() -> None:
     """What the run found; what is gone is kept and not touched below."""
     spec = PartitionByList("region", values=list, subpartition=PartitionByHash("id", modulus=2))
     catalog = Catalog(declare(spec, region="text"))
-    catalog.converge(situation("2026-01-15", tenants={0: (("de", ("de",)), ("fr", ("fr",)))}))
-    gone = situation("2026-01-15", tenants={0: (("fr", ("fr",)),)})
+    catalog.converge(context("2026-01-15", tenants={0: (("de", ("de",)), ("fr", ("fr",)))}))
+    gone = context("2026-01-15", tenants={0: (("fr", ("fr",)),)})
     catalog.relations.pop(catalog.declared.name.sibling("events_de_h0"))
     catalog.relations.pop(catalog.declared.name.sibling("events_fr_h0"))
 
@@ -60,11 +60,11 @@ def test_a_path_makes_a_branch() -> None:
         "region", subpartition=PartitionByList("kind", subpartition=PartitionByHash("id", modulus=2))
     )
     catalog = Catalog(declare(spec, region="text", kind="text"))
-    catalog.converge(situation("2026-01-15", paths=(("p1", "t1"), ("p1", "t2"), ("p2", "t1"))))
+    catalog.converge(context("2026-01-15", paths=(("p1", "t1"), ("p1", "t2"), ("p2", "t1"))))
     leaves = [each.name.name for each in catalog.found().walk() if each.kind == "r"]
 
     assert [
         f"events_{branch}_h{remainder}" for branch in ("p1_t1", "p1_t2", "p2_t1") for remainder in (0, 1)
     ] == sorted(leaves)
     assert not catalog.plan(NOW).steps
-    assert not catalog.plan(situation("2026-01-15", paths=(("p1", "t1"),))).steps
+    assert not catalog.plan(context("2026-01-15", paths=(("p1", "t1"),))).steps

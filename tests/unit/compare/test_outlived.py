@@ -14,7 +14,7 @@ from sa_partman.compare.expired_rows import Outlived, outlived_of
 from sa_partman.marks import restored
 from sa_partman.plan.conversion.request import outlived_history
 from sa_partman.spec.base import PartitionSpec
-from tests.support.builders import EVENTS, TIMESTAMP, at, declare, found, partition, situation, span
+from tests.support.builders import EVENTS, TIMESTAMP, at, context, declare, found, partition, span
 
 NOW = "2030-06-15 12:00"
 KEPT = Retention("14 months", then="drop")
@@ -34,7 +34,7 @@ def outlived(
     declared = declare(spec, **columns)
     known = {} if highest is None else {"highest": {1: highest}}
     one = partition("history", bound, 2, comment)
-    return next((each for _, each in outlived_of(declared, found(declared, one), situation(now, **known))), None)
+    return next((each for _, each in outlived_of(declared, found(declared, one), context(now, **known))), None)
 
 
 def up_to(end: KeyValue, start: KeyValue = MINVALUE) -> RangeBound:
@@ -182,14 +182,14 @@ def test_far_ends(keep: Any, until: Position | None) -> None:
     """What lies beyond the calendar is for good."""
     history = up_to(at("2030-07-01"))
     level = declare(MONTHLY.with_(retention=Retention(keep))).level
-    seen = outlived_history(level, history, EVENTS, situation(NOW))
+    seen = outlived_history(level, history, EVENTS, context(NOW))
 
     assert until == (None if seen is None else seen.until)
 
 
 def test_a_history_of_numbers_reaches_to_the_highest_key() -> None:
     """So much is known of it before the conversion: the highest key lies in its last interval."""
-    seen = outlived_history(declare(NUMBERED).level, up_to(105_000), EVENTS, situation(NOW))
+    seen = outlived_history(declare(NUMBERED).level, up_to(105_000), EVENTS, context(NOW))
 
     assert seen is not None
     assert (117_000, """"id" < '92000'::bigint""") == (seen.until, seen.condition)

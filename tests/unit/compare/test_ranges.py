@@ -12,7 +12,7 @@ from sa_partman.bounds.bound import MAXVALUE, MINVALUE, KeyValue, RangeBound
 from sa_partman.bounds.interval import IntegerGrid, UtcGrid, WallGrid, ZonedGrid
 from sa_partman.compare.window import MOST, Lacking, current_cell, cutoff_of, lacking_in, line_of, lines_of
 from sa_partman.spec.declared import RangeLevel
-from tests.support.builders import Catalog, bounds, declare, found, numbers, partition, situation, span
+from tests.support.builders import Catalog, bounds, context, declare, found, numbers, partition, span
 
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=2)
 
@@ -27,7 +27,7 @@ def lacking(spec: PartitionByRange, now: str, *there: RangeBound, **changes: obj
     declared = declare(spec)
     level = level_of(spec)
     table = found(declared, *(partition(f"p{index}", bound) for index, bound in enumerate(there)))
-    here = situation(now, **changes)
+    here = context(now, **changes)
     (line,) = lines_of(level, table, here)
     return lacking_in(line, level, table, here)
 
@@ -199,7 +199,7 @@ def test_a_retention_of_more_years_than_there_were(keep: str | int, timezone: st
     assert isinstance(hourly.retention, Retention)
 
     assert datetime.min.replace(tzinfo=UTC) == cutoff_of(
-        hourly.retention, level_of(hourly), found(declare(hourly)), situation("2026-01-15")
+        hourly.retention, level_of(hourly), found(declare(hourly)), context("2026-01-15")
     )
 
 
@@ -208,7 +208,7 @@ def test_a_range_inside_a_wide_partition() -> None:
     below = PartitionByRange("created_at", interval="1 hour", premake=1)
     catalog = Catalog(declare(MONTHLY.with_(subpartition=below)))
     catalog.add("wide", span("2026-01-15", "9999-12-31"), "RANGE (created_at)")
-    plan = catalog.plan(situation("2026-01-15 12:30"))
+    plan = catalog.plan(context("2026-01-15 12:30"))
     inside = [each.bound for each in plan.steps if "wide" in each.partition.name]
 
     assert [12, 13, *range(11, -1, -1)] == [
@@ -233,13 +233,13 @@ def test_slivers_between_two_ways_of_writing_one_instant() -> None:
     spec = PartitionByRange("ref", interval="1 month", premake=1)
     catalog = Catalog(declare(spec, ref="uuid"))
     codec = UUIDv7()
-    lower, upper = (codec.encode(moment) for moment in (situation("2026-01-01").now, situation("2026-02-01").now))
+    lower, upper = (codec.encode(moment) for moment in (context("2026-01-01").now, context("2026-02-01").now))
     zeros = [type(each)(int=each.int >> 80 << 80) for each in (lower, upper)]
     catalog.add("theirs", RangeBound((zeros[0],), (zeros[1],)))
-    plan = catalog.converge(situation("2026-01-15"))
+    plan = catalog.converge(context("2026-01-15"))
 
-    assert [RangeBound((zeros[1],), (codec.encode(situation("2026-03-01").now),))] == bounds(plan)
-    assert () == catalog.plan(situation("2026-01-15")).steps
+    assert [RangeBound((zeros[1],), (codec.encode(context("2026-03-01").now),))] == bounds(plan)
+    assert () == catalog.plan(context("2026-01-15")).steps
 
 
 @pytest.mark.parametrize(
@@ -259,8 +259,8 @@ def test_the_cutoff(keep: str | int, expected: str) -> None:
     spec = MONTHLY.with_(retention=Retention(keep))
     assert isinstance(spec.retention, Retention)
 
-    assert situation(expected).now == cutoff_of(
-        spec.retention, level_of(spec), found(declare(spec)), situation("2026-03-31 12:00")
+    assert context(expected).now == cutoff_of(
+        spec.retention, level_of(spec), found(declare(spec)), context("2026-03-31 12:00")
     )
 
 
@@ -268,7 +268,7 @@ def test_the_cutoff_by_the_clock_of_a_zone() -> None:
     """A day back over the night in which the clock is turned is 23 hours."""
     spec = MONTHLY.with_(timezone="Europe/Paris", interval="1 day", retention=Retention("1 day"))
     assert isinstance(spec.retention, Retention)
-    now = situation("2025-03-30 12:00+02:00")
+    now = context("2025-03-30 12:00+02:00")
 
     assert timedelta(hours=23) == now.now - cutoff_of(spec.retention, level_of(spec), found(declare(spec)), now)
 
@@ -278,25 +278,25 @@ def test_the_current_cell_of_integers() -> None:
     spec = PartitionByRange("id", interval=100, start=250)
     table = found(declare(spec))
 
-    assert 1200 == current_cell(level_of(spec), table, situation("2026-01-15", highest={1: 1234})).lower
-    assert 200 == current_cell(level_of(spec), table, situation("2026-01-15")).lower
+    assert 1200 == current_cell(level_of(spec), table, context("2026-01-15", highest={1: 1234})).lower
+    assert 200 == current_cell(level_of(spec), table, context("2026-01-15")).lower
 
 
 def test_the_end_of_a_type() -> None:
     """Beyond the largest smallint both ends are open, and nothing more is wanted."""
     spec = PartitionByRange("n", interval=10_000, premake=4)
     catalog = Catalog(declare(spec, n="smallint"))
-    plan = catalog.converge(situation("2026-01-15", highest={1: 25_000}))
+    plan = catalog.converge(context("2026-01-15", highest={1: 25_000}))
 
     assert [numbers(20_000, 30_000), numbers(30_000, MAXVALUE)] == bounds(plan)
-    assert () == catalog.plan(situation("2026-01-15", highest={1: 25_000})).steps
+    assert () == catalog.plan(context("2026-01-15", highest={1: 25_000})).steps
 
 
 def test_a_line_per_tenant() -> None:
     """Each has the same grid; a partition that spans two belongs to none."""
     spec = PartitionByRange("tenant", "created_at", interval="1 month", premake=0, tenants=["t1", "t1_2"])
     catalog = Catalog(declare(spec, tenant="text"))
-    plan = catalog.converge(situation("2026-01-15"))
+    plan = catalog.converge(context("2026-01-15"))
 
     assert [span("2026-01-01", "2026-02-01", "t1"), span("2026-01-01", "2026-02-01", "t1_2")] == bounds(plan)
     assert line_of(level_of(spec, tenant="text"), RangeBound(("a", MINVALUE), ("b", MINVALUE))) is None
@@ -308,14 +308,14 @@ def test_a_partition_over_all_tenants_is_respected() -> None:
     catalog = Catalog(declare(spec, tenant="text"))
     catalog.add("all_t", RangeBound(("t", MINVALUE), ("u", MINVALUE)))
 
-    assert [span("2026-01-01", "2026-02-01", "u")] == bounds(catalog.converge(situation("2026-01-15")))
+    assert [span("2026-01-01", "2026-02-01", "u")] == bounds(catalog.converge(context("2026-01-15")))
 
 
 def test_days_inside_a_month() -> None:
     """A lower level by the same column fills its parent, from end to end and no further."""
     below = PartitionByRange("created_at", interval="1 week", premake=9)
     catalog = Catalog(declare(MONTHLY.with_(premake=0, subpartition=below)))
-    catalog.converge(situation("2026-01-15"))
+    catalog.converge(context("2026-01-15"))
     inside = [each.bound for each in catalog.found().partitions[0].partitions]
 
     assert span("2026-01-01", "2026-01-05") in inside
@@ -327,7 +327,7 @@ def test_weeks_below_a_list() -> None:
     """A lower level by another column has the window that it declares."""
     spec = PartitionByList("region", values=["de"], subpartition=MONTHLY.with_(premake=1))
     catalog = Catalog(declare(spec, region="text"))
-    catalog.converge(situation("2026-01-15"))
-    later = catalog.converge(situation("2026-02-15"))
+    catalog.converge(context("2026-01-15"))
+    later = catalog.converge(context("2026-02-15"))
 
     assert ["events_de_p20260301"] == [step.partition.name for step in later.steps]

@@ -10,9 +10,9 @@ from sa_partman import PartitionByRange, Retention
 from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
 from sa_partman.plan.steps import Purpose
-from tests.support.builders import Catalog, declare, situation, span
+from tests.support.builders import Catalog, context, declare, span
 
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 
 
 def plan() -> MaintenancePlan:

@@ -12,7 +12,7 @@ from sa_partman import PartitionByRange
 from sa_partman.maintenance.audit import log_step, of_result
 from sa_partman.maintenance.results import Outcome, StepResult
 from sa_partman.observe.health import LOGGER, JsonFormatter
-from tests.support.builders import Catalog, declare, situation
+from tests.support.builders import Catalog, context, declare
 
 
 def shown(record: logging.LogRecord) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def record(message: str, *arguments: object, **fields: object) -> logging.LogRec
 
 def result(outcome: Outcome, error: str = "", blockers: tuple[str, ...] = ()) -> StepResult:
     catalog = Catalog(declare(PartitionByRange("created_at", interval="1 month", premake=0)))
-    (step,) = catalog.plan(situation("2026-01-15")).steps
+    (step,) = catalog.plan(context("2026-01-15")).steps
     return StepResult(step, outcome, 0.12345678, error, None, blockers)
 
 

@@ -18,13 +18,13 @@ from sa_partman.checks.status import PartitionStatus, State, TableStatus, status
 from sa_partman.finding import Finding, Severity
 from sa_partman.observe.health import Ended, Health
 from sa_partman.observe.metrics import look_text, metrics_text
-from tests.support.builders import Catalog, declare, situation, span
+from tests.support.builders import Catalog, context, declare, span
 
 parser = pytest.importorskip("prometheus_client.parser")
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "monitoring.md"
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 ERROR = Finding("gap", Severity.ERROR, "public.events", "a gap")
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -14,7 +14,7 @@ from sa_partman.plan.actions import DeleteReferring, DropPartition
 from sa_partman.plan.families import limited, referenced_first, without_removals
 from sa_partman.plan.prune import prune_steps
 from sa_partman.plan.steps import Purpose, Step, TablePlan, in_order
-from tests.support.builders import EVENTS, declare, found, partition, situation, span
+from tests.support.builders import EVENTS, context, declare, found, partition, span
 
 OLD = span("2026-05-15", "2026-05-16")
 KEEP = PartitionByRange(
@@ -80,7 +80,7 @@ def test_what_is_made_comes_first_and_what_refers_goes_first() -> None:
 def leaving(spec: PartitionByRange, *keys: ForeignKey) -> list[Step | Finding]:
     declared = declare(spec)
     there = replace(found(declared, partition("old", OLD)), referenced=True)
-    return list(prune_steps(declared, there, situation("2026-06-15", inbound=keys)))
+    return list(prune_steps(declared, there, context("2026-06-15", inbound=keys)))
 
 
 def test_the_rows_of_a_satellite_go_first() -> None:

@@ -17,9 +17,9 @@ from sa_partman.plan.actions import (
 )
 from sa_partman.plan.provision import first_partitions, provision_steps
 from sa_partman.plan.steps import Purpose, Step, in_order
-from tests.support.builders import EVENTS, Catalog, declare, found, named, situation, span
+from tests.support.builders import EVENTS, Catalog, context, declare, found, named, span
 
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=0)
 
 
@@ -109,7 +109,7 @@ def test_a_detached_table_of_ours_is_attached_again() -> None:
     catalog = Catalog(declare(MONTHLY.with_(premake=0)))
     catalog.converge(NOW)
     catalog.declared = declare(MONTHLY.with_(retention=Retention(0)))
-    catalog.converge(situation("2026-02-15"))
+    catalog.converge(context("2026-02-15"))
 
     assert [AttachPartition, UnmarkDetached] == [
         type(action)
@@ -136,7 +136,7 @@ def test_expired_partitions_are_not_filled_up() -> None:
     catalog = Catalog(declare(spec))
     catalog.converge(NOW)
     catalog.execute(DropPartition(EVENTS, EVENTS.sibling("events_p20260101_h1"), DEFAULT, catalog.declared.level.key))
-    plan = catalog.plan(situation("2026-02-15"))
+    plan = catalog.plan(context("2026-02-15"))
 
     assert "events_p20260101_h1" not in named(plan)
     assert ("events_p20260101", Purpose.DROP) in [(step.partition.name, step.purpose) for step in plan.steps]
@@ -154,7 +154,7 @@ def test_the_partitions_of_a_new_table() -> None:
 def test_what_is_written_to_now_comes_before_the_past_of_any_table() -> None:
     """A long past of one table never keeps another one waiting."""
     spec = PartitionByRange("created_at", interval="1 month", premake=0, start="2025-12-01")
-    here = situation("2026-01-15")
+    here = context("2026-01-15")
     plans = [Catalog(declare(spec, EVENTS.sibling(name))).plan(here) for name in ("one", "two")]
 
     assert ["one_p20260101", "two_p20260101", "one_p20251201", "two_p20251201"] == [

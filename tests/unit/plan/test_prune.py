@@ -16,7 +16,7 @@ from sa_partman.plan.actions import DetachPartition, DropDetached, DropPartition
 from sa_partman.plan.prune import prune_steps
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.plan.table import plan_table
-from tests.support.builders import EVENTS, Catalog, at, declare, found, named, partition, situation, span
+from tests.support.builders import EVENTS, Catalog, at, context, declare, found, named, partition, span
 
 DAILY = PartitionByRange("created_at", interval="1 day", premake=0, retention=Retention("30 days", then="drop"))
 OLD = span("2026-05-15", "2026-05-16")
@@ -25,7 +25,7 @@ OLD = span("2026-05-15", "2026-05-16")
 def pruned(spec: PartitionByRange, now: str, *there: Bound, **changes: object) -> list[tuple[type, ...]]:
     declared = declare(spec)
     table = found(declared, *(partition(f"p{index}", bound) for index, bound in enumerate(there)))
-    steps = prune_steps(declared, replace(table, **changes), situation(now))  # type: ignore[arg-type]
+    steps = prune_steps(declared, replace(table, **changes), context(now))  # type: ignore[arg-type]
     return [tuple(type(action) for action in step.actions) for step in steps if isinstance(step, Step)]
 
 
@@ -93,7 +93,7 @@ def test_a_pending_detach_is_left_to_healing() -> None:
     pending = replace(partition("p", OLD), detach_pending=True)
     declared = declare(DAILY)
 
-    assert [] == list(prune_steps(declared, found(declared, pending), situation("2026-06-15")))
+    assert [] == list(prune_steps(declared, found(declared, pending), context("2026-06-15")))
 
 
 def test_the_oldest_first() -> None:
@@ -101,7 +101,7 @@ def test_the_oldest_first() -> None:
     catalog = Catalog(declare(DAILY))
     for day in (3, 1, 2):
         catalog.add(f"day_{day}", span(f"2026-01-0{day}", f"2026-01-0{day + 1}"))
-    plan = catalog.plan(situation("2026-06-15"))
+    plan = catalog.plan(context("2026-06-15"))
 
     assert ["day_1", "day_2", "day_3"] == [name for name in named(plan) if name.startswith("day")]
 
@@ -110,8 +110,8 @@ def test_retention_at_the_level_that_declares_it() -> None:
     """Months inside a list partition, which itself stays."""
     spec = PartitionByList("region", values=["de"], subpartition=DAILY)
     catalog = Catalog(declare(spec, region="text"))
-    catalog.converge(situation("2026-01-15"))
-    plan = catalog.converge(situation("2026-06-15"))
+    catalog.converge(context("2026-01-15"))
+    plan = catalog.converge(context("2026-06-15"))
 
     assert "events_de_p20260115" in named(plan)
     assert "events_de" not in named(plan)
@@ -120,8 +120,8 @@ def test_retention_at_the_level_that_declares_it() -> None:
 def test_an_expired_branch_goes_as_a_whole() -> None:
     """Its sub-partitions are not pruned one by one."""
     catalog = Catalog(declare(DAILY.with_(subpartition=PartitionByHash("id", modulus=4))))
-    catalog.converge(situation("2026-01-15"))
-    plan = catalog.plan(situation("2026-06-15"))
+    catalog.converge(context("2026-01-15"))
+    plan = catalog.plan(context("2026-06-15"))
 
     assert 1 == sum(step.purpose.removes for step in plan.steps)
 
@@ -133,7 +133,7 @@ def test_a_composite_end_behind_the_ranged_column() -> None:
     )
     exact = RangeBound((*OLD.lower, MINVALUE), (*OLD.upper, MINVALUE))
     beyond = RangeBound((*OLD.lower, MINVALUE), (*OLD.upper, 5))
-    moment = situation("2026-06-15").now
+    moment = context("2026-06-15").now
 
     assert [(DropPartition,)] == pruned(spec, str(moment), exact)
     assert [] == pruned(spec, str(moment), beyond)
@@ -153,7 +153,7 @@ def lives(spec: PartitionByRange, *moments: str) -> list[list[tuple[str, ...]]]:
     catalog.add("old", OLD)
     found = []
     for moment in moments:
-        steps = [step for step in catalog.plan(situation(moment)).steps if step.partition.name == "old"]
+        steps = [step for step in catalog.plan(context(moment)).steps if step.partition.name == "old"]
         catalog.apply(steps)
         found.append([tuple(type(action).__name__ for action in step.actions) for step in steps])
     return found
@@ -200,7 +200,7 @@ def detached_steps(spec: PartitionByRange, now: str, **changes: object) -> list[
     had = for_values(OLD, declared.level.key.types)
     old = DetachedTable(EVENTS.sibling("old"), 9, EVENTS, None, at(EXPIRED), had)
     there = replace(found(declared), detached=(replace(old, **changes),))  # type: ignore[arg-type]
-    steps = plan_table(declared, there, situation(now)).steps
+    steps = plan_table(declared, there, context(now)).steps
     return [tuple(type(action).__name__ for action in step.actions) for step in steps if step.partition == old.name]
 
 
@@ -231,7 +231,7 @@ def test_what_held_nobody_knows_what_must_hold_nothing_else() -> None:
     """Then its rows are looked at: all of them have to be expired."""
     declared = declare(DAILY)
     old = DetachedTable(EVENTS.sibling("old"), 9, EVENTS, None, at(EXPIRED))
-    steps = plan_table(declared, replace(found(declared), detached=(old,)), situation(LATER)).steps
+    steps = plan_table(declared, replace(found(declared), detached=(old,)), context(LATER)).steps
     (drop,) = (action for step in steps for action in step.actions if isinstance(action, DropDetached))
 
     assert RangeBound((MINVALUE,), (at("2026-05-23"),)) == drop.expired
@@ -253,7 +253,7 @@ def test_what_is_attached_again_is_not_dropped() -> None:
     spec = DAILY.with_(name="{table}_{lower:%Y%m%d}", start="2026-06-22")
     declared = declare(spec)
     now = DetachedTable(EVENTS.sibling("events_20260622"), 9, EVENTS, None, at(EXPIRED))
-    steps = plan_table(declared, replace(found(declared), detached=(now,)), situation(LATER)).steps
+    steps = plan_table(declared, replace(found(declared), detached=(now,)), context(LATER)).steps
 
     assert [(Purpose.PROVISION, "events_20260622")] == [(step.purpose, step.partition.name) for step in steps]
 
@@ -263,14 +263,14 @@ def test_what_was_restored_stays() -> None:
     there = replace(partition("old", OLD), comment=restored("/archive/old.json", at(EXPIRED)))
     declared = declare(DAILY)
 
-    assert [] == list(prune_steps(declared, found(declared, there), situation(LATER)))
+    assert [] == list(prune_steps(declared, found(declared, there), context(LATER)))
 
 
 def test_a_mark_on_a_mark() -> None:
     """A partition whose concurrent detach never came is marked as if it were new."""
     old = replace(partition("old", OLD), comment=marked(EVENTS, "mine", at("2026-01-01")))
     declared = declare(GRACE)
-    (step,) = prune_steps(declared, found(declared, old), situation(EXPIRED))
+    (step,) = prune_steps(declared, found(declared, old), context(EXPIRED))
     assert isinstance(step, Step)
     (mark,) = (action for action in step.actions if isinstance(action, MarkDetached))
 

@@ -14,9 +14,9 @@ from sa_partman.maintenance.results import sentence, step_dict
 from sa_partman.plan.actions import AttachPartition
 from sa_partman.plan.steps import Purpose, Step, readable
 from sa_partman.spec.declared import DeclaredTable
-from tests.support.builders import EVENTS, Catalog, declare, holds, numbers, situation, span
+from tests.support.builders import EVENTS, Catalog, context, declare, holds, numbers, span
 
-NOW = situation("2026-01-15")
+NOW = context("2026-01-15")
 HIDDEN: dict[str, tuple[Codec, str]] = {
     "uuid": (UUIDv7(), "uuid"),
     "ulid": (ULID(), "text"),
@@ -26,7 +26,7 @@ HIDDEN: dict[str, tuple[Codec, str]] = {
 
 
 def lines(catalog: Catalog, now: str) -> list[str]:
-    steps = catalog.plan(situation(now)).steps
+    steps = catalog.plan(context(now)).steps
     return [sentence(readable(catalog.declared, each)) for each in steps]
 
 

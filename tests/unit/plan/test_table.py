@@ -9,7 +9,7 @@ import pytest
 from sa_partman import PartitionByHash, PartitionByRange
 from sa_partman.bounds.bound import HashBound
 from sa_partman.catalog import InvalidIndex, Partition
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.finding import Finding, Severity
 from sa_partman.marks import marked
 from sa_partman.plan.actions import (
@@ -25,7 +25,7 @@ from sa_partman.spec.range_spec import Retention
 from tests.support.builders import EVENTS, at, declare, found, partition, span
 
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=0)
-NOW = Situation(at("2026-06-15"))
+NOW = Context(at("2026-06-15"))
 EXPIRED, CURRENT = span("2026-01-01", "2026-02-01"), span("2026-06-01", "2026-07-01")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sa_partman import PartitionByRange
 from sa_partman.bounds.bound import MINVALUE, RangeBound
-from sa_partman.compare.situation import Situation
+from sa_partman.compare.context import Context
 from sa_partman.ddl.render import from_stored, quoted_sql, to_stored
 from sa_partman.key import KeyType
 from sa_partman.names import QualifiedName, text_literal
@@ -71,7 +71,7 @@ def request(**choices: Any) -> ConversionRequest:
     types = {"id": KeyType.of("bigint"), "at": KeyType.of("timestamp with time zone")}
     declared = bind(TABLE, spec, {name: ColumnType(name, type) for name, type in types.items()})
     history = RangeBound((MINVALUE,), (datetime(2024, 7, 1, tzinfo=UTC),))
-    return ConversionRequest(declared, ("id", "at"), history, Situation(NOW, {}), Choices(**choices))
+    return ConversionRequest(declared, ("id", "at"), history, Context(NOW, {}), Choices(**choices))
 
 
 def plan(found: TableDefinition | None = None, profile: Profile | None = None, **choices: Any) -> ConversionPlan:

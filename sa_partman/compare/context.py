@@ -16,7 +16,7 @@ Path = tuple[KeyValue, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class Context:
     """
     Args:
         now: The clock; aware.
@@ -48,7 +48,7 @@ class Situation:
     gone: bool = False
     labels: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
-    def below(self, values: tuple[KeyValue, ...]) -> Situation:
-        """The situation in the branch of *values*: only the paths that lead there, shortened."""
+    def below(self, values: tuple[KeyValue, ...]) -> Context:
+        """The context in the branch of *values*: only the paths that lead there, shortened."""
         paths = tuple(path[1:] for path in self.paths if path[0] in values and len(path) > 1)
         return replace(self, paths=paths, branch=(*self.branch, values))
