@@ -242,7 +242,8 @@ def test_nobody_writes_into_an_old_partition_by_its_name(engine: Engine) -> None
     """What was prepared before finds no table: an error now, instead of a row that is lost in the end."""
     metadata = history(engine, rows=ROWS)
     with engine.connect() as connection:
-        write = "INSERT INTO events_history (created_at, tenant) VALUES ('2024-12-12', 77)"
+        values = "(0, timestamptz '2024-12-12' + random() * interval '1 day', 77)"
+        write = f"INSERT INTO events_history (id, created_at, tenant) VALUES {values}"
         for _ in range(7):
             connection.exec_driver_sql(write)
         connection.commit()
@@ -308,7 +309,7 @@ def test_maintenance_goes_on_and_leaves_the_sources_alone(engine: Engine) -> Non
 
     assert "events_p20250701" in found
     assert {*names} <= found.keys()
-    assert "conversion-in-progress" in codes(Maintainer(engine, metadata, now=NOW).check())
+    assert "rewrite-in-progress" in codes(Maintainer(engine, metadata, now=NOW).check())
     assert result
     work.resume("events")
     work.finalize("events")
