@@ -64,10 +64,11 @@ def roots_of(connection: Connection, partition: str) -> tuple[QualifiedName, ...
 
 def sending(connection: Connection, definition: TableDefinition, partitions: Sequence[Partition]) -> tuple[str, ...]:
     """Why subscribers would not be sent the truth: publications of the copies, and of partitions as such."""
-    if not connection.execute(_IS_LOGICAL).scalar():
-        return ()
     covers = (each for each in definition.covers if not each.excepted)
     found = [f"the publication {each.name} ({each.scope}) would send each copied row again" for each in covers]
+    if not connection.execute(_IS_LOGICAL).scalar():
+        # Whatever the log level is, rows of a published table can't be deleted before it has a replica identity.
+        return tuple(found)
     found += [
         f"the publication {each.name} sends the partitions of {definition.name} under their own names"
         for each in definition.publications

@@ -149,7 +149,9 @@ class RewriteRequest:
 
     @property
     def is_small(self) -> bool:
-        """Whether all is done in one transaction."""
+        """Whether all is done in one transaction; not beside a default partition, which would be searched in it."""
+        if self.default is not None:
+            return False
         rows = sum(max(each.rows, 0) for each in self.sources)
         known = all(each.rows >= 0 or each.pages == 0 for each in self.sources)
         return known and rows <= SMALL and sum(each.bytes for each in self.sources) <= SMALL_BYTES

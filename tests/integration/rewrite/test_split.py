@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 
 from sa_partman import Maintainer, PartitionByRange
 from sa_partman.errors import PartmanError
 from sa_partman.plan.steps import Step
+from sa_partman.throwaway import Server
 from tests.support.database import partitions, scalar, sql
 from tests.support.rewriting import NOW, contents, events, fill, history, left_behind, rewriter
+from tests.support.servers import binaries, memory
 
 
 def test_by_month(engine: Engine) -> None:
@@ -159,3 +161,27 @@ def test_aborted(engine: Engine) -> None:
     assert before == contents(engine)
     assert bounds == partitions(engine)
     assert [] == left_behind(engine)
+
+
+def test_published_whatever_the_log_level_is(server_target: str) -> None:
+    """Rows of the copies could not be deleted, because they are published and have no replica identity yet."""
+    with Server.start(binaries(server_target), settings={"wal_level": "replica"}, base=memory()) as server:
+        engine = create_engine(server.url())
+        metadata = history(engine, rows=100)
+        sql(engine, "CREATE PUBLICATION everything FOR ALL TABLES")
+
+        plan = rewriter(engine, metadata).plan_split("events_history", into="1 month")
+
+        assert "everything (FOR ALL TABLES) would send each copied row again" in str(plan.refusals[0])
+        engine.dispose()
+
+
+def test_beside_a_default_partition_nothing_is_small(engine: Engine) -> None:
+    """It would be searched for rows of the new partitions while everybody waits."""
+    metadata = history(engine, rows=100)
+    assert 3 == len(rewriter(engine, metadata).plan_split("events_history", into="1 month").steps)
+    sql(engine, "CREATE TABLE events_default PARTITION OF events DEFAULT")
+
+    steps = [step.id for step in rewriter(engine, metadata).plan_split("events_history", into="1 month").steps]
+
+    assert steps.index("exclude_validated") < steps.index("cutover")
