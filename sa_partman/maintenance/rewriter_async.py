@@ -58,3 +58,4 @@ class AsyncRewriter(AsyncWorker[Rewriter]):
     undo = _awaited(Rewriter.undo)
     finalize = _awaited(Rewriter.finalize)
     state = _awaited(Rewriter.state)
+    partitions = _awaited(Rewriter.partitions)

@@ -93,6 +93,10 @@ def test_json_has_no_address_of_an_object(project: Project, engine: Engine) -> N
         "run": ("--yes", "--audit"),
         "prune": ("--yes", "--at", "2030-12-01"),
         "convert": ("plain", "--yes"),
+        "split": ("events_p20300601", "--into", "1 day", "--yes"),
+        "merge": ("events", "--older-than", "1 year", "--yes"),
+        "drain": ("orders", "--yes"),
+        "regrid": ("labels", "--yes"),
     }
     others = {"demo", "archive"}
     """The one has no JSON; the other reads what was archived, which holds no declaration."""

@@ -22,6 +22,10 @@ ARGUMENTS = {
     "check": [[], ["--json"]],
     "status": [[], ["--json"]],
     "convert": [["events", "--plan"], ["events", "--yes", "--json"]],
+    "split": [["events_p20300601", "--into", "1 day", "--plan"], ["events", "--state", "--json"]],
+    "merge": [["events", "--older-than", "1 year", "--plan"]],
+    "drain": [["events", "--yes", "--json"]],
+    "regrid": [["events", "--yes"]],
     "archive": [["list", "."], ["restore", f"postgresql://u:{MARK}@h/x.manifest.json"]],
 }
 

@@ -77,7 +77,7 @@ def test_any_number_of_rows_is_moved_by_whoever_says_so(face: Face, engine: Engi
     table = new_table(MONTHLY.with_(default=True))
     many(engine, table, 100_001)
     brief = LockPolicy(lock_timeout=0.05, budget=0.1)
-    refused = face.maintainer(table, MARCH, lock=brief).run()
+    refused = face.maintainer(table, MARCH).run()
 
     assert not refused.ok
     assert "sa-partman run --max-rows 100001" in str(refused)

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import BigInteger, Column, Date, DateTime, Engine, Integer, MetaData, Table, Text, Uuid
 
-from sa_partman import Maintainer, PartitionByHash, PartitionByList, PartitionByRange
+from sa_partman import Maintainer, PartitionByHash, PartitionByList, PartitionByRange, Retention
 from sa_partman.bounds.read import parse_bound
 from sa_partman.checks import status, suite
 from sa_partman.codecs.ulid import ULID
@@ -212,7 +212,7 @@ def three(engine: Engine) -> Maintainer:
         "CREATE TABLE odd_1 PARTITION OF odd FOR VALUES FROM (7770) TO (7780)",
         "CREATE TABLE odd_d PARTITION OF odd DEFAULT",
     )
-    spec = PartitionByRange("k", interval=10, premake=0, default=True)
+    spec = PartitionByRange("k", interval=10, premake=0, default=True, retention=Retention(1_000))
     return Maintainer(engine, tables(spec, BigInteger()), now=NOW)
 
 

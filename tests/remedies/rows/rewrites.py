@@ -393,13 +393,6 @@ UNFINISHED = (
         (Box.create, *HISTORY, stopped("catch_up", splitting)),
     ),
     wrong(
-        "the old partitions of public.events are being put back; nothing was changed. Go on: sa-partman split "
-        "public.events --resume",
-        "sa-partman split events --abort --yes",
-        yes("sa-partman split public.events --resume"),
-        given=(SPLIT, stopped("cutover", undoing)),
-    ),
-    wrong(
         "public.events: rows change faster than the changes are replayed, so the swap was given up 0 times; nothing of "
         "it was done. Go on when less is written: --resume, or take everything back: --abort",
         patched("engine.conversion.TRIES", 0, SPLIT),
