@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from sa_partman.errors import MaintainerBusy, PartmanError
 from sa_partman.postgres.journal import Conversion
@@ -68,9 +68,11 @@ class Application:
     """What it knows and what it saw."""
 
     writers: list[Writer]
+    dice: random.Random
     errors: list[str] = field(default_factory=list)
     slowest: float = 0.0
     reads: int = 0
+    swaps: int = 0
     over: threading.Event = field(default_factory=threading.Event)
     turns: threading.Condition = field(default_factory=threading.Condition)
 
@@ -105,7 +107,8 @@ def at_work(engine: Engine, seed: int, *, emptying: str = "") -> Iterator[Applic
     The application is at work during the block.
 
     Args:
-        emptying: A partition that is emptied at times (the one that has this moment); then nothing is steady.
+        emptying: A partition that is emptied at times (the one that has this moment), or the whole table; then
+            nothing is steady.
     """
     sql(
         engine,
@@ -116,7 +119,7 @@ def at_work(engine: Engine, seed: int, *, emptying: str = "") -> Iterator[Applic
     writers = [Writer(number, random.Random(seed * 100 + number)) for number in range(WRITERS)]
     for row in sql(engine, f"SELECT {COLUMNS} FROM events WHERE id <> {HOT}"):
         writers[row[0] % WRITERS].rows[row[0]] = tuple(row)
-    application = Application(writers)
+    application = Application(writers, random.Random(seed))
     uri = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     tasks: list[tuple[Callable[..., None], object]] = [(_write, writer) for writer in writers]
     tasks += [(_read, None)] * (not emptying) + [(_heat, None)] * (not emptying)
@@ -126,7 +129,8 @@ def at_work(engine: Engine, seed: int, *, emptying: str = "") -> Iterator[Applic
         thread.start()
     try:
         application.after(3)
-        yield application
+        with _compared_at_swaps(engine, application):
+            yield application
         application.after(3)
     finally:
         application.over.set()
@@ -134,6 +138,45 @@ def at_work(engine: Engine, seed: int, *, emptying: str = "") -> Iterator[Applic
             thread.join(60)
     if emptying:
         application.reads += 1
+
+
+_PARTITIONS = "SELECT inhrelid FROM pg_inherits WHERE inhparent = CAST('public.events' AS regclass)"
+
+
+@contextmanager
+def _compared_at_swaps(engine: Engine, application: Application) -> Iterator[None]:
+    """
+    What leaves the table in a swap has the same rows as what takes its place: looked at in the transaction of the swap,
+    while nobody can write into either.
+    """
+
+    def found(connection: Connection) -> set[int]:
+        return {row[0] for row in connection.exec_driver_sql(_PARTITIONS)}
+
+    def rows_of(connection: Connection, partitions: set[int]) -> str:
+        names = [connection.exec_driver_sql(f"SELECT CAST({oid} AS regclass)").scalar() for oid in sorted(partitions)]
+        return " UNION ALL ".join(f"SELECT {COLUMNS} FROM ONLY {name}" for name in names)
+
+    with engine.connect() as connection:
+        last = found(connection)
+
+    def commit(connection: Connection) -> None:
+        nonlocal last
+        here = found(connection)
+        if gone := last - here:
+            old, new = rows_of(connection, gone), rows_of(connection, here - last)
+            for left, right in ((old, new), (new, old)):
+                row = connection.exec_driver_sql(f"({left}) EXCEPT ALL ({right}) LIMIT 1").first()
+                if row is not None:
+                    application.errors.append(f"at the swap only one side has {tuple(row)}")
+            application.swaps += 1
+        last = here
+
+    event.listen(engine, "commit", commit)
+    try:
+        yield
+    finally:
+        event.remove(engine, "commit", commit)
 
 
 def _run(uri: str, application: Application, task: Callable[..., None], own: object) -> None:
@@ -327,7 +370,7 @@ def _read(connection: psycopg.Connection, application: Application, _: object) -
 
 
 def _empty(connection: psycopg.Connection, application: Application, moment: str) -> None:
-    """Empties the partition that has *moment*, while no writer is in a transaction."""
+    """Empties the partition that has *moment*, and the table one time in four, while no writer is in a transaction."""
     count = 0
     while not application.over.wait(0.5) or count < 1:
         with ExitStack() as stack:
@@ -335,6 +378,11 @@ def _empty(connection: psycopg.Connection, application: Application, moment: str
                 stack.enter_context(writer.gate)
             stack.enter_context(connection.transaction())
             count += 1
+            if application.dice.random() < 0.25:
+                connection.execute("TRUNCATE events")
+                for writer in application.writers:
+                    writer.rows.clear()
+                continue
             # What has the moment can't be replaced by another then.
             connection.execute("LOCK TABLE events IN ACCESS SHARE MODE")
             name = _partition_of(connection, moment)
