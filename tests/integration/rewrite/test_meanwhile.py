@@ -18,6 +18,7 @@ from sa_partman.errors import ConversionRefused, PartmanError, Refused
 from sa_partman.maintenance.rewriter import Rewriter
 from sa_partman.plan.steps import Step
 from tests.support.catalog_snapshot import difference, snapshot
+from tests.support.converting import WAITS, until
 from tests.support.database import codes, holding, partitions, scalar, sql
 from tests.support.rewriting import NOW, contents, events, history, left_behind, rewriter
 
@@ -282,6 +283,30 @@ def test_the_log_is_not_begun_behind_a_long_writer(engine: Engine) -> None:
 
     assert 1 >= len([each for each in waited if each > 0.3]), sorted(waited)[-5:]
     assert "events_history" not in partitions(engine)
+
+
+def test_emptied_while_it_is_compared(engine: Engine) -> None:
+    """The log tells of it behind the first look into it; what is emptied reads as empty in whatever snapshot."""
+    metadata = history(engine, rows=ROWS)
+    work = Rewriter(engine, metadata, now=NOW, lock=LockPolicy(lock_timeout=20.0, stall=30.0))
+    held, waits = threading.Event(), WAITS.format(table="events_history", mode="AccessShareLock")
+
+    def empty() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("TRUNCATE events_history")
+            held.set()
+            until(engine, waits)
+
+    other = threading.Thread(target=empty)
+
+    def begin() -> None:
+        other.start()
+        assert held.wait(30)
+
+    work.split("events_history", into="1 month", report=after("catch_up", begin))
+    other.join()
+
+    assert [] == contents(engine)
 
 
 # -- maintenance
