@@ -112,10 +112,13 @@ def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Maintainers killed, cancelled, crashed and cut off: 200 times, or as SA_PARTMAN_FAULTS says; with --short, 20."""
+    """Maintainers and rewrites killed, cancelled, crashed and cut off: 200 times, or as SA_PARTMAN_FAULTS says; with --short, 20."""
     install_for_tests(session)
     few = "--short" in session.posargs
-    arguments = [each for each in session.posargs if each != "--short"] or ["tests/integration/maintenance"]
+    arguments = [each for each in session.posargs if each != "--short"] or [
+        "tests/integration/maintenance",
+        "tests/integration/rewrite",
+    ]
     count = os.environ.get("SA_PARTMAN_FAULTS") or ("20" if few else "200")
     session.run("pytest", *AT_ONCE, "-m", "campaign", *arguments, env={"SA_PARTMAN_FAULTS": count})
 

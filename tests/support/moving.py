@@ -16,13 +16,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from sa_partman import LockPolicy
+from sa_partman.engine.pace import Pace
 from sa_partman.errors import MaintainerBusy, PartmanError
+from sa_partman.maintenance.rewriter import Rewriter
 from sa_partman.postgres.journal import Conversion
 from tests.support.converting import at_point, die
 from tests.support.database import sql
-from tests.support.rewriting import events, rewriter
+from tests.support.rewriting import BRISK, VERBS, rewriter
 
 WRITERS = 6
 STEADY = 99
@@ -394,11 +398,10 @@ def _empty(connection: psycopg.Connection, application: Application, moment: str
 
 
 def _partition_of(connection: psycopg.Connection, moment: str) -> str:
-    """A row there says which it is."""
-    row = connection.execute(
-        f"INSERT INTO events ({COLUMNS}) VALUES (0, %s, 0, '', 0) RETURNING CAST(tableoid AS regclass)::text", (moment,)
-    ).fetchone()
-    connection.execute("DELETE FROM events WHERE id = 0 AND created_at = %s", (moment,))
+    """A row there says which it is; its lock, which could not be made stronger without waiting, is given back."""
+    insert = f"INSERT INTO events ({COLUMNS}) VALUES (0, %s, 0, '', 0) RETURNING CAST(tableoid AS regclass)::text"
+    with connection.transaction(force_rollback=True):
+        row = connection.execute(insert, (moment,)).fetchone()
     assert row
     return str(row[0])
 
@@ -406,52 +409,65 @@ def _partition_of(connection: psycopg.Connection, moment: str) -> str:
 # -- processes that are killed
 
 
-def in_pieces() -> None:
-    """However few rows there are, they are copied in pieces of a few pages."""
-    from sa_partman.engine import pace
-    from sa_partman.plan.rewrite import request
+def in_pieces(monkeypatch: pytest.MonkeyPatch | None = None) -> None:
+    """
+    However few rows there are, they are copied in pieces of a few pages.
 
-    allow = pace.Pace.allow
+    Args:
+        monkeypatch: None: for as long as the process lives.
+    """
+    patch = monkeypatch or pytest.MonkeyPatch()
+    allow = Pace.allow
 
-    def few(self: pace.Pace, connection: Connection) -> None:
+    def few(self: Pace, connection: Connection) -> None:
         self.pages = 8
         allow(self, connection)
 
-    pace.Pace.allow = few  # type: ignore[method-assign]
-    request.SMALL = -1
+    patch.setattr(Pace, "allow", few)
+    patch.setattr("sa_partman.plan.rewrite.request.SMALL", -1)
 
 
-def work(url: str, verb: str, point: int = 0, statement: str = "") -> None:
-    """In a process of its own: *verb* of a rewriter, killed at *point*; see `at_point`."""
+def work(
+    url: str,
+    what: str,
+    point: int = 0,
+    deed: Callable[[], None] = die,
+    statement: str = "",
+    lock: LockPolicy = BRISK,
+) -> None:
+    """In a process of its own: `begin`; *deed* happens at *point*, see `at_point`."""
     in_pieces()
     engine = create_engine(url)
     try:
-        with at_point(engine, point, die, statement):
-            begin(engine, verb)
+        with at_point(engine, point, deed, statement):
+            begin(engine, what, lock)
     except PartmanError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
-def begin(engine: Engine, verb: str) -> Conversion:
-    """*verb* of ``events``, whose history is split by month."""
-    metadata, _ = events()
-    work = rewriter(engine, metadata)
-    return work.split("events_history", into="1 month") if verb == "split" else getattr(work, verb)("events")
+def worker(engine: Engine, what: str, lock: LockPolicy = BRISK) -> Rewriter:
+    return rewriter(engine, VERBS[what.rpartition(" ")[2]].metadata, lock=lock)
 
 
-def go_on(engine: Engine, verb: str) -> Conversion:
+def begin(engine: Engine, what: str, lock: LockPolicy = BRISK) -> Conversion:
+    """*what* is a key of `VERBS`, or "undo" or "finalize" of one."""
+    action, _, verb = what.rpartition(" ")
+    work = worker(engine, what, lock)
+    return getattr(work, action)("events") if action else VERBS[verb].move(work)
+
+
+def go_on(engine: Engine, what: str) -> Conversion:
     """What a user does after a failure: resume; or begin anew when nothing was stored."""
-    metadata, _ = events()
     deadline = time.monotonic() + 30
     while True:
         try:
-            found = rewriter(engine, metadata).state("events")
+            found = worker(engine, what).state("events")
             if found is None or found.status == "aborted":
-                return begin(engine, verb)
-            kept = found.kind == "split" and found.unfinished.kept
-            if kept and verb != "split":
-                return begin(engine, verb)
-            return found if kept or found.status == "done" else rewriter(engine, metadata).resume("events")
+                return begin(engine, what)
+            kept = found.unfinished.kept and not found.kind.startswith("undo")
+            if kept and " " in what:
+                return begin(engine, what)
+            return found if kept or found.status == "done" else worker(engine, what).resume("events")
         except MaintainerBusy:  # the server has not noticed yet that the other process is dead
             assert time.monotonic() < deadline
             time.sleep(0.02)

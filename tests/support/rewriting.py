@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, Integer, MetaData, Table, Text, func
 
 from sa_partman import LockPolicy, Maintainer, PartitionByRange
 from sa_partman.maintenance.rewriter import Rewriter
+from sa_partman.postgres.journal import Conversion
 from tests.support.builders import at
 from tests.support.database import sql
 
@@ -61,8 +65,80 @@ def fill(engine: Engine, rows: int, months: int = 12) -> None:
     sql(engine, "ANALYZE events")
 
 
+def monthly(engine: Engine, rows: int = 20_000) -> MetaData:
+    """``events``, whose past has a partition for each month."""
+    metadata = history(engine, rows=0)
+    made = "".join(
+        f"CREATE TABLE events_p{begin:%Y%m%d} PARTITION OF events FOR VALUES FROM ('{begin}') TO ('{end}');"
+        f"COMMENT ON TABLE events_p{begin:%Y%m%d} IS 'sa_partman: created';"
+        for begin, end in pairwise(at(f"{2024 + month // 12}-{month % 12 + 1:02}-01") for month in range(5, 18))
+    )
+    first = "CREATE TABLE events_pmin PARTITION OF events FOR VALUES FROM (MINVALUE) TO ('2024-06-01+00');"
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE events_history;" + first + made)
+    fill(engine, rows)
+    return metadata
+
+
+def defaulted(engine: Engine, rows: int = 20_000) -> MetaData:
+    """``events``, whose past is in a default partition."""
+    metadata = history(engine, rows=0)
+    sql(engine, "DROP TABLE events_history; CREATE TABLE events_default PARTITION OF events DEFAULT")
+    fill(engine, rows)
+    return metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """
+    What moves rows.
+
+    Args:
+        prepare: Makes a table for it, with so many rows.
+        move: Takes what the verb takes: ``throttle=``, ``report=``, ``progress=``.
+        spec: The declaration by then; None: by month.
+    """
+
+    prepare: Callable[[Engine, int], MetaData]
+    move: Callable[..., Conversion]
+    spec: Any = None
+
+    @property
+    def metadata(self) -> MetaData:
+        return events(self.spec)[0]
+
+
+def _split(work: Rewriter, **options: Any) -> Conversion:
+    return work.split("events_history", into="1 month", **options)
+
+
+def _merge(work: Rewriter, **options: Any) -> Conversion:
+    return work.merge(*(f"events_p2024{month:02}01" for month in range(7, 13)), **options)
+
+
+def _merge_older(work: Rewriter, **options: Any) -> Conversion:
+    return work.merge_older("events", "2 months", into="3 months", **options)
+
+
+def _drain(work: Rewriter, **options: Any) -> Conversion:
+    return work.drain("events", **options)
+
+
+def _regrid(work: Rewriter, **options: Any) -> Conversion:
+    return work.regrid("events", **options)
+
+
+VERBS = {
+    "split": Verb(history, _split),
+    "merge": Verb(monthly, _merge),
+    "merge_older": Verb(monthly, _merge_older),
+    "drain": Verb(defaulted, _drain),
+    "regrid": Verb(monthly, _regrid, PartitionByRange("created_at", interval="3 months", premake=1)),
+}
+
+
 def rewriter(engine: Engine, metadata: MetaData, **more: Any) -> Rewriter:
-    return Rewriter(engine, metadata, now=NOW, lock=BRISK, **more)
+    return Rewriter(engine, metadata, **{"now": NOW, "lock": BRISK, **more})
 
 
 def contents(engine: Engine, table: str = "events") -> list[tuple[Any, ...]]:

@@ -51,14 +51,14 @@ def stopped(engine: Engine, point: int, verb: str = "convert", statement: str = 
     """A process that has stopped itself there."""
     child = process(engine, verb, point, stop, statement, lock=SHORT)
     deadline = time.monotonic() + 60
-    while not _is_stopped(child):
+    while not is_stopped(child):
         assert time.monotonic() < deadline
         assert child.is_alive()
         time.sleep(0.01)
     return child
 
 
-def _is_stopped(child: BaseProcess) -> bool:
+def is_stopped(child: BaseProcess) -> bool:
     with open(f"/proc/{child.pid}/stat") as stat:
         return stat.read().rpartition(")")[2].split()[0] == "T"
 

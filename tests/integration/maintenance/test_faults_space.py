@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +12,10 @@ from sqlalchemy.exc import OperationalError
 
 from sa_partman.maintenance.results import Outcome
 from sa_partman.throwaway import Server
-from sa_partman.throwaway.account import credentials
 from tests.support.database import sql
 from tests.support.faults import Estate, estate
 from tests.support.invariant import fingerprint, partitions, rows_of
+from tests.support.space import file_system
 
 SIZE = "12m"
 FILLER = "other_filler"
@@ -26,22 +23,8 @@ FILLER = "other_filler"
 
 @pytest.fixture
 def small() -> Iterator[Path]:
-    """A folder on a file system of twelve megabytes, which the server's account may write to."""
-    folder = Path(tempfile.mkdtemp())  # the folders of pytest are closed to others
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        folder.rmdir()
-        pytest.skip("a file system of a few megabytes can be mounted by root only")
-    try:
-        os.chmod(folder, 0o700)
-        account = credentials()
-        os.chown(folder, account.get("user", os.geteuid()), account.get("group", os.getegid()))
+    with file_system(SIZE) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=False)
-        folder.rmdir()
 
 
 @contextmanager
