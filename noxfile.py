@@ -39,6 +39,8 @@ DEBIAN = "15"
 FOLDERS = ("tests/integration", "tests/cli", "tests/remedies", "tests/golden")
 """What needs a server, beside the migrations."""
 
+FAULTS = ["tests/integration/maintenance", "tests/integration/rewrite"]
+
 ALEMBIC_TESTS = ("tests/migrations", "tests/integration/orm")
 """What depends on the versions of Alembic alone."""
 
@@ -112,7 +114,7 @@ def matrix(session: nox.Session, libraries: tuple[str, ...]) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Maintainers and rewrites killed, cancelled, crashed and cut off: 200 times, or as SA_PARTMAN_FAULTS says; with --short, 20."""
+    """Killed, cancelled, crashed and cut off, at work: 200 times, or as SA_PARTMAN_FAULTS says; with --short, 20."""
     install_for_tests(session)
     few = "--short" in session.posargs
     arguments = [each for each in session.posargs if each != "--short"] or [
