@@ -12,6 +12,15 @@ from sa_partman.bounds.text import value_of
 from sa_partman.errors import UnreadableBound
 from sa_partman.key import KeyType
 
+PRINTED_UNDER = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+}
+"""The settings of a session whose bounds can be read, and compared as they are printed."""
+
 
 class TokenKind(StrEnum):
     """What a token is; the values name the groups of the pattern below."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sa_partman.bounds.read import PRINTED_UNDER
 from sa_partman.ddl.render import Relation, sql
 from sa_partman.names import QualifiedName, do, quote, text_literal
 from sa_partman.plan.rewrite.actions import (
@@ -316,11 +317,23 @@ def _(action: RequirePartition, relation: Relation) -> str:
         bound = f"""
             AND (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_class c
                 WHERE c.oid = i.inhrelid) = {text_literal(action.bound)}"""
+    names = ", ".join(map(text_literal, PRINTED_UNDER))
+    values = ", ".join(map(text_literal, PRINTED_UNDER.values()))
+    # The same bound is printed otherwise in a session with another TimeZone, which a pasted script may have.
     return do(f"""
+DECLARE
+    names text[] := ARRAY[{names}];
+    before text[] := ARRAY(SELECT pg_catalog.current_setting(name) FROM pg_catalog.unnest(names) AS name);
+    there boolean;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE NOT i.inhdetachpending
+    PERFORM pg_catalog.set_config(name, value, true)
+        FROM ROWS FROM (pg_catalog.unnest(names), pg_catalog.unnest(ARRAY[{values}])) AS printed(name, value);
+    there := EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE NOT i.inhdetachpending
             AND i.inhrelid = pg_catalog.to_regclass({text_literal(name)})
-            AND i.inhparent = pg_catalog.to_regclass({text_literal(parent)}){bound}) THEN
+            AND i.inhparent = pg_catalog.to_regclass({text_literal(parent)}){bound});
+    PERFORM pg_catalog.set_config(name, value, true)
+        FROM ROWS FROM (pg_catalog.unnest(names), pg_catalog.unnest(before)) AS printed(name, value);
+    IF NOT there THEN
         RAISE EXCEPTION USING ERRCODE = '{MOVED}', MESSAGE = {text_literal(said)};
     END IF;
 END""")

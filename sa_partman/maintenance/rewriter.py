@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection
 
@@ -46,6 +46,30 @@ from sa_partman.spec.declared import DeclaredTable
 Planner = Callable[[Connection, TableView], RewritePlan]
 
 
+class MoveOptions(TypedDict, total=False):
+    """
+    How rows are moved, whatever becomes of the partitions.
+
+    Args:
+        throttle: Limits for the copy.
+        report: Called after each step.
+        progress: Called while rows are copied.
+    """
+
+    throttle: Throttle | None
+    report: Report
+    progress: OnProgress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """`MoveOptions` with their defaults."""
+
+    throttle: Throttle | None = None
+    report: Report = silent
+    progress: OnProgress | None = None
+
+
 class Rewriter(TableWorker):
     """
     Splits, merges, drains and regrids partitions online: the rows are copied beside, what changes meanwhile is
@@ -78,9 +102,7 @@ class Rewriter(TableWorker):
         into: str | None = None,
         at: tuple[str, ...] = (),
         older_than: str | None = None,
-        throttle: Throttle | None = None,
-        report: Report = silent,
-        progress: OnProgress | None = None,
+        **options: Unpack[MoveOptions],
     ) -> Conversion:
         """
         Cuts *partition* in several.
@@ -90,9 +112,7 @@ class Rewriter(TableWorker):
             into: An interval, such as "1 month"; by default the declared one, unless *at* or *older_than* is given.
             at: Points where it is cut.
             older_than: What lies this far back is apart from the rest: "14 months".
-            throttle: Limits for the copy.
-            report: Called after each step.
-            progress: Called while rows are copied.
+            options: See `MoveOptions`.
 
         Returns:
             As it is stored in the end: its next step is `finalize`, unless a hook vetoed one before.
@@ -104,7 +124,7 @@ class Rewriter(TableWorker):
             ExecutionError: A step failed; the ones before it stay: `resume` or `abort`.
         """
         planner = partial(_split, name=partition, cut=SplitAt(into, at, older_than))
-        return self._rewrite(self._view_of(partition), planner, throttle, report, progress)
+        return self._rewrite(self._view_of(partition), planner, Move(**options))
 
     def plan_merge(self, *partitions: str) -> RewritePlan:
         """
@@ -119,19 +139,16 @@ class Rewriter(TableWorker):
     def merge(
         self,
         *partitions: str,
-        throttle: Throttle | None = None,
-        report: Report = silent,
-        progress: OnProgress | None = None,
+        **options: Unpack[MoveOptions],
     ) -> Conversion:
         """
-        Joins neighbours; see `split` for the other arguments, for what it gives and raises.
+        Joins neighbours; see `split` for *options*, for what it gives and raises.
 
         Raises:
             Refused: They are not neighbours.
         """
-        return self._rewrite(
-            self._view_of(partitions[0]), partial(_merge, names=partitions), throttle, report, progress
-        )
+        planner = partial(_merge, names=partitions)
+        return self._rewrite(self._view_of(partitions[0]), planner, Move(**options))
 
     def plan_merge_older(self, table: str, older_than: str, *, into: str | None = None) -> RewritePlan:
         """
@@ -149,9 +166,7 @@ class Rewriter(TableWorker):
         older_than: str,
         *,
         into: str | None = None,
-        throttle: Throttle | None = None,
-        report: Report = silent,
-        progress: OnProgress | None = None,
+        **options: Unpack[MoveOptions],
     ) -> Conversion:
         """
         Joins the partitions of *table* that are older than *older_than*, in cells of *into*; see `split`.
@@ -160,7 +175,7 @@ class Rewriter(TableWorker):
             Refused: The table is not cut by ranges of one column.
         """
         planner = partial(plan_merges, older_than=older_than, into=into)
-        return self._rewrite(self._view(table), planner, throttle, report, progress)
+        return self._rewrite(self._view(table), planner, Move(**options))
 
     def plan_drain(self, table: str) -> RewritePlan:
         """
@@ -175,10 +190,7 @@ class Rewriter(TableWorker):
     def drain(
         self,
         table: str,
-        *,
-        throttle: Throttle | None = None,
-        report: Report = silent,
-        progress: OnProgress | None = None,
+        **options: Unpack[MoveOptions],
     ) -> Conversion:
         """
         Gives the rows of the default partition of *table* partitions of their own; see `split`.
@@ -186,7 +198,7 @@ class Rewriter(TableWorker):
         Raises:
             Refused: There is no default partition.
         """
-        return self._rewrite(self._view(table), plan_drain, throttle, report, progress)
+        return self._rewrite(self._view(table), plan_drain, Move(**options))
 
     def plan_regrid(self, table: str) -> RewritePlan:
         """
@@ -201,10 +213,7 @@ class Rewriter(TableWorker):
     def regrid(
         self,
         table: str,
-        *,
-        throttle: Throttle | None = None,
-        report: Report = silent,
-        progress: OnProgress | None = None,
+        **options: Unpack[MoveOptions],
     ) -> Conversion:
         """
         Gives the partitions of *table* the bounds that its declaration asks for now; see `split`.
@@ -212,16 +221,13 @@ class Rewriter(TableWorker):
         Raises:
             Refused: The table is not cut by ranges of one column.
         """
-        return self._rewrite(self._view(table), plan_regrid, throttle, report, progress)
+        return self._rewrite(self._view(table), plan_regrid, Move(**options))
 
     @in_our_words
     def resume(
         self,
         table: str,
-        *,
-        throttle: Throttle | None = None,
-        report: Report = silent,
-        progress: OnProgress | None = None,
+        **options: Unpack[MoveOptions],
     ) -> Conversion:
         """
         Goes on where it was interrupted or paused.
@@ -236,7 +242,7 @@ class Rewriter(TableWorker):
                 pin(connection, CATALOG_LOCK_TIMEOUT)
                 require_in_place(connection, conversion)
                 journal.pause(connection, conversion, on=False)
-            return self._run(job, conversion, throttle, report, progress, whole=conversion.kind.startswith(UNDO))
+            return self._run(job, conversion, Move(**options), whole=conversion.kind.startswith(UNDO))
 
     @in_our_words
     def pause(self, table: str) -> Conversion:
@@ -284,10 +290,7 @@ class Rewriter(TableWorker):
     def undo(
         self,
         table: str,
-        *,
-        throttle: Throttle | None = None,
-        report: Report = silent,
-        progress: OnProgress | None = None,
+        **options: Unpack[MoveOptions],
     ) -> Conversion:
         """
         Gives *table* the old partitions back, with all that was written since; until `finalize`.
@@ -309,7 +312,7 @@ class Rewriter(TableWorker):
                 if seen is None or not journal.end(connection, conversion):
                     raise Refused(f"{name} was changed meanwhile; nothing was changed. Try again.")
                 back = journal.begin(connection, backwards(conversion, seen.full))
-            return self._run(job, back, throttle, report, progress, whole=True)
+            return self._run(job, back, Move(**options), whole=True)
 
     @in_our_words
     def finalize(self, table: str, *, report: Report = silent) -> Conversion:
@@ -331,7 +334,7 @@ class Rewriter(TableWorker):
                 missing = missing_of(connection, last.locked)
             # Retention may have removed new partitions meanwhile, and what they referred to may be gone.
             there = replace(last, locked=tuple(each for each in last.locked if each not in missing))
-            return self._run(job, replace(conversion, steps=(*others, there)), None, report, None, whole=True)
+            return self._run(job, replace(conversion, steps=(*others, there)), Move(report=report), whole=True)
 
     def partitions(self, table: str) -> tuple[QualifiedName, ...]:
         """The names of the partitions of *table*, of all levels."""
@@ -409,9 +412,7 @@ class Rewriter(TableWorker):
         self,
         view: TableView,
         planner: Planner,
-        throttle: Throttle | None,
-        report: Report,
-        progress: OnProgress | None,
+        move: Move,
     ) -> Conversion:
         name = view.declared.name
         with self._only(name) as job:
@@ -424,7 +425,7 @@ class Rewriter(TableWorker):
                     pass
                 given = _given(view, plan, "")
                 return Conversion(**given, id=0, status="done", findings=recorded.findings, notes=plan.notes)
-            return self._run(job, self._begin(job, view, plan), throttle, report, progress)
+            return self._run(job, self._begin(job, view, plan), move)
 
     def _begin(self, job: Job, view: TableView, plan: RewritePlan) -> Conversion:
         with connected(self.engine) as connection:
@@ -439,9 +440,7 @@ class Rewriter(TableWorker):
         self,
         job: Job,
         conversion: Conversion,
-        throttle: Throttle | None,
-        report: Report,
-        progress: OnProgress | None,
+        move: Move,
         *,
         whole: bool = False,
     ) -> Conversion:
@@ -455,10 +454,10 @@ class Rewriter(TableWorker):
         recorded = job.recorded(conversion.table, conversion.kind)
         running = job.running()
         run = replace(
-            job.run_of(recorded, report, progress),
+            job.run_of(recorded, move.report, move.progress),
             recheck=recheck,
             ready=partial(wait_for_snapshots, running, conversion.table),
-            throttle=throttle or Throttle(),
+            throttle=move.throttle or Throttle(),
             stop="" if whole else FINISH,
         )
         with recorded.run(len(conversion.steps) - conversion.done):

@@ -26,6 +26,7 @@ from sa_partman.plan.rewrite.pieces import (
     split_bounds,
     with_interval,
 )
+from sa_partman.plan.rewrite.refusals import hidden_rows
 from sa_partman.plan.rewrite.request import Kind, RewritePlan, RewriteRequest, staging_table
 from sa_partman.plan.rewrite.steps import plan_rewrite
 from sa_partman.postgres.relations import inbound_keys
@@ -105,6 +106,9 @@ def plan_split(connection: Connection, view: TableView, found: Found, cut: Split
     grid = with_interval(level, cut.into)
     cuts: list[Position] = []
     if cut.into is not None or not (cut.at or cut.older_than):
+        refused = _unreadable(connection, view, "split", found.partition) if _is_open(grid, bound) else None
+        if refused is not None:
+            return refused
         cuts += grid_cuts(grid, bound, *_reach(connection, grid, found))
     cuts += [_parsed(level, each) for each in cut.at]
     if cut.older_than is not None:
@@ -115,6 +119,13 @@ def plan_split(connection: Connection, view: TableView, found: Found, cut: Split
     return _planned(connection, view, "split", grid, found.parent, (found.partition,), bounds)
 
 
+def _unreadable(connection: Connection, view: TableView, kind: Kind, partition: Partition) -> RewritePlan | None:
+    """The plan of a role that may not look where the rows of *partition* belong."""
+    if not hides_rows(connection, partition.oid):
+        return None
+    return RewritePlan(kind, view.declared.name, refusals=(hidden_rows(str(partition.name)),))
+
+
 def _parsed(level: RangeLevel, at: str) -> Position:
     try:
         return level.axis.parse(at)
@@ -122,12 +133,15 @@ def _parsed(level: RangeLevel, at: str) -> Position:
         raise Refused(f"--at {at!r}: {error}; nothing was changed. Give a date such as 2026-06-01") from None
 
 
+def _is_open(level: RangeLevel, bound: RangeBound) -> bool:
+    """Whether it matters what the rows say, because the bound has no end of its own."""
+    return None in map(level.axis.decode, (bound.lower[level.place], bound.upper[level.place]))
+
+
 def _reach(connection: Connection, level: RangeLevel, found: Found) -> tuple[Position | None, Position | None]:
-    """Only where the bound has no end of its own does it matter what the rows say."""
     bound = found.partition.bound
     assert isinstance(bound, RangeBound)
-    ends = (bound.lower[level.place], bound.upper[level.place])
-    if all(level.axis.decode(each) is not None for each in ends):
+    if not _is_open(level, bound):
         return None, None
     reached = reach_of(connection, found.partition.name, level.key, level.place)
     return (None, None) if reached is None else (level.axis.decode(reached[0]), level.axis.decode(reached[1]))
@@ -177,6 +191,9 @@ def plan_drain(connection: Connection, view: TableView) -> RewritePlan:
     default = default_of(parent)
     if default is None:
         raise Refused(f"{view.declared.name} has no default partition; nothing was changed")
+    refused = _unreadable(connection, view, "drain", default)
+    if refused is not None:
+        return refused
     reached = reach_of(connection, default.name, level.key, level.place)
     lowest, highest = (None, None) if reached is None else map(level.axis.decode, reached)
     if lowest is None or highest is None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import URL, Connection, CursorResult, Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
+from sa_partman.bounds.read import PRINTED_UNDER
 from sa_partman.errors import ConfigurationError, ExecutionError, ReadOnlyServer, ServerUnavailable
 from sa_partman.passwords import passwords_in, without_passwords
 from sa_partman.postgres.sqlstate import TIMED_OUT, first_line, sqlstate
@@ -242,11 +243,7 @@ def _number(driver: Any) -> int | None:
 
 
 _PINNED = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
+    **PRINTED_UNDER,
     "standard_conforming_strings": "on",
     "row_security": "off",
     "search_path": "pg_catalog",

@@ -102,6 +102,7 @@ def test_the_sql_of_the_plan_is_a_script(history: Project, engine: Engine, rows:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         driver = connection.connection.driver_connection
         assert driver is not None
+        driver.execute("SET TimeZone = 'America/New_York'; SET DateStyle = 'German'")
         driver.execute("\n".join(told))
 
     assert "events_p20300501" in partitions(engine)

@@ -24,7 +24,7 @@ def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
             what = "is a foreign table" if source.kind == "f" else "is partitioned itself"
             yield Refusal(f"{source.name} {what}", "rewrite the partitions that hold its rows")
         if source.hidden:
-            yield _hidden(str(source.name))
+            yield hidden_rows(str(source.name))
         for thing in source.own:
             yield Refusal(f"{source.name} has for itself, and its successors would not have: {thing}", "drop it first")
     if request.below:
@@ -34,7 +34,7 @@ def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
             "rewrite the partitions below, one parent at a time",
         )
     if request.hidden:
-        yield _hidden(str(request.parent))
+        yield hidden_rows(str(request.parent))
     if request.taken:
         yield Refusal(f"the name {request.staging}, which this needs, is taken", "rename or drop that table")
     for why in request.sending:
@@ -61,7 +61,8 @@ def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
             )
 
 
-def _hidden(table: str) -> Refusal:
+def hidden_rows(table: str) -> Refusal:
+    """What the connected role does not see, it can't move; the server refuses to look then."""
     return Refusal(
         f"row level security hides rows of {table} from this role",
         "connect as a role with BYPASSRLS, or as an owner without FORCE ROW LEVEL SECURITY",

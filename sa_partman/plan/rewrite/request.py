@@ -177,7 +177,7 @@ def named(pieces: Iterable[NewPartition], taken: Iterable[QualifiedName]) -> tup
 
 
 def retired(source: QualifiedName) -> QualifiedName:
-    """What a source is called after the swap, when a piece takes its name."""
+    """What a source is called after the swap: nobody finds it by its own name then."""
     return source.sibling(join_name(source.name, "old"))
 
 

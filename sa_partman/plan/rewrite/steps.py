@@ -68,7 +68,8 @@ def _notes(request: RewriteRequest) -> Iterator[str]:
             yield (
                 f"from the step 'foreign_keys' to the swap, the copies lag a moment behind: a row of "
                 f"{', '.join(referenced)} whose last row of {request.table} is deleted then may be refused its own "
-                f"deletion (23503) until that is replayed"
+                f"deletion (23503) until that is replayed, and always in the same transaction; ON DELETE CASCADE and "
+                f"SET NULL go through"
             )
         yield (
             "a transaction that is REPEATABLE READ or SERIALIZABLE, was begun before the swap, and reads the table for "
@@ -247,7 +248,7 @@ class _Rewrite(RewriteParts):
                 *self._still_there(),
                 self.replay(limit=2 * ENOUGH),
                 *(ReleaseChanges(each.name) for each in sources),
-                *self._exchange(late, proven=True),
+                *self._exchange(late),
             ),
             lock=f"{ACCESS_EXCLUSIVE} on {self.parent} and {named(each.name for each in sources)}: everybody waits",
             locked=self.locked(),
@@ -258,7 +259,7 @@ class _Rewrite(RewriteParts):
     def _still_there(self) -> Iterator[Action]:
         return (RequirePartition(each.name, self.parent, each.printed) for each in self.request.sources)
 
-    def _exchange(self, late: Iterable[Action], *, proven: bool) -> Iterator[Action]:
+    def _exchange(self, late: Iterable[Action]) -> Iterator[Action]:
         for inbound in self.definition.inbound:
             yield DropConstraint(inbound.table, inbound.name)
         for source in self.request.sources:
@@ -273,7 +274,7 @@ class _Rewrite(RewriteParts):
             if piece.working != piece.name:
                 yield Rename("TABLE", piece.working, piece.name.name)
             yield AttachPartition(self.parent, piece.name, piece.bound, self.key)
-            if proven and self.predicate(piece) is not None:
+            if self.predicate(piece) is not None:
                 yield DropConstraint(piece.name, piece.proof)
         yield from self._afterwards(late)
         if self.request.default is not None and not self.request.is_small and self.excludes:
@@ -302,7 +303,7 @@ class _Rewrite(RewriteParts):
                 self._compare(),
                 *self._analyzed(),
                 *self._back_capture(),
-                *self._exchange(late, proven=True),
+                *self._exchange(late),
             ),
             lock=f"{ACCESS_EXCLUSIVE} on {self.parent} and its partitions in question: everybody waits",
             scans="the rows a few times",
