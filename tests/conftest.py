@@ -12,13 +12,14 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from weakref import WeakSet
 from zlib import crc32
 
 import hypothesis
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from sa_partman.errors import ServerUnavailable
 from sa_partman.throwaway import Server
@@ -48,6 +49,9 @@ STATEMENTS = (
     "test_archive_s",
 )
 """What depends on the versions of SQLAlchemy and Alembic: the former but for the latter."""
+
+CONNECTED: WeakSet[Engine] = WeakSet()
+"""Engines that are used, by themselves and not under an asynchronous one."""
 
 # A busy machine makes no example wrong.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -90,6 +94,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.campaign)
         if any(item.path.is_relative_to(each) for each in LIBRARIES) and not item.path.name.startswith(STATEMENTS):
             item.add_marker(pytest.mark.libraries)
+
+
+@event.listens_for(Engine, "engine_connect")
+def _connected(connection: Connection) -> None:
+    if not connection.dialect.is_async:
+        CONNECTED.add(connection.engine)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """What a test leaves open because it fails is closed, and no other test is blamed for it."""
+    known = set(CONNECTED)
+    try:
+        yield
+    except BaseException:
+        for engine in set(CONNECTED) - known:
+            engine.dispose()
+        raise
 
 
 def pytest_collection() -> None:

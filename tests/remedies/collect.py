@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 
@@ -63,11 +63,13 @@ class Template:
         return pattern(self.text).search(bare(printed)) is not None
 
 
+@cache
 def pattern(text: str) -> re.Pattern[str]:
     """Finds examples of *text*; see `bare`."""
     return re.compile(".*".join(map(re.escape, bare(text).split(HOLE))), re.DOTALL)
 
 
+@cache
 def bare(text: str) -> str:
     """
     Identifiers without their quotes, which a reader need not type and a row need not repeat; and one way to put a

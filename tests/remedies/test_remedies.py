@@ -25,6 +25,7 @@ def _stories(*, server: bool) -> list[object]:
     ]
 
 
+@pytest.mark.once
 def test_every_message_has_a_row() -> None:
     without = [each for each in Product().templates() if not any(each.says(row.says) for row in ROWS)]
     said = [f"{each.where}: {each.line}" for each in without]
@@ -32,12 +33,14 @@ def test_every_message_has_a_row() -> None:
     assert [] == said, "write a row for each in tests/remedies/rows: what provokes it, and what its reader types"
 
 
+@pytest.mark.once
 def test_no_message_has_two_rows() -> None:
     says = [row.says for row in ROWS]
 
     assert [] == [each for each in says if says.count(each) > 1]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("row", "way"), _stories(server=False))
 def test_what_it_says_is_typed_and_works_without_a_server(row: Row, way: Way | None, tmp_path: Path) -> None:
     box = Box("postgresql+psycopg://nobody@127.0.0.1:1/nothing", tmp_path)

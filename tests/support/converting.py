@@ -34,6 +34,7 @@ from sa_partman.errors import MaintainerBusy, PartmanError
 from sa_partman.maintenance.converter import Conversion, Converter
 from tests.support.catalog_snapshot import Snapshot, difference, snapshot
 from tests.support.database import scalar, sql
+from tests.support.faults import some
 from tests.support.processes import started
 
 SEED = "SA_PARTMAN_FAULT_SEED"
@@ -226,7 +227,7 @@ class Ends:
         assert self.rows == contents(engine)
 
     def points(self, verb: str, count: int, chance: random.Random) -> list[int]:
-        """Before and after each commit, around each concurrent build, and *count* more by chance; in order."""
+        """Before and after each commit, around each concurrent build, and *count* more by chance; see `some`."""
         sent = self.sent[verb]
         if os.environ.get(CAMPAIGN):
             return list(range(1, len(sent) + 1))
@@ -238,7 +239,7 @@ class Ends:
         first = next(i for i, what in enumerate(sent, 1) if "COMMENT ON COLUMN sa_partman" in what)
         sharp = [i for i in sharp if i > first]
         after = [i + 1 for i in sharp if i < len(sent)]
-        return sorted({*sharp, *after, *chance.sample(range(first, len(sent)), count)})
+        return some(sorted({*sharp, *after, *chance.sample(range(first, len(sent)), count)}), chance)
 
 
 def ends(engine: Engine) -> Ends:

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -82,6 +82,12 @@ def points(share: float = 1.0, least: int = 3) -> int:
         share: Of the whole campaign.
     """
     return max(least, round(int(os.environ.get(POINTS) or SHORT) * share))
+
+
+def some(every: Sequence[int], random: random.Random) -> list[int]:
+    """All of *every*; or by chance as many fewer, as `POINTS` says less than `SHORT`."""
+    share = min(1.0, points() / SHORT)
+    return sorted(random.sample(every, max(min(3, len(every)), round(len(every) * share))))
 
 
 def chance() -> random.Random:

@@ -32,6 +32,8 @@ from tests.support.object_store import BUCKET, KEY, SECRET, ObjectStore, object_
 from tests.support.processes import started
 from tests.support.servers import Address
 
+pytestmark = pytest.mark.once
+
 Format = Literal["csv.gz", "parquet"]
 FORMATS: tuple[Format, ...] = ("csv.gz", "parquet")
 REMEDY = "nothing was removed. Check that the store answers, its address"

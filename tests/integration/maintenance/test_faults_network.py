@@ -18,6 +18,7 @@ from tests.support.command import ROOT
 from tests.support.servers import binaries, memory
 
 
+@pytest.mark.once
 @pytest.mark.timeout(900)
 def test_every_packet_is_lost_during_a_step(server_target: str) -> None:
     """In a network namespace of its own, whose only link goes down; the next run converges when it is up again."""

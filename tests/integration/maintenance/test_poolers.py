@@ -24,7 +24,7 @@ from tests.support.pgbouncer import pgbouncer
 
 MONTHLY = PartitionByRange("created_at", interval="1 month", premake=3)
 NOW = "2031-01-15"
-TABLES = 20
+TABLES = 8
 
 
 @pytest.fixture(params=[1, 3], ids=lambda size: f"pool-of-{size}")

@@ -17,6 +17,7 @@ from sa_partman.key import KeyType
 from sa_partman.maintenance.results import Outcome
 from tests.support.builders import at
 from tests.support.database import HASTY, codes, holding, new_table, outcomes, partitions, put, scalar, sql, upkeep
+from tests.support.faults import chance, some
 from tests.support.killing import at_point, die, others, process, until
 
 NOW = "2030-06-15 12:00"
@@ -242,7 +243,7 @@ def test_killed_anywhere(database_url: str) -> None:
     with at_point(engine, 0, die) as sent:
         upkeep(engine, new_table(DAILY), NOW).run(regrid=True)
     wanted, cut = ends(engine), 0
-    for point in range(1, len(sent) + 1, max(1, len(sent) // 12)):
+    for point in some(range(1, len(sent) + 1, max(1, len(sent) // 12)), chance()):
         sql(engine, "DROP TABLE events")
         begun(engine, MONTHLY)
         child = process(database_url, at(NOW), point, target=regrid)

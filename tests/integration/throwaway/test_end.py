@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.owners import Owner, everybodys_folder, own
 
+pytestmark = pytest.mark.once
+
 SOON = 20.0
 """Seconds; it takes a tenth of one, but the machine may have other things to do."""
 
