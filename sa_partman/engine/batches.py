@@ -122,7 +122,7 @@ def delete_expired(running: Running, step: Step, action: DeleteExpired) -> int:
         if sqlstate(error) in REFERENCED:
             return ExecutionError(
                 f"expired rows of {action.table} stay, because they are referenced: {said}. Remove the rows that refer "
-                f"to them first, or name their table in Retention(satellites=...)."
+                f"to them first, or name their table in Retention(referencing_tables=...)."
             )
         return ExecutionError(f"expired rows of {action.table} stay: {said}")
 

@@ -117,7 +117,7 @@ def translated(step: Step, error: DBAPIError) -> ExecutionError:
     if sqlstate(error) in REFERENCED and step.purpose.removes:
         return ExecutionError(
             f"{step.partition} stays, because its rows are referenced: {first_line(error)}; this step was rolled back. "
-            f"Remove the rows that refer to it first, or name their table in Retention(satellites=...)."
+            f"Remove the rows that refer to it first, or name their table in Retention(referencing_tables=...)."
         )
     return ExecutionError(f"{step.partition}: {first_line(error)}; this step was rolled back")
 

@@ -437,7 +437,7 @@ def _removes(plan: TablePlan) -> bool:
 def _named(tables: Iterable[TableView]) -> bool:
     """Whether anything is declared that has to be compared with the keys, even when there are none."""
     rules = (getattr(level.spec, "retention", None) for each in tables for level in each.declared.levels())
-    return any(getattr(rule, "satellites", ()) for rule in rules)
+    return any(getattr(rule, "referencing_tables", ()) for rule in rules)
 
 
 def inbound_of(settings: Settings, tables: Iterable[TableView]) -> Keys:

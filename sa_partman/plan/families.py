@@ -56,7 +56,7 @@ def by_reference(names: Iterable[Name], refers: Mapping[Name, Iterable[Name]]) -
     return tuple(name for name in done if name in wanted)
 
 
-def satellite_steps(
+def referencing_steps(
     table: FoundTable,
     parent: Parent,
     partition: Partition,
@@ -67,8 +67,8 @@ def satellite_steps(
     where: str = "",
 ) -> Iterator[Step | Finding]:
     """
-    One step for each foreign key of a satellite, or a finding for a satellite that is none. Its purpose is that of the
-    removal, so a hook that is against the one is against the other.
+    One step for each foreign key of a table in ``referencing_tables=``, or a finding where it has none. Its purpose is
+    that of the removal, so a hook that is against the one is against the other.
 
     Args:
         parent: Of *partition*.
@@ -79,7 +79,7 @@ def satellite_steps(
     if keys is None:
         return
     there = [key for key in keys if key.referenced == table.name]
-    for name in retention.satellites:
+    for name in retention.referencing_tables:
         own = [key for key in there if _is(key.referencing, name, table.name)]
         if not own:
             yield _wrong(table.name, name, f"no foreign key of it refers to {table.name}")
@@ -111,8 +111,8 @@ def _wrong(table: QualifiedName, name: str, why: str) -> Finding:
         "satellite",
         Severity.ERROR,
         str(table),
-        f"satellites= names {name!r}, and {why}; nothing was removed",
-        "correct Retention(satellites=...)",
+        f"referencing_tables= names {name!r}, and {why}; nothing was removed",
+        "correct Retention(referencing_tables=...)",
     )
 
 

@@ -37,7 +37,7 @@ from sa_partman.plan.actions import (
     DropTable,
     MarkDetached,
 )
-from sa_partman.plan.families import satellite_steps
+from sa_partman.plan.families import referencing_steps
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.spec.archive import Archive
 from sa_partman.spec.declared import DeclaredTable, Level, RangeLevel
@@ -98,11 +98,11 @@ def _rows(table: FoundTable, level: Level, parent: Parent, context: Context) -> 
             yield _rows_finding(table.name, default, sum(context.expired_rows[each.oid] for each in there))
         return
     key = parent.key or level.key
-    satellites = tuple(
-        satellite_steps(table, parent, default, key, expired.retention, context.inbound, where=expired.where)
+    referencing = tuple(
+        referencing_steps(table, parent, default, key, expired.retention, context.inbound, where=expired.where)
     )
-    yield from satellites
-    if any(isinstance(each, Finding) for each in satellites):
+    yield from referencing
+    if any(isinstance(each, Finding) for each in referencing):
         return
     for each in there:
         rows = context.expired_rows[each.oid]
@@ -132,14 +132,14 @@ def leaving(
     asked: bool = False,
 ) -> Iterator[Step | Finding]:
     """
-    *partition* goes, and before it what its satellites hold of it; or it stays, and a finding says why.
+    *partition* goes, and before it the rows of other tables that refer to it; or it stays, and a finding says why.
 
     Args:
         asked: See `removal`.
     """
-    satellites = tuple(satellite_steps(table, parent, partition, level.key, retention, context.inbound))
-    yield from satellites
-    if not any(isinstance(each, Finding) for each in satellites):
+    referencing = tuple(referencing_steps(table, parent, partition, level.key, retention, context.inbound))
+    yield from referencing
+    if not any(isinstance(each, Finding) for each in referencing):
         yield from removal(table, level, parent, partition, retention, context, asked=asked)
 
 

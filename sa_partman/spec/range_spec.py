@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
+from warnings import warn
 
 from sa_partman.bounds.interval import Duration, Interval, zone_named
 from sa_partman.codecs.codec import Codec
@@ -31,7 +32,7 @@ class Retention:
             longer, and is impossible while a default partition exists. None: detach at once, under a short lock.
         grace: How long a table stays detached before it is archived or dropped ("7 days", or a ``timedelta``). None:
             no longer than the run takes.
-        satellites: Tables that are not partitioned and refer to this one: their rows that refer to an expired
+        referencing_tables: Tables that are not partitioned and refer to this one: their rows that refer to an expired
             partition are deleted before it goes. Nothing is deleted in a table that is not named here.
         foreign: What becomes of an expired partition that sa_partman did not make and nobody handed over with
             ``run --adopt``. None: it is kept, and reported. True: it goes like any other. False: it is kept, silently.
@@ -48,7 +49,7 @@ class Retention:
     then: Then
     concurrently: bool | None
     grace: Duration | None
-    satellites: tuple[str, ...]
+    referencing_tables: tuple[str, ...]
     foreign: bool | None
     foreign_tables: bool | None
 
@@ -59,9 +60,10 @@ class Retention:
         *,
         concurrently: bool | None = None,
         grace: str | timedelta | None = None,
-        satellites: Iterable[str] = (),
+        referencing_tables: Iterable[str] = (),
         foreign: bool | None = None,
         foreign_tables: bool | None = None,
+        satellites: Iterable[str] | None = None,
     ) -> None:
         object.__setattr__(self, "keep", _keep(keep))
         if not isinstance(then, Archive) and then not in ("detach", "drop"):
@@ -71,7 +73,14 @@ class Retention:
         object.__setattr__(self, "then", then)
         object.__setattr__(self, "concurrently", concurrently)
         object.__setattr__(self, "grace", None if grace is None else _grace(grace, then))
-        object.__setattr__(self, "satellites", _satellites(satellites))
+        if satellites is not None:
+            warn(
+                "Retention(satellites=...) is called Retention(referencing_tables=...) now",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            referencing_tables = satellites
+        object.__setattr__(self, "referencing_tables", _referencing_tables(referencing_tables))
         if foreign not in (None, True, False):
             raise DeclarationError(f"Retention(foreign={foreign!r}): write True, False or None")
         object.__setattr__(self, "foreign", foreign)
@@ -101,8 +110,8 @@ class Retention:
             parts.append(f"concurrently={self.concurrently!r}")
         if self.grace is not None:
             parts.append(f"grace={str(self.grace)!r}")
-        if self.satellites:
-            parts.append(f"satellites={self.satellites!r}")
+        if self.referencing_tables:
+            parts.append(f"referencing_tables={self.referencing_tables!r}")
         if self.foreign is not None:
             parts.append(f"foreign={self.foreign!r}")
         if self.foreign_tables is not None:
@@ -130,12 +139,12 @@ def _grace(grace: str | timedelta, then: Then) -> Duration:
     return duration
 
 
-def _satellites(names: Iterable[str]) -> tuple[str, ...]:
+def _referencing_tables(names: Iterable[str]) -> tuple[str, ...]:
     if isinstance(names, str):
-        raise DeclarationError(f"Retention(satellites={names!r}): write satellites=({names!r},)")
+        raise DeclarationError(f"Retention(referencing_tables={names!r}): write referencing_tables=({names!r},)")
     found = tuple(names)
     if not all(found):
-        raise DeclarationError(f"Retention(satellites={found!r}): write the names of tables")
+        raise DeclarationError(f"Retention(referencing_tables={found!r}): write the names of tables")
     return found
 
 

@@ -214,7 +214,7 @@ def test_a_row_that_is_referred_to_stays(engine: Engine, action: str) -> None:
 
     assert ["failed"] == outcomes(result)
     assert "notes" in result.steps[-1].error
-    assert "Retention(satellites=...)" in result.steps[-1].error
+    assert "Retention(referencing_tables=...)" in result.steps[-1].error
     assert 1 == scalar(engine, "SELECT count(*) FROM notes WHERE e = 0 AND at IS NOT NULL")
     sql(engine, "DELETE FROM notes")
     assert upkeep(engine, table, MARCH).run().ok
@@ -251,9 +251,11 @@ def test_the_table_refers_to_itself(engine: Engine, action: str) -> None:
     assert 3 == scalar(engine, "SELECT count(*) FROM events")
 
 
-def test_satellites_go_first(engine: Engine) -> None:
+def test_referencing_tables_go_first(engine: Engine) -> None:
     """Those of expired rows, and no others."""
-    table = spilled(engine, MONTHLY.with_(retention=Retention("1 month", "drop", satellites=("notes",))), *keyed())
+    table = spilled(
+        engine, MONTHLY.with_(retention=Retention("1 month", "drop", referencing_tables=("notes",))), *keyed()
+    )
     sql(engine, "CREATE TABLE notes (e bigint, at timestamptz, FOREIGN KEY (e, at) REFERENCES events)")
     sql(engine, "INSERT INTO notes SELECT id, created_at FROM events")
     result = upkeep(engine, table, MARCH).run()

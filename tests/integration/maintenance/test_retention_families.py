@@ -125,7 +125,7 @@ def test_rows_that_are_referred_to_keep_their_partition(engine: Engine, orders: 
     assert "items" in result.steps[1].error
     assert "referenced" in result.steps[1].error
     assert "Key (order_id, order_at)=(1, 2026-01-02" in result.steps[1].error
-    assert "satellites=" in result.steps[1].error
+    assert "referencing_tables=" in result.steps[1].error
     assert "orders_p20260101" in leaves(engine, "orders")
     assert 2 == scalar(engine, "SELECT count(*) FROM orders")
     assert 1 == scalar(engine, "SELECT count(*) FROM items")
@@ -144,7 +144,7 @@ def test_converged_runs_do_not_read_foreign_keys(engine: Engine) -> None:
     assert ([], 1) == (before, sum(text in each for each in statements))
 
 
-# -- satellites --------------------------------------------------------------------------------------------------------
+# -- referencing tables ------------------------------------------------------------------------------------------------
 
 NOTES = """
 CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at_ timestamptz, order_ bigint,
@@ -186,10 +186,10 @@ def batches(engine: Engine) -> Iterator[list[int]]:
     ],
     ids=["drop", "detach", "grace"],
 )
-def test_satellites(engine: Engine, batches: list[int], options: dict[str, Any], purposes: list[str]) -> None:
+def test_referencing_tables(engine: Engine, batches: list[int], options: dict[str, Any], purposes: list[str]) -> None:
     """Rows that refer to an expired one go in batches, before it; those of others, and NULLs, stay."""
     metadata = filled(
-        engine, starred(Retention("1 month", satellites=("notes",), **options)), NOTES.format(rows=12_000)
+        engine, starred(Retention("1 month", referencing_tables=("notes",), **options)), NOTES.format(rows=12_000)
     )
     plan = upkeep(engine, metadata, MARCH).plan()
     result = upkeep(engine, metadata, MARCH).prune()
@@ -206,9 +206,11 @@ def test_satellites(engine: Engine, batches: list[int], options: dict[str, Any],
     assert not upkeep(engine, metadata, MARCH).prune()
 
 
-def test_a_hook_against_the_drop_keeps_the_satellites_rows(engine: Engine) -> None:
+def test_a_hook_against_the_drop_keeps_the_referencing_rows(engine: Engine) -> None:
     """What is on legal hold is not emptied of what belongs to it."""
-    metadata = filled(engine, starred(Retention("1 month", then="drop", satellites=("notes",))), NOTES.format(rows=3))
+    metadata = filled(
+        engine, starred(Retention("1 month", then="drop", referencing_tables=("notes",))), NOTES.format(rows=3)
+    )
 
     @before("drop")
     def hold(_: StepEvent) -> None:
@@ -220,9 +222,11 @@ def test_a_hook_against_the_drop_keeps_the_satellites_rows(engine: Engine) -> No
     assert 8 == scalar(engine, "SELECT count(*) FROM notes")
 
 
-def test_a_satellite_of_another_partition_with_the_name(engine: Engine) -> None:
+def test_a_referencing_table_of_another_partition_with_the_name(engine: Engine) -> None:
     """The names were exchanged since the plan: the rows that refer to what is not expired stay."""
-    metadata = filled(engine, starred(Retention("1 month", then="drop", satellites=("notes",))), NOTES.format(rows=3))
+    metadata = filled(
+        engine, starred(Retention("1 month", then="drop", referencing_tables=("notes",))), NOTES.format(rows=3)
+    )
 
     @before("drop")
     def swap(_: StepEvent) -> None:
@@ -235,7 +239,7 @@ def test_a_satellite_of_another_partition_with_the_name(engine: Engine) -> None:
     assert 8 == scalar(engine, "SELECT count(*) FROM notes")
 
 
-def test_a_satellite_that_is_not_named_is_not_touched(engine: Engine) -> None:
+def test_a_referencing_table_that_is_not_named_is_not_touched(engine: Engine) -> None:
     """Its rows keep the partition."""
     metadata = filled(engine, starred(Retention("1 month", then="drop")), NOTES.format(rows=3))
     result = upkeep(engine, metadata, MARCH).prune()
@@ -245,10 +249,10 @@ def test_a_satellite_that_is_not_named_is_not_touched(engine: Engine) -> None:
     assert 8 == scalar(engine, "SELECT count(*) FROM notes")
 
 
-def test_a_satellite_that_does_not_refer(engine: Engine) -> None:
+def test_a_referencing_table_that_does_not_refer(engine: Engine) -> None:
     """A declaration that does not fit removes nothing, and says so."""
     metadata = filled(
-        engine, starred(Retention("1 month", then="drop", satellites=("notes",))), "CREATE TABLE notes ()"
+        engine, starred(Retention("1 month", then="drop", referencing_tables=("notes",))), "CREATE TABLE notes ()"
     )
     result = upkeep(engine, metadata, MARCH).prune()
 
@@ -256,10 +260,10 @@ def test_a_satellite_that_does_not_refer(engine: Engine) -> None:
     assert "orders_p20260101" in leaves(engine, "orders")
 
 
-def test_a_locked_row_of_a_satellite(engine: Engine) -> None:
+def test_a_locked_row_of_a_referencing_table(engine: Engine) -> None:
     """What was deleted before stays deleted, the partition stays, and the next run goes on."""
     metadata = filled(
-        engine, starred(Retention("1 month", then="drop", satellites=("notes",))), NOTES.format(rows=6_000)
+        engine, starred(Retention("1 month", then="drop", referencing_tables=("notes",))), NOTES.format(rows=6_000)
     )
     with holding(engine, "SELECT FROM notes WHERE id = 5900 FOR UPDATE"):
         result = upkeep(engine, metadata, MARCH, lock=HASTY).prune()
@@ -271,11 +275,11 @@ def test_a_locked_row_of_a_satellite(engine: Engine) -> None:
     assert (["done", "done"], 1_000) == (outcomes(again), again.steps[0].rows)
 
 
-def test_a_satellite_with_satellites_of_its_own(engine: Engine) -> None:
+def test_a_referencing_table_with_referencing_tables_of_its_own(engine: Engine) -> None:
     """Nothing is cascaded there either."""
     metadata = filled(
         engine,
-        starred(Retention("1 month", then="drop", satellites=("notes",))),
+        starred(Retention("1 month", then="drop", referencing_tables=("notes",))),
         NOTES.format(rows=2),
         "CREATE TABLE stars (note bigint REFERENCES notes); INSERT INTO stars VALUES (1)",
     )
@@ -287,10 +291,12 @@ def test_a_satellite_with_satellites_of_its_own(engine: Engine) -> None:
     assert 2 == scalar(engine, "SELECT count(*) FROM notes WHERE order_ = 1 AND at_ IS NOT NULL")
 
 
-def test_satellites_and_an_archive(engine: Engine, tmp_path: Any) -> None:
+def test_referencing_tables_and_an_archive(engine: Engine, tmp_path: Any) -> None:
     """Deleted, detached, archived, dropped: in one run, in this order."""
     metadata = filled(
-        engine, starred(Retention("1 month", then=Archive(tmp_path), satellites=("notes",))), NOTES.format(rows=2)
+        engine,
+        starred(Retention("1 month", then=Archive(tmp_path), referencing_tables=("notes",))),
+        NOTES.format(rows=2),
     )
     result = upkeep(engine, metadata, MARCH).prune()
 

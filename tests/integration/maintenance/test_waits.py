@@ -130,7 +130,10 @@ def test_a_row_that_somebody_has_locked(engine: Engine) -> None:
     parents = MetaData()
     table = new_table(
         PartitionByRange(
-            "created_at", interval="1 month", premake=0, retention=Retention("1 month", "drop", satellites=["notes"])
+            "created_at",
+            interval="1 month",
+            premake=0,
+            retention=Retention("1 month", "drop", referencing_tables=["notes"]),
         ),
         metadata=parents,
     )

@@ -168,14 +168,14 @@ RETENTIONS = (
         "Retention(12, then='drop', grace='1 week')",
     ),
     declared(
-        "Retention(satellites='notes'): write satellites=('notes',)",
-        "Retention(12, satellites='notes')",
-        "Retention(12, satellites=('notes',))",
+        "Retention(referencing_tables='notes'): write referencing_tables=('notes',)",
+        "Retention(12, referencing_tables='notes')",
+        "Retention(12, referencing_tables=('notes',))",
     ),
     declared(
-        "Retention(satellites=('',)): write the names of tables",
-        "Retention(12, satellites=('',))",
-        "Retention(12, satellites=('notes',))",
+        "Retention(referencing_tables=('',)): write the names of tables",
+        "Retention(12, referencing_tables=('',))",
+        "Retention(12, referencing_tables=('notes',))",
     ),
     declared(
         "Retention(keep=-1): the number of intervals kept is 0 or more",

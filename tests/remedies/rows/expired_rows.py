@@ -98,8 +98,8 @@ EXPIRED_ROWS = (
     Row(
         "expired rows of public.events_default stay, because they are referenced: rows of public.refs refer to them "
         "(foreign key refs_id_at_fkey); 0 rows were deleted before. Remove the rows that refer to them first, or name "
-        "their table in Retention(satellites=...).",
-        (Meant("DELETE FROM refs"), Models(expiring("then='drop', satellites=['refs']"))),
+        "their table in Retention(referencing_tables=...).",
+        (Meant("DELETE FROM refs"), Models(expiring("then='drop', referencing_tables=['refs']"))),
         DROPPED,
         REFERS,
         run_once,

@@ -14,7 +14,7 @@ from tests.remedies.row import Box, Failed, Meant, Models, Row, Step
 from tests.remedies.rows.held import let_go
 from tests.remedies.rows.members import owned
 from tests.remedies.rows.models import EVENTS, later
-from tests.remedies.rows.shapes import expired, removing, satellite
+from tests.remedies.rows.shapes import expired, referencing, removing
 from tests.remedies.rows.waits import CONCURRENTLY
 from tests.support.database import holding
 from tests.support.killing import at_point
@@ -189,8 +189,8 @@ MEDDLED = (
         f"public.refs: not yet; 0 rows that refer to public.{JANUARY} were deleted before, and the partition was not "
         "touched. Remove the cause, and run again.",
         ((Meant("DROP TRIGGER keeps ON refs"), done),),
-        removing(", satellites=['refs']"),
-        satellite(
+        removing(", referencing_tables=['refs']"),
+        referencing(
             "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not yet'; END $$",
             "CREATE TRIGGER keeps BEFORE DELETE ON refs FOR EACH ROW EXECUTE FUNCTION keep()",
         ),

@@ -80,7 +80,7 @@ def renamed(box: Box) -> None:
     box.do(f"ALTER TABLE public.{marked(box)} RENAME TO old")
 
 
-def satellite(*more: Step) -> tuple[Step, ...]:
+def referencing(*more: Step) -> tuple[Step, ...]:
     return (Box.bare, expired, OLD, REFERRING, "INSERT INTO refs VALUES (1, '2030-01-20')", *more)
 
 
@@ -139,20 +139,20 @@ SHAPES = (
         run_once,
     ),
     Row(
-        "satellite: satellites= names 'refs', and no foreign key of it refers to public.events; nothing was removed -> "
-        "correct Retention(satellites=...)",
+        "satellite: referencing_tables= names 'refs', and no foreign key of it refers to public.events; nothing was removed -> "
+        "correct Retention(referencing_tables=...)",
         (Models(removing()),),
-        removing(", satellites=['refs']"),
+        removing(", referencing_tables=['refs']"),
         (Box.bare, expired),
         run_once,
         run_once,
     ),
     Row(
         "public.events_p20300101 stays, because its rows are referenced: …; this step was rolled back. Remove the rows "
-        "that refer to it first, or name their table in Retention(satellites=...).",
-        (Meant("DELETE FROM refs"), Models(removing(", satellites=['refs']"))),
+        "that refer to it first, or name their table in Retention(referencing_tables=...).",
+        (Meant("DELETE FROM refs"), Models(removing(", referencing_tables=['refs']"))),
         removing(),
-        satellite(),
+        referencing(),
         run_once,
         run_once,
     ),

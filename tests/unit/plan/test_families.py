@@ -1,4 +1,4 @@
-"""Families: what refers to a row goes before it; satellites; and how much one run removes."""
+"""Families: what refers to a row goes before it; referencing tables; and how much one run removes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from tests.support.builders import EVENTS, context, declare, found, partition, s
 
 OLD = span("2026-05-15", "2026-05-16")
 KEEP = PartitionByRange(
-    "created_at", interval="1 day", premake=0, retention=Retention("30 days", then="drop", satellites=("notes",))
+    "created_at",
+    interval="1 day",
+    premake=0,
+    retention=Retention("30 days", then="drop", referencing_tables=("notes",)),
 )
 
 
@@ -74,7 +77,7 @@ def test_what_is_made_comes_first_and_what_refers_goes_first() -> None:
     assert ["orders_new", "items_new", "items_old", "orders_old"] == [step.partition.name for step in steps]
 
 
-# -- satellites --------------------------------------------------------------------------------------------------------
+# -- referencing tables ------------------------------------------------------------------------------------------------
 
 
 def leaving(spec: PartitionByRange, *keys: ForeignKey) -> list[Step | Finding]:
@@ -83,10 +86,10 @@ def leaving(spec: PartitionByRange, *keys: ForeignKey) -> list[Step | Finding]:
     return list(prune_steps(declared, there, context("2026-06-15", inbound=keys)))
 
 
-def test_the_rows_of_a_satellite_go_first() -> None:
+def test_the_rows_of_a_referencing_table_go_first() -> None:
     """As a step of its own, by the columns of its foreign key."""
-    satellite, gone = leaving(KEEP, key("notes"), key("others"))
-    assert isinstance(satellite, Step)
+    referencing, gone = leaving(KEEP, key("notes"), key("others"))
+    assert isinstance(referencing, Step)
     assert isinstance(gone, Step)
 
     assert (
@@ -99,11 +102,11 @@ def test_the_rows_of_a_satellite_go_first() -> None:
             bound=gone.bound,
             key=declare(KEEP).level.key,
         ),
-    ) == satellite.actions
-    assert (gone.partition, gone.purpose) == (satellite.partition, satellite.purpose)
+    ) == referencing.actions
+    assert (gone.partition, gone.purpose) == (referencing.partition, referencing.purpose)
 
 
-def test_each_foreign_key_of_a_satellite_counts() -> None:
+def test_each_foreign_key_of_a_referencing_table_counts() -> None:
     """It may have several."""
     assert 3 == len(leaving(KEEP, key("notes"), key("notes")))
 
@@ -116,7 +119,7 @@ def test_each_foreign_key_of_a_satellite_counts() -> None:
         ((key("notes", divided=True),), "it is partitioned"),
     ],
 )
-def test_a_satellite_that_is_none_keeps_the_partition(keys: tuple[ForeignKey, ...], says: str) -> None:
+def test_a_referencing_table_that_is_none_keeps_the_partition(keys: tuple[ForeignKey, ...], says: str) -> None:
     """Nothing is removed on the strength of a declaration that does not fit."""
     (finding,) = leaving(KEEP, *keys)
     assert isinstance(finding, Finding)
@@ -131,9 +134,9 @@ def test_tables_that_are_not_named_are_never_touched() -> None:
     assert [Purpose.DROP] == [step.purpose for step in leaving(spec, key("notes")) if isinstance(step, Step)]
 
 
-def test_a_satellite_of_another_schema() -> None:
+def test_a_referencing_table_of_another_schema() -> None:
     """Is named with it; a bare name means one beside the table."""
-    spec = KEEP.with_(retention=Retention("30 days", then="drop", satellites=("other.notes",)))
+    spec = KEEP.with_(retention=Retention("30 days", then="drop", referencing_tables=("other.notes",)))
     elsewhere = replace(key("notes"), referencing=QualifiedName("other", "notes"))
 
     assert isinstance(leaving(spec, elsewhere)[0], Step)

@@ -20,7 +20,7 @@ WRITTEN = [
     Retention("14 months", then="drop", grace="7 days"),
     Retention("1 month", then=Archive("/var/archive")),
     Retention("1 month", then=Archive("s3://bucket/it's", format="parquet"), grace="2 days", concurrently=False),
-    Retention("1 month", then="drop", satellites=("notes", "other.notes")),
+    Retention("1 month", then="drop", referencing_tables=("notes", "other.notes")),
 ]
 
 
@@ -35,12 +35,19 @@ def test_retentions_are_told_apart() -> None:
 
 
 def test_what_was_written_before_means_the_same() -> None:
-    """No grace, no satellite, no archive."""
+    """No grace, no referencing table, no archive."""
     plain = Retention("30 days", then="drop")
 
-    assert (None, (), None, False) == (plain.grace, plain.satellites, plain.archive, plain.detaches)
+    assert (None, (), None, False) == (plain.grace, plain.referencing_tables, plain.archive, plain.detaches)
     assert "Retention('30 days', then='drop')" == repr(plain)
     assert "30 days, then drop" == str(plain)
+
+
+def test_the_old_name_of_referencing_tables_still_works() -> None:
+    with pytest.warns(DeprecationWarning, match=r"called Retention\(referencing_tables=...\) now"):
+        old = Retention("1 month", then="drop", satellites=["notes"])
+
+    assert old == Retention("1 month", then="drop", referencing_tables=["notes"])
 
 
 @pytest.mark.parametrize(
@@ -69,8 +76,8 @@ def test_a_grace_is_calendar_time() -> None:
         (lambda: Retention("1 day", then="drop", grace="soon"), "is not an interval"),
         (lambda: Retention("1 day", then="drop", grace=timedelta(0)), "leave grace= out"),
         (lambda: Retention("1 day", then="delete"), "then=Archive("),  # type: ignore[arg-type]
-        (lambda: Retention("1 day", satellites="notes"), "satellites=('notes',)"),
-        (lambda: Retention("1 day", satellites=("",)), "names of tables"),
+        (lambda: Retention("1 day", referencing_tables="notes"), "referencing_tables=('notes',)"),
+        (lambda: Retention("1 day", referencing_tables=("",)), "names of tables"),
         (lambda: Archive(""), "name a directory"),
         (lambda: Archive("S3://bucket"), "that is no URL"),
         (lambda: Archive("/a", format="json"), "write format='csv.gz'"),  # type: ignore[arg-type]
