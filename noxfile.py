@@ -159,8 +159,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.run", "--cache", str(cache), *session.posargs)
 
 
+COMMANDS = "sa_partman.cli.main, alembic.command, sqlalchemy.ext.asyncio, asyncpg, pyarrow.parquet, rich.progress"
+"""What commands import that tests run as processes; these may write no files, so they find it compiled."""
+
+
 def install_for_tests(session: nox.Session, *pinned: str) -> None:
     install(session, *pinned, *group("test"), "-e", ".[demo,asyncpg]")
+    session.run("python", "-c", f"import {COMMANDS}", silent=True)
 
 
 def group(name: str) -> tuple[str, ...]:

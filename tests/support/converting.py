@@ -244,7 +244,6 @@ class Ends:
 
 def ends(engine: Engine) -> Ends:
     """From a run without any fault."""
-    set_up(engine)
     start, rows, sent = snapshot(engine), contents(engine), {}
     with at_point(engine, 0, die) as seen:
         converter(engine).convert(TABLE)

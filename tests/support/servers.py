@@ -3,14 +3,15 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.pool import NullPool
 
 from sa_partman.errors import ServerUnavailable
 from sa_partman.throwaway import Binaries, Server, available, find
@@ -32,13 +33,15 @@ class Address:
         admin: A database of it from which others are created.
         major: Its version.
         connection: To that database; kept, because a new one for each statement costs as much as the statement.
-        options: What makes a new database cheap there, in SQL.
+        template: From which a new database is made; empty: the server's own.
+        strategy: How it is copied, in SQL.
     """
 
     admin: URL
     major: int
     connection: psycopg.Connection
-    options: str = ""
+    template: str = ""
+    strategy: str = ""
 
     def url(self, dbname: str | None = None, driver: str | None = None) -> str:
         """For SQLAlchemy, password included; None: the database that it came with, over psycopg."""
@@ -51,14 +54,44 @@ class Address:
         return url.render_as_string(hide_password=False)
 
     @contextmanager
-    def new_database(self) -> Iterator[str]:
-        """A fresh, empty database, dropped afterwards: its URL."""
+    def new_database(self, template: str = "") -> Iterator[str]:
+        """
+        A fresh database, dropped afterwards: its URL.
+
+        Args:
+            template: A database to copy, which nobody is connected to; without one it is empty.
+        """
         name = f"sa_partman_test_{secrets.token_hex(6)}"
-        self.connection.execute(f"CREATE DATABASE {name} {self.options}".encode())
+        template = template or self.template
+        copied = f"TEMPLATE {template} {self.strategy}" if template else ""
+        self.connection.execute(f"CREATE DATABASE {name} {copied}".encode())
         try:
             yield self.url(name)
         finally:
             self.connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+Copies = Callable[[], AbstractContextManager[Engine]]
+"""Makes a database for a block."""
+
+
+@contextmanager
+def prepared(address: Address, prepare: Callable[[Engine], object]) -> Iterator[Copies]:
+    """Databases as *prepare* leaves an empty one: it is done once, and copied."""
+    with address.new_database() as template:
+        engine = create_engine(template, poolclass=NullPool)
+        prepare(engine)
+
+        @contextmanager
+        def copy() -> Iterator[Engine]:
+            with address.new_database(str(engine.url.database)) as url:
+                copied = create_engine(url)
+                try:
+                    yield copied
+                finally:
+                    copied.dispose()
+
+        yield copy
 
 
 def targets(wanted: str) -> tuple[str, ...]:
@@ -99,19 +132,19 @@ def address(target: str) -> Iterator[Address]:
             yield Address(admin, connection.info.server_version // 10000, connection)
         return
     with start(target) as server, psycopg.connect(server.uri(), autocommit=True) as connection:
-        yield Address(make_url(server.url()), server.binaries.major, connection, _template(server, connection))
+        yield Address(make_url(server.url()), server.binaries.major, connection, *_template(server, connection))
 
 
-def _template(server: Server, connection: psycopg.Connection) -> str:
+def _template(server: Server, connection: psycopg.Connection) -> tuple[str, str]:
     """
-    Makes one for databases on *server*; the options of CREATE DATABASE that use it.
+    Makes one for databases on *server*; its name, and how it is copied.
 
     Its files are copied instead of being written by way of the log, and among them is what the first backend in a
     database computes and keeps there: a database and a first connection take 13 ms of a processor instead of 37.
     """
     connection.execute(f"CREATE DATABASE {TEMPLATE}".encode())
     psycopg.connect(server.uri(TEMPLATE)).close()
-    return f"TEMPLATE {TEMPLATE}" + (" STRATEGY FILE_COPY" if server.binaries.major >= 15 else "")
+    return TEMPLATE, "STRATEGY FILE_COPY" if server.binaries.major >= 15 else ""
 
 
 def start(target: str) -> Server:

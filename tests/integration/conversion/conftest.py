@@ -1,55 +1,42 @@
 """Tables to convert, and how they end when nothing goes wrong."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
-from tests.support.converting import Ends, ends, set_up
-from tests.support.servers import Address
-
-
-@contextmanager
-def _fresh(address: Address) -> Iterator[Engine]:
-    with address.new_database() as url:
-        engine = create_engine(url)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
+from tests.support.converting import TABLE, Ends, converter, ends, set_up
+from tests.support.servers import Address, Copies, prepared
 
 
-@pytest.fixture(scope="module")
-def undisturbed(pg_server: Address) -> Ends:
+@pytest.fixture(scope="session")
+def tables(pg_server: Address) -> Iterator[Copies]:
+    """Databases with the table ``events`` in them."""
+    with prepared(pg_server, set_up) as copies:
+        yield copies
+
+
+@pytest.fixture(scope="session")
+def starts(pg_server: Address, tables: Copies) -> Iterator[dict[str, Copies]]:
+    """Databases in which a conversion can begin, and those in which its undo can."""
+
+    def prepare(engine: Engine) -> None:
+        set_up(engine)
+        converter(engine).convert(TABLE)
+
+    with prepared(pg_server, prepare) as converted:
+        yield {"convert": tables, "undo": converted}
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tables: Copies) -> Ends:
     """A conversion and its undo without any fault."""
-    with _fresh(pg_server) as engine:
+    with tables() as engine:
         return ends(engine)
 
 
-class Tables:
-    """Makes databases with the table ``events`` in them."""
-
-    def __init__(self, address: Address) -> None:
-        self._address = address
-
-    def __call__(self) -> AbstractContextManager[Engine]:
-        return self._made()
-
-    @contextmanager
-    def _made(self) -> Iterator[Engine]:
-        with _fresh(self._address) as engine:
-            set_up(engine)
-            yield engine
-
-
 @pytest.fixture
-def tables(pg_server: Address) -> Tables:
-    return Tables(pg_server)
-
-
-@pytest.fixture
-def events(engine: Engine) -> Engine:
+def events(tables: Copies) -> Iterator[Engine]:
     """A database with the table ``events``."""
-    set_up(engine)
-    return engine
+    with tables() as engine:
+        yield engine

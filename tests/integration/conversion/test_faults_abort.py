@@ -11,6 +11,7 @@ from tests.support.catalog_snapshot import difference, snapshot
 from tests.support.converting import CAMPAIGN, TABLE, Ends, at_point, chance, contents, converter, go_on
 from tests.support.database import sql
 from tests.support.faults import some
+from tests.support.servers import Copies
 
 
 class Stopped(Exception):
@@ -57,7 +58,7 @@ def test_an_aborted_undo_leaves_the_table_converted_and_can_be_begun_again(event
 
 
 @pytest.mark.timeout(600)
-def test_an_interrupted_abort_is_ended_by_another_or_turned_around_by_resume(tables: Any, undisturbed: Ends) -> None:
+def test_an_interrupted_abort_is_ended_by_another_or_turned_around_by_resume(tables: Copies, undisturbed: Ends) -> None:
     """Each step that is taken back is written down in its own transaction, as each step forward is."""
     random = chance()
     with tables() as engine:

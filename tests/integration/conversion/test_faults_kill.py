@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -26,6 +25,7 @@ from tests.support.converting import (
     until,
 )
 from tests.support.database import holding, scalar, sql
+from tests.support.servers import Copies
 
 PATIENT = LockPolicy(lock_timeout=9.0, budget=30.0, stall=20.0)
 ACCESS_EXCLUSIVE = {"table": TABLE, "mode": "AccessExclusiveLock"}
@@ -33,14 +33,11 @@ ACCESS_EXCLUSIVE = {"table": TABLE, "mode": "AccessExclusiveLock"}
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("verb", ["convert", "undo"])
-def test_killed_anywhere_and_resumed_it_ends_the_same(verb: str, tables: Any, undisturbed: Ends) -> None:
+def test_killed_anywhere_and_resumed_it_ends_the_same(verb: str, starts: dict[str, Copies], undisturbed: Ends) -> None:
     """Around every commit, around the concurrent build, and at points by chance."""
     survived = 0
     for point in undisturbed.points(verb, 5, chance()):
-        with tables() as engine:
-            if verb == "undo":
-                converter(engine).convert(TABLE)
-                engine.dispose()
+        with starts[verb]() as engine:
             child = process(engine, verb, point)
             child.join(30)
 

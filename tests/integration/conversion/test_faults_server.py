@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine
@@ -17,6 +16,7 @@ from sa_partman.throwaway import Server
 from tests.support.catalog_snapshot import difference, snapshot
 from tests.support.converting import TABLE, Ends, at_point, chance, contents, converter, go_on, set_up
 from tests.support.database import another, sql
+from tests.support.servers import Copies
 
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 SWAP = {"convert": "ATTACH PARTITION", "undo": "DETACH PARTITION"}
@@ -62,11 +62,11 @@ def _fails(engine: Engine, verb: str) -> bool:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("verb", ["convert", "undo"])
-def test_terminated_anywhere_and_resumed_it_ends_the_same(verb: str, tables: Any, undisturbed: Ends) -> None:
+def test_terminated_anywhere_and_resumed_it_ends_the_same(
+    verb: str, starts: dict[str, Copies], undisturbed: Ends
+) -> None:
     for point in undisturbed.points(verb, 5, chance()):
-        with tables() as engine:
-            if verb == "undo":
-                converter(engine).convert(TABLE)
+        with starts[verb]() as engine:
 
             def deed(engine: Engine = engine) -> None:
                 terminate(engine)
@@ -80,13 +80,13 @@ def test_terminated_anywhere_and_resumed_it_ends_the_same(verb: str, tables: Any
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("verb", ["convert", "undo"])
-def test_cancelled_anywhere_and_resumed_it_ends_the_same(verb: str, tables: Any, undisturbed: Ends) -> None:
+def test_cancelled_anywhere_and_resumed_it_ends_the_same(
+    verb: str, starts: dict[str, Copies], undisturbed: Ends
+) -> None:
     """What is said about it is ours or the server's, and the stored state is true."""
     failures = 0
     for point in undisturbed.points(verb, 5, chance()):
-        with tables() as engine:
-            if verb == "undo":
-                converter(engine).convert(TABLE)
+        with starts[verb]() as engine:
             with cancelling(engine) as begin, at_point(engine, point, begin):
                 failures += _fails(engine, verb)
 

@@ -18,10 +18,10 @@ from sqlalchemy import Engine
 from sa_partman.engine.exclusion import only_converter
 from sa_partman.errors import MaintainerBusy
 from sa_partman.names import QualifiedName
-from tests.integration.conversion.conftest import Tables
 from tests.integration.conversion.test_faults_abort import stopped_after
 from tests.support.catalog_snapshot import difference, snapshot
 from tests.support.converting import BRISK, TABLE, Ends, contents, converter, go_on, process
+from tests.support.servers import Copies
 
 SHORT = replace(BRISK, lease=2.0)
 NAME = QualifiedName("public", TABLE)
@@ -83,7 +83,7 @@ def patiently(act: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("where", POINTS)
-def test_another_ends_it(where: str, tables: Tables, undisturbed: Ends) -> None:
+def test_another_ends_it(where: str, tables: Copies, undisturbed: Ends) -> None:
     with tables() as engine:
         child = stopped(engine, place(undisturbed.sent["convert"], *POINTS[where]))
         try:
@@ -100,7 +100,7 @@ def test_another_ends_it(where: str, tables: Tables, undisturbed: Ends) -> None:
 
 
 @pytest.mark.parametrize("where", ["before a concurrent build", "before its state is written", "in the swap"])
-def test_another_takes_it_back(where: str, tables: Tables, undisturbed: Ends) -> None:
+def test_another_takes_it_back(where: str, tables: Copies, undisturbed: Ends) -> None:
     with tables() as engine:
         child = stopped(engine, place(undisturbed.sent["convert"], *POINTS[where]))
         try:
@@ -117,7 +117,7 @@ def test_another_takes_it_back(where: str, tables: Tables, undisturbed: Ends) ->
 
 
 @pytest.mark.parametrize("where", ["behind a concurrent build", "in a step"])
-def test_another_was_there_and_has_left(where: str, tables: Tables, undisturbed: Ends) -> None:
+def test_another_was_there_and_has_left(where: str, tables: Copies, undisturbed: Ends) -> None:
     """Nothing shows it but the right that is gone; who resumes goes on where the state says."""
     with tables() as engine:
         child = stopped(engine, place(undisturbed.sent["convert"], *POINTS[where]))
@@ -141,7 +141,7 @@ def test_another_was_there_and_has_left(where: str, tables: Tables, undisturbed:
 
 
 @pytest.mark.parametrize("verb", ["abort", "undo"])
-def test_the_ways_back(verb: str, tables: Tables, undisturbed: Ends) -> None:
+def test_the_ways_back(verb: str, tables: Copies, undisturbed: Ends) -> None:
     """Stopped where the state is written; another one ends what it had begun."""
     with tables() as engine:
         if verb == "undo":

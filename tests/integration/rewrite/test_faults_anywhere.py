@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from tests.support.faults import points
 from tests.support.moving import begin, go_on, in_pieces, work, worker
 from tests.support.processes import started
 from tests.support.rewriting import VERBS, contents, left_behind
-from tests.support.servers import Address
+from tests.support.servers import Address, Copies, prepared
 
 ROWS = 1_500
 DEEDS = ("split", "merge", "drain", "regrid", "undo split", "undo drain", "finalize split")
@@ -60,28 +60,19 @@ def set_up(engine: Engine, what: str) -> None:
         sql(engine, "UPDATE events SET created_at = created_at - interval '1 day' WHERE id % 5 = 1")
 
 
-@contextmanager
-def fresh(address: Address, what: str) -> Iterator[Engine]:
-    with address.new_database() as url:
-        engine = create_engine(url)
-        try:
-            set_up(engine, what)
-            yield engine
-        finally:
-            engine.dispose()
-
-
 @dataclass(frozen=True, slots=True)
 class Course:
     """
     A deed without any fault.
 
     Args:
+        fresh: Makes databases in which it can begin.
         start: The catalog before it; *end* after it.
         sent: All that was sent to the server.
     """
 
     what: str
+    fresh: Copies
     start: Snapshot
     end: Snapshot
     sent: tuple[str, ...]
@@ -105,18 +96,20 @@ Courses = Callable[[str], Course]
 
 
 @pytest.fixture(scope="module")
-def courses(pg_server: Address) -> Courses:
+def courses(pg_server: Address) -> Iterator[Courses]:
     """One for each deed, taken once."""
+    with ExitStack() as stack:
 
-    @cache
-    def course(what: str) -> Course:
-        with fresh(pg_server, what) as engine:
-            start = seen(engine)
-            with at_point(engine, 0, die) as sent:
-                begin(engine, what)
-            return Course(what, start, seen(engine), tuple(sent))
+        @cache
+        def course(what: str) -> Course:
+            fresh = stack.enter_context(prepared(pg_server, partial(set_up, what=what)))
+            with fresh() as engine:
+                start = seen(engine)
+                with at_point(engine, 0, die) as sent:
+                    begin(engine, what)
+                return Course(what, fresh, start, seen(engine), tuple(sent))
 
-    return course
+        yield course
 
 
 def abort(engine: Engine, what: str) -> bool:
@@ -141,10 +134,10 @@ def ends_well(engine: Engine, course: Course, rows: list[Any], point: int) -> No
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("what", DEEDS)
-def test_killed_anywhere(what: str, pg_server: Address, courses: Courses) -> None:
+def test_killed_anywhere(what: str, courses: Courses) -> None:
     killed = 0
     for point in courses(what).points():
-        with fresh(pg_server, what) as engine:
+        with courses(what).fresh() as engine:
             rows = contents(engine)
             child = started(work, engine.url.render_as_string(hide_password=False), what, point)
             child.join(60)
@@ -158,9 +151,9 @@ def test_killed_anywhere(what: str, pg_server: Address, courses: Courses) -> Non
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("what", DEEDS)
 @pytest.mark.parametrize("fault", ["cancelled", "terminated"])
-def test_stopped_by_an_administrator_anywhere(fault: str, what: str, pg_server: Address, courses: Courses) -> None:
+def test_stopped_by_an_administrator_anywhere(fault: str, what: str, courses: Courses) -> None:
     for point in courses(what).points(POINTS // 3):
-        with fresh(pg_server, what) as engine:
+        with courses(what).fresh() as engine:
             rows = contents(engine)
             with cancelling(engine) as cancel:
 
