@@ -126,6 +126,12 @@ class Privileges:
         return self.may_set_role and self.may_create
 
 
+MEGABYTE = 1 << 20
+
+LARGE_LOG = 1 << 30
+"""Bytes of a log of changes that somebody should know of."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnfinishedConversion:
     """
@@ -143,6 +149,7 @@ class UnfinishedConversion:
         kind: As it is stored: "convert", "undo", or of a rewrite such as "split".
         kept: Of a rewrite: all is done but to drop what was replaced.
         beside: Of a rewrite: tables that are partitions most of the time, and nobody else's in between.
+        logged: Of a rewrite: bytes of the log for its way back, which grows with every row that is written.
     """
 
     table: QualifiedName
@@ -156,6 +163,7 @@ class UnfinishedConversion:
     kind: str = "convert"
     kept: bool = False
     beside: tuple[QualifiedName, ...] = ()
+    logged: int = 0
 
     @property
     def rewrites(self) -> bool:
@@ -172,7 +180,9 @@ class UnfinishedConversion:
         if self.elsewhere is not None:
             return self.elsewhere[0]
         if self.kept:
-            return f"the {self.kind} of {self.table} is done, and the partitions from before it are kept on disk"
+            told = f"the {self.kind} of {self.table} is done, and the partitions from before it are kept on disk"
+            grown = f"; the log of what was written since has {self.logged / MEGABYTE:,.0f} MB, and grows"
+            return f"{told}{grown if self.logged >= MEGABYTE else ''}"
         what = "the undo of the conversion" if self.undo else "a conversion"
         if self.kind not in ("convert", "undo"):
             what = f"the {self.kind.replace('undo ', 'undo of the ')}"

@@ -166,6 +166,7 @@ def _document(conversion: Conversion) -> dict[str, Any]:
     following = conversion.next_step
     more = {
         "kept": conversion.status == "running" and conversion.unfinished.kept,
+        "log_bytes": conversion.logged,
         "paused": conversion.paused,
         "notes": list(conversion.notes),
     }

@@ -7,7 +7,7 @@ from dataclasses import replace
 from shlex import quote as in_shell
 
 from sa_partman.bounds.bound import Bound, ListBound, RangeBound
-from sa_partman.catalog import FoundTable, LostConversion, Parent, Partition, UnfinishedConversion
+from sa_partman.catalog import LARGE_LOG, FoundTable, LostConversion, Parent, Partition, UnfinishedConversion
 from sa_partman.compare.context import Context
 from sa_partman.compare.lists import is_active
 from sa_partman.finding import Finding, Severity
@@ -92,7 +92,8 @@ def conversion_finding(conversion: UnfinishedConversion | LostConversion) -> Fin
     if isinstance(conversion, LostConversion):
         return Finding("conversion-lost", Severity.ERROR, table, message, remedy)
     if conversion.kept:
-        return Finding("rewrite-kept", Severity.INFO, table, message, remedy)
+        severity = Severity.WARNING if conversion.logged >= LARGE_LOG else Severity.INFO
+        return Finding("rewrite-kept", severity, table, message, remedy)
     if conversion.rewrites:
         return Finding("rewrite-in-progress", Severity.WARNING, table, message, remedy)
     return Finding("conversion-in-progress", Severity.WARNING, table, message, remedy)

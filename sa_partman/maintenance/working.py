@@ -102,7 +102,8 @@ class TableWorker:
         name = self._name(table)
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            return unfinished_of(connection, name) or journal.last(connection, name)
+            found = unfinished_of(connection, name) or journal.last(connection, name)
+            return None if found is None else journal.measured(connection, found)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,7 @@ class TableWorker:
     def _stored(self, conversion: Conversion) -> Conversion:
         with connected(self.engine) as connection:
             pin(connection, CATALOG_LOCK_TIMEOUT)
-            return journal.get(connection, conversion.id)
+            return journal.measured(connection, journal.get(connection, conversion.id))
 
     def _name(self, table: str) -> QualifiedName:
         try:

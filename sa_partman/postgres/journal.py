@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -24,6 +24,7 @@ from sa_partman.errors import MissingPrivilege
 from sa_partman.finding import Finding
 from sa_partman.names import QualifiedName, quote, text_literal
 from sa_partman.plan.conversion.request import key_index, new_table, proof
+from sa_partman.plan.rewrite.actions import back_log, log_table
 from sa_partman.plan.rewrite.request import staging_table
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.postgres.session import connected, execute_sql, pin
@@ -109,6 +110,7 @@ class Conversion(NewConversion):
         done: How many of *steps* are done.
         error: Why the last attempt stopped, or None.
         paused: Whoever works on it is to stop.
+        logged: Bytes of the log for the way back of a rewrite, where it was asked for; not stored.
         findings: What else is worth knowing of the attempt that gave this; not stored.
         notes: Why there was nothing to do; not stored.
     """
@@ -118,6 +120,7 @@ class Conversion(NewConversion):
     done: int = 0
     error: str | None = None
     paused: bool = False
+    logged: int = 0
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -146,6 +149,7 @@ class Conversion(NewConversion):
             kind=self.kind,
             kept=step is not None and step.id == "finalize",
             beside=self.beside,
+            logged=self.logged,
         )
 
     @property
@@ -221,6 +225,22 @@ def last(
         if _table(row) == table and row["status"] in statuses and kind in (None, row["kind"])
     ]
     return _read(found[-1]) if found else None
+
+
+_SIZE = text(f"""
+SELECT coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = '{SCHEMA}' AND c.relname = ANY (CAST(:names AS text[]))
+""")
+
+
+def measured(connection: Connection, conversion: Conversion) -> Conversion:
+    """*conversion* with the size of its log, if it is a rewrite that is kept."""
+    if not conversion.unfinished.kept:
+        return conversion
+    log = log_table(conversion.table)
+    names = [each.name for each in (log, back_log(log))]
+    return replace(conversion, logged=int(connection.execute(_SIZE, {"names": names}).scalar_one()))
 
 
 def running(connection: Connection) -> tuple[Conversion, ...]:

@@ -9,8 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sa_partman.names import QualifiedName, join_name
+from sa_partman.names import QualifiedName, fit_name, join_name
 from sa_partman.plan.actions import Action
+
+
+def log_table(table: QualifiedName) -> QualifiedName:
+    """Where the changed keys of the declared *table* are written."""
+    return QualifiedName("sa_partman", fit_name(f"log_{table}"))
+
+
+def back_log(log: QualifiedName) -> QualifiedName:
+    """The same of the new partitions."""
+    return log.sibling(join_name(log.name, "back"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,7 @@ class KeyLog:
     @property
     def back(self) -> KeyLog:
         """That of the new partitions, for the way back. What is replayed into them is in it too, and does no harm."""
-        return KeyLog(self.table.sibling(join_name(self.table.name, "back")), self.columns)
+        return KeyLog(back_log(self.table), self.columns)
 
     @property
     def keys(self) -> QualifiedName:

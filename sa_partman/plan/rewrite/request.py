@@ -8,9 +8,9 @@ from typing import Literal
 
 from sa_partman.bounds.bound import Bound
 from sa_partman.key import PartitionKey
-from sa_partman.names import QualifiedName, fit_name, join_name
+from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.conversion.request import Refusal
-from sa_partman.plan.rewrite.actions import KeyLog
+from sa_partman.plan.rewrite.actions import KeyLog, log_table
 from sa_partman.plan.steps import Step
 from sa_partman.table.definition import TableDefinition
 from sa_partman.table.membership import Membership
@@ -128,8 +128,7 @@ class RewriteRequest:
         identity = self.identity or ()
         # A domain may refuse NULL, which the log has where a partition was emptied.
         types = {column.name: column.type for column in self.definition.columns} | dict(self.bases)
-        name = QualifiedName("sa_partman", fit_name(f"log_{self.table}"))
-        return KeyLog(name, tuple((column, types[column]) for column in identity))
+        return KeyLog(log_table(self.table), tuple((column, types[column]) for column in identity))
 
     @property
     def identity(self) -> tuple[str, ...] | None:

@@ -147,7 +147,7 @@ def whereabouts(connection: Connection, conversion: Conversion) -> Whereabouts:
 
 def unfinished(connection: Connection, running: Iterable[Conversion]) -> list[UnfinishedConversion]:
     """What is told of the conversions and undos in progress: each with what its table is called now."""
-    return [whereabouts(connection, each).unfinished for each in running]
+    return [whereabouts(connection, journal.measured(connection, each)).unfinished for each in running]
 
 
 def unfinished_of(connection: Connection, table: QualifiedName) -> Conversion | None:

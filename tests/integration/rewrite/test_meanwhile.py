@@ -15,6 +15,7 @@ from sa_partman.engine.conversion import Report
 from sa_partman.engine.pace import Pace
 from sa_partman.engine.progress import Progress
 from sa_partman.errors import ConversionRefused, PartmanError, Refused
+from sa_partman.finding import Finding, Severity
 from sa_partman.maintenance.rewriter import Rewriter
 from sa_partman.plan.steps import Step
 from tests.support.catalog_snapshot import difference, snapshot
@@ -340,6 +341,31 @@ def test_maintenance_goes_on_and_leaves_the_sources_alone(engine: Engine) -> Non
     work.finalize("events")
     Maintainer(engine, metadata, now=NOW).run()
     assert "events_p20240801" not in partitions(engine)
+
+
+def test_the_log_of_what_is_kept_grows_in_sight(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata = history(engine, rows=ROWS)
+    work = rewriter(engine, metadata)
+    work.split("events_history", into="1 month")
+
+    def told() -> Finding:
+        (found,) = (each for each in Maintainer(engine, metadata, now=NOW).check() if each.code == "rewrite-kept")
+        return found
+
+    assert "the log of" not in told().message
+    for _ in range(10):
+        sql(engine, "UPDATE events SET hits = hits + 1")
+
+    state = work.state("events")
+    assert state is not None
+    assert state.logged > 1 << 20
+    assert "; the log of what was written since has 1 MB, and grows" in told().message
+    assert told().message == state.unfinished.message
+    assert Severity.INFO is told().severity
+    monkeypatch.setattr("sa_partman.compare.shape.LARGE_LOG", 1 << 20)
+    assert Severity.WARNING is told().severity
+    work.finalize("events")
+    assert "rewrite-kept" not in codes(Maintainer(engine, metadata, now=NOW).check())
 
 
 def test_what_retention_removed_does_not_come_back(engine: Engine) -> None:
