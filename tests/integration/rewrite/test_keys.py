@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import BigInteger, Column, Date, DateTime, Engine, Integer, MetaData, Numeric, Table, Text, Uuid
 
-from sa_partman import Maintainer, PartitionByHash, PartitionByList, PartitionByRange, UUIDv7
+from sa_partman import Maintainer, PartitionByRange, UUIDv7
 from sa_partman.maintenance.rewriter import Rewriter
+from sa_partman.plan.rewrite.pieces import in_key_order
 from tests.support.database import sql
 from tests.support.moving import in_pieces
 from tests.support.rewriting import NOW, left_behind, rewriter
 
-MONTHLY = PartitionByRange("created_at", interval="1 month", premake=1)
 UUID = "(lpad(to_hex({}), 12, '0') || '7000a000' || lpad(to_hex(i), 12, '0'))::uuid"
 MILLISECONDS = "(1717200000000 + i * 864000::bigint)"
 
@@ -88,7 +88,6 @@ CASES = {
         DateTime(timezone=True),
         "moment",
         INSTANT.format("tz"),
-        then=(),
     ),
     "odd names": Case(
         DateTime(timezone=True),
@@ -173,21 +172,23 @@ class Scene:
         return self.do(f"SELECT {listed} FROM {self.table} ORDER BY 1, 2")
 
     def bounds(self) -> set[str]:
-        return {
-            row[0]
-            for row in self.do(
-                "SELECT c.relname || pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c "
-                f"ON c.oid = i.inhrelid WHERE i.inhparent = CAST('{self.table.replace(chr(39), chr(39) * 2)}' AS regclass)"
-            )
-        }
+        return {row[0] for row in self.partitions("c.relname || pg_get_expr(c.relpartbound, c.oid)")}
+
+    def partitions(self, what: str) -> list[Any]:
+        literal = self.table.replace("'", "''")
+        return self.do(
+            f"SELECT {what} FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class t ON t.oid = "
+            f"i.inhparent WHERE t.oid = CAST('{literal}' AS regclass)"
+        )
 
     def write(self) -> None:
         """Updates, deletes, re-inserts, and rows that change their places."""
         id, key, table = quoted(self.case.id), quoted(self.case.key), self.table
         self.do(f"UPDATE {table} SET note = note || '!' WHERE {id} % 7 = 0")
         self.do(f"DELETE FROM {table} WHERE {id} % 11 = 0")
-        self.do(f"INSERT INTO {table} ({id}, {key}, note) SELECT 100000 + {id}, {key}, note FROM {table} WHERE {id} % 13 = 1")
-        other = f"(SELECT max({key}) FROM {table} WHERE {id} < 500)"
+        new = f"SELECT (SELECT max({id}) FROM {table}) + {id}, {key}, note FROM {table}"
+        self.do(f"INSERT INTO {table} ({id}, {key}, note) {new} WHERE {id} % 13 = 1 AND {id} < 5000")
+        other = f"(SELECT {key} FROM {table} WHERE {id} < 500 ORDER BY 1 DESC LIMIT 1)"
         self.do(f"UPDATE {table} SET {key} = {other} WHERE {id} % 17 = 3")
 
 
@@ -212,7 +213,8 @@ def scene(engine: Engine, case: Case) -> Scene:
     found.do(f"CREATE TABLE {part} PARTITION OF {found.table} FOR VALUES {case.bound}")
     for statement in case.then:
         found.do(statement.format(t=found.table, p=found.history))
-    found.do(f"INSERT INTO {found.table} ({id}, {key}, note) SELECT i, {case.value}, 'n' || i FROM generate_series(1, 3000) i")
+    rows = f"SELECT i, {case.value}, 'n' || i FROM generate_series(1, 3000) i"
+    found.do(f"INSERT INTO {found.table} ({id}, {key}, note) {rows}")
     Maintainer(engine, metadata, now=NOW).run()
     sql(engine, "ANALYZE")
     return found
@@ -222,17 +224,16 @@ def scene(engine: Engine, case: Case) -> Scene:
 def test_split_there_and_back_and_merged(name: str, engine: Engine) -> None:
     found = scene(engine, CASES[name])
     work, whole, before = rewriter(engine, found.metadata), quoted_name(found), found.bounds()
-    seen: list[Any] = []
 
     def report(step: Any, seconds: float) -> None:
         if step.id.startswith("copy") or step.id == "verify":
             found.write()
 
     work.split(found.history, into=found.case.into, report=report)
-    seen = found.rows()
     split = found.bounds()
     assert len(before) < len(split)
     assert not Maintainer(engine, found.metadata, now=NOW).plan()
+    assert {(True,)} == {*found.partitions("c.relreplident = t.relreplident")}
     found.write()
     seen = found.rows()
     work.undo(whole)
@@ -261,6 +262,6 @@ def merge(work: Rewriter, found: Scene, new: set[str], report: Any) -> None:
     """Two of those in the middle, which are neighbours."""
     view = work._view(quoted_name(found))
     assert view.found is not None
-    ranges = [each for each in view.found.partitions if any(line.startswith(each.name.name + "FOR") for line in new)]
-    ordered = sorted(ranges, key=lambda each: str(each.bound.lower[0]) if len(str(each.bound.lower[0])) > 9 else f"{each.bound.lower[0]!s:>9}")
-    work.merge(ordered[-3].name.name, ordered[-2].name.name, report=report)
+    ranges = [each for each in view.found.partitions if any(line.startswith(f"{each.name.name}FOR") for line in new)]
+    first, second = in_key_order(ranges)[-3:-1]
+    work.merge(first.name.name, second.name.name, report=report)
