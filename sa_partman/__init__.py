@@ -47,9 +47,10 @@ if TYPE_CHECKING:
     from sa_partman.maintenance.fleet import Answer, Fleet
     from sa_partman.maintenance.maintainer import Maintainer
     from sa_partman.maintenance.maintainer_async import AsyncMaintainer
+    from sa_partman.maintenance.moving import MoveOptions
     from sa_partman.maintenance.restoring import Archived, Restored
     from sa_partman.maintenance.results import MaintenancePlan, Outcome, RunResult, StepResult
-    from sa_partman.maintenance.rewriter import MoveOptions, Rewriter
+    from sa_partman.maintenance.rewriter import Rewriter
     from sa_partman.maintenance.rewriter_async import AsyncRewriter
     from sa_partman.maintenance.serving import Service
     from sa_partman.maintenance.serving_async import AsyncService
@@ -125,7 +126,8 @@ _HOMES = {
         "RunResult",
         "StepResult",
     ),
-    "sa_partman.maintenance.rewriter": ("MoveOptions", "Rewriter"),
+    "sa_partman.maintenance.moving": ("MoveOptions",),
+    "sa_partman.maintenance.rewriter": ("Rewriter",),
     "sa_partman.maintenance.rewriter_async": ("AsyncRewriter",),
     "sa_partman.maintenance.serving": ("Service",),
     "sa_partman.maintenance.serving_async": ("AsyncService",),

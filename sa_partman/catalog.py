@@ -146,7 +146,7 @@ class UnfinishedConversion:
         helper: The table that it builds beside this one, and that takes its name in the swap.
         now: What the table is called now; None when it is gone.
         elsewhere: What is true and what to do when it is not called *table* any more.
-        kind: As it is stored: "convert", "undo", or of a rewrite such as "split".
+        kind: As it is stored: "convert", "undo", or of a rewrite such as "split", "copy" or "undo split".
         kept: Of a rewrite: all is done but to drop what was replaced.
         beside: Of a rewrite: tables that are partitions most of the time, and nobody else's in between.
         logged: Of a rewrite: bytes of the log for its way back, which grows with every row that is written.
@@ -180,7 +180,8 @@ class UnfinishedConversion:
         if self.elsewhere is not None:
             return self.elsewhere[0]
         if self.kept:
-            told = f"the {self.kind} of {self.table} is done, and the partitions from before it are kept on disk"
+            before = "the table from before it is" if self.kind == "copy" else "the partitions from before it are"
+            told = f"the {self.kind} of {self.table} is done, and {before} kept on disk"
             grown = f"; the log of what was written since has {self.logged / MEGABYTE:,.0f} MB, and grows"
             return f"{told}{grown if self.logged >= MEGABYTE else ''}"
         what = "the undo of the conversion" if self.undo else "a conversion"
@@ -192,13 +193,18 @@ class UnfinishedConversion:
     def remedy(self) -> str:
         if self.elsewhere is not None:
             return self.elsewhere[1]
-        verb = "convert" if self.kind in ("convert", "undo") else self.kind.removeprefix("undo ")
-        command = f"sa-partman {verb} {in_shell(str(self.table))}"
+        command = f"sa-partman {verb_of(self.kind)} {in_shell(str(self.table))}"
         if self.kept:
             undo = "" if self.kind.startswith("undo") else f", or take it back: {command} --undo"
-            return f"drop them: {command} --finalize{undo}"
+            return f"drop {'it' if self.kind == 'copy' else 'them'}: {command} --finalize{undo}"
         back = "" if self.cut_over or self.kind.startswith("undo ") else f", or take it back: {command} --abort"
         return f"go on: {command} --resume{back}"
+
+
+def verb_of(kind: str) -> str:
+    """The command that goes on with a conversion or a rewrite of *kind*."""
+    verb = kind.removeprefix("undo ")
+    return "convert" if verb in ("convert", "undo", "copy") else verb
 
 
 @dataclass(frozen=True, slots=True)

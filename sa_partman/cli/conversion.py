@@ -18,6 +18,7 @@ from sa_partman.cli.output import finding_lines, print_json, print_lines
 from sa_partman.cli.progress import say_wait
 from sa_partman.cli.request import Request
 from sa_partman.ddl.render import to_stored
+from sa_partman.engine.pace import Throttle
 from sa_partman.errors import ConfigurationError
 from sa_partman.maintenance.converter import Conversion, Converter
 from sa_partman.maintenance.maintainer import Maintainer
@@ -33,6 +34,8 @@ class Mode(Enum):
     RESUME = "resume"
     ABORT = "abort"
     UNDO = "undo"
+    PAUSE = "pause"
+    FINALIZE = "finalize"
     STATE = "state"
 
 
@@ -43,6 +46,7 @@ class Decisions:
 
     Args:
         split_history: By which interval the history is split, once there is one; None: it is not.
+        throttle: Limits for a copy.
     """
 
     lead: timedelta
@@ -51,6 +55,7 @@ class Decisions:
     unique: Mapping[str, str]
     max_rows: int
     split_history: str | None = None
+    throttle: Throttle | None = None
 
     def arguments(self) -> dict[str, Any]:
         return {"lead": self.lead, "boundary": self.boundary, "inbound": self.inbound, "unique": self.unique}
@@ -69,7 +74,9 @@ def perform(request: Request, table: str, mode: Mode, decisions: Decisions, *, y
         )
         if mode is Mode.PLAN:
             return _show(converter, table, decisions, as_json=request.as_json, as_sql=as_sql)
-        if mode is not Mode.STATE:
+        if mode is Mode.PAUSE:
+            tell(converter.pause(table), table, as_json=request.as_json)
+        elif mode is not Mode.STATE:
             if not yes and not _agreed(converter, table, mode, decisions):
                 click.echo("Nothing was changed.", err=True)
                 return PENDING
@@ -78,6 +85,8 @@ def perform(request: Request, table: str, mode: Mode, decisions: Decisions, *, y
             if decisions.split_history is not None and done.status == "done":
                 done = _split(request, maintainer, done, decisions.split_history, told)
             tell(done, table, events=told.events, as_json=request.as_json)
+            if done.rewrites and done.status == "running" and not done.unfinished.kept:
+                return PENDING
         else:
             tell(converter.state(table), table, as_json=request.as_json)
     return 0
@@ -87,10 +96,18 @@ def _act(converter: Converter, table: str, mode: Mode, decisions: Decisions, tol
     if mode is Mode.CONVERT:
         return converter.convert(table, **decisions.arguments(), report=told.done, progress=told.working)
     if mode is Mode.RESUME:
-        return converter.resume(table, report=told.done, progress=told.working)
+        return converter.resume(table, throttle=decisions.throttle, report=told.done, progress=told.working)
     if mode is Mode.ABORT:
         return converter.abort(table, report=told.done)
-    return converter.undo(table, max_rows=decisions.max_rows, report=told.done, progress=told.working)
+    if mode is Mode.FINALIZE:
+        return converter.finalize(table, report=told.done)
+    return converter.undo(
+        table,
+        max_rows=decisions.max_rows,
+        throttle=decisions.throttle,
+        report=told.done,
+        progress=told.working,
+    )
 
 
 def _split(request: Request, maintainer: Maintainer, done: Conversion, into: str, told: StepProgress) -> Conversion:

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from sa_partman.bounds.text import describe
 from sa_partman.cli.progress import CLEAR, is_on
 from sa_partman.ddl.render import block, quoted_sql
 from sa_partman.engine.budget import LockPolicy
@@ -78,8 +77,8 @@ def rewrite_lines(plan: RewritePlan, throttle: Throttle | None = None) -> Iterat
     """Refusals, or what becomes of which partitions, in which steps; what that takes of disk and time."""
     yield from _refused(plan)
     if plan.steps:
-        yield f"{_some(f'{each.name} {describe(each.bound)}' for each in plan.sources)}"
-        yield from (f"   -> {each.name} {describe(each.bound)}" for each in plan.pieces[:_SHOWN])
+        yield _some(each.shown for each in plan.sources)
+        yield from (f"   -> {each.shown}" for each in plan.pieces[:_SHOWN])
         if len(plan.pieces) > _SHOWN:
             yield f"   -> and {len(plan.pieces) - _SHOWN} more"
     rate = None if throttle is None else throttle.rows

@@ -24,6 +24,7 @@ from sa_partman.ddl.render import to_stored
 from sa_partman.engine.pace import Throttle
 from sa_partman.errors import ConfigurationError
 from sa_partman.maintenance.converter import Conversion
+from sa_partman.maintenance.moving import Mover
 from sa_partman.maintenance.rewriter import Rewriter
 from sa_partman.plan.rewrite.request import RewritePlan
 
@@ -187,12 +188,14 @@ class RewriteCommand:
         table: What the user named: a partition, or the table.
         plan: Of what is asked for.
         act: Does it; takes ``throttle=``, ``report=`` and ``progress=``.
+        worker: Whom *plan* and *act* are given.
     """
 
     verb: str
     table: str
-    plan: Callable[[Rewriter], RewritePlan]
+    plan: Callable[[Any], RewritePlan]
     act: Callable[..., Conversion]
+    worker: type[Mover] = Rewriter
 
 
 def perform(request: Request, command: RewriteCommand, how: How) -> int:
@@ -200,7 +203,7 @@ def perform(request: Request, command: RewriteCommand, how: How) -> int:
     _refuse_tables(request, command.verb)
     refuse_both(as_json=request.as_json, as_sql=how.as_sql)
     with opened(request) as maintainer:
-        rewriter = Rewriter(
+        rewriter = command.worker(
             maintainer.engine,
             maintainer.metadata,
             now=request.at,
@@ -231,7 +234,7 @@ def _refuse_tables(request: Request, verb: str) -> None:
         raise ConfigurationError(f"{verb} takes its table without --table, see: sa-partman {verb} --help")
 
 
-def _act(rewriter: Rewriter, command: RewriteCommand, how: How, told: StepProgress) -> Conversion | None:
+def _act(rewriter: Mover, command: RewriteCommand, how: How, told: StepProgress) -> Conversion | None:
     both: Mapping[str, Any] = {"report": told.done, "progress": told.working}
     match how.mode:
         case RewriteMode.REWRITE:
@@ -249,7 +252,7 @@ def _act(rewriter: Rewriter, command: RewriteCommand, how: How, told: StepProgre
     return rewriter.state(command.table)
 
 
-def _agreed(rewriter: Rewriter, command: RewriteCommand, how: How) -> bool:
+def _agreed(rewriter: Mover, command: RewriteCommand, how: How) -> bool:
     """
     Raises:
         ConfigurationError: There is nobody to ask.
@@ -266,7 +269,7 @@ def _agreed(rewriter: Rewriter, command: RewriteCommand, how: How) -> bool:
     return click.confirm(f"{verb.capitalize()} {command.table}?", err=True)
 
 
-def _show(plan: RewritePlan, rewriter: Rewriter, how: How, *, as_json: bool) -> int:
+def _show(plan: RewritePlan, rewriter: Mover, how: How, *, as_json: bool) -> int:
     if as_json:
         print_json(_document(plan, how.throttle))
     else:

@@ -12,6 +12,7 @@ from sa_partman.ddl.render import Relation, sql
 from sa_partman.names import QualifiedName, do, quote, text_literal
 from sa_partman.plan.rewrite.actions import (
     CaptureChanges,
+    CaptureTree,
     ChangesLeft,
     CompareRows,
     CopyChunk,
@@ -21,7 +22,10 @@ from sa_partman.plan.rewrite.actions import (
     KeyLog,
     PagesLeft,
     ReleaseChanges,
+    ReleaseLog,
     Replay,
+    RequireAlike,
+    RequireCaptured,
     RequirePartition,
 )
 
@@ -32,6 +36,9 @@ EMPTIED = "sa_partman_log_truncate"
 
 BEHIND = "SP001"
 """The SQLSTATE of a replay that had more to do than it was allowed."""
+
+ALTERED = "SP004"
+"""The SQLSTATE of a table whose columns are not those of the one that it was made from."""
 
 _LOG = "sa_partman: the keys of rows that changed while their partition is rewritten"
 
@@ -118,6 +125,83 @@ def _(action: ReleaseChanges, relation: Relation) -> tuple[str, ...]:
     return tuple(f"DROP TRIGGER IF EXISTS {each} ON {relation(action.table)}" for each in (TRIGGER, EMPTIED))
 
 
+_LEAVES = """SELECT t.relid FROM pg_catalog.pg_partition_tree({tree}) t
+        JOIN pg_catalog.pg_class c ON c.oid = t.relid
+        WHERE t.isleaf AND t.level > 0 AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g
+            WHERE g.tgrelid = t.relid AND g.tgname = {emptied})"""
+
+
+def _uncaptured(table: QualifiedName) -> str:
+    """Partitions of *table* of which nobody would notice that they are emptied."""
+    return _LEAVES.format(tree=_regclass(table), emptied=text_literal(EMPTIED))
+
+
+@sql.register
+def _(action: CaptureTree, relation: Relation) -> tuple[str, ...]:
+    table, function = relation(action.table), relation(action.log.table)
+    rows = (
+        f"CREATE TRIGGER {TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION "
+        f"{function}()",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {TRIGGER}",
+    )
+    create = f"CREATE TRIGGER {EMPTIED} AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
+    # None on the table itself: whoever empties that empties the partitions, and each tells of its own rows.
+    emptied = do(f"""
+DECLARE
+    leaf regclass;
+BEGIN
+    FOR leaf IN {_uncaptured(action.table)} LOOP
+        EXECUTE pg_catalog.format({text_literal(f"{create}{function.replace('%', '%%')}()")}, leaf);
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER {EMPTIED}, ENABLE ALWAYS TRIGGER {TRIGGER}',
+            leaf);
+    END LOOP;
+END""")
+    return (*(rows if action.rows else ()), emptied)
+
+
+@sql.register
+def _(action: RequireCaptured, relation: Relation) -> str:
+    said = text_literal(" is a partition since, and was it emptied, nobody would know")
+    return do(f"""
+DECLARE
+    leaf regclass;
+BEGIN
+    FOR leaf IN {_uncaptured(action.table)} LOOP
+        RAISE EXCEPTION USING ERRCODE = '{MOVED}', MESSAGE = leaf || {said};
+    END LOOP;
+END""")
+
+
+@sql.register
+def _(action: ReleaseLog, relation: Relation) -> str:
+    function = text_literal(f"{relation(action.log.table)}()")
+    return do(f"""
+DECLARE
+    given record;
+BEGIN
+    FOR given IN SELECT g.tgname AS name, CAST(g.tgrelid AS regclass) AS held FROM pg_catalog.pg_trigger g
+        WHERE g.tgfoid = CAST(pg_catalog.to_regprocedure({function}) AS oid) AND g.tgparentid = 0
+    LOOP
+        EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', given.name, given.held);
+    END LOOP;
+END""")
+
+
+@sql.register
+def _(action: RequireAlike, relation: Relation) -> str:
+    listed = """(SELECT pg_catalog.array_agg(
+            CAST(ROW(a.attname, a.atttypid, a.atttypmod, a.attcollation) AS text) ORDER BY a.attname)
+        FROM pg_catalog.pg_attribute a WHERE a.attrelid = {table} AND a.attnum > 0 AND NOT a.attisdropped)"""
+    mine, theirs = (listed.format(table=_regclass(each)) for each in (action.table, action.other))
+    said = text_literal(f"the columns of {action.table} are not those of {action.other} any more")
+    return do(f"""
+BEGIN
+    IF {mine} IS DISTINCT FROM {theirs} THEN
+        RAISE EXCEPTION USING ERRCODE = '{ALTERED}', MESSAGE = {said};
+    END IF;
+END""")
+
+
 # -- copying
 
 
@@ -129,6 +213,12 @@ def page_of(source: QualifiedName, target: QualifiedName) -> str:
     said = f"CAST(pg_catalog.obj_description({_regclass(target)}, 'pg_class') AS json) -> {text_literal(source.quoted)}"
     file = f"CAST(pg_catalog.pg_relation_filenode({_regclass(source)}) AS bigint)"
     return f"CASE WHEN CAST({said} ->> 'file' AS bigint) = {file} THEN CAST({said} ->> 'page' AS bigint) ELSE 0 END"
+
+
+def _into(target: str, columns: tuple[str, ...]) -> str:
+    """An INSERT, up to its FROM; an identity column takes what it is given."""
+    names = _names(columns)
+    return f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names}"
 
 
 def pages_of(source: QualifiedName) -> str:
@@ -151,10 +241,10 @@ def _(action: ChangesLeft, relation: Relation) -> str:
 
 @sql.register
 def _(action: CopyChunk, relation: Relation) -> str:
-    source, target, names = relation(action.source), relation(action.target), _names(action.columns)
+    copy = f"{_into(relation(action.target), action.columns)} FROM ONLY {relation(action.source)}"
     if action.whole:
-        return f"INSERT INTO {target} ({names}) SELECT {names} FROM ONLY {source}"
-    piece = f"INSERT INTO {target} ({names}) SELECT {names} FROM ONLY {source} WHERE ctid >= $1 AND ctid < $2"
+        return copy
+    piece = f"{copy} WHERE ctid >= $1 AND ctid < $2"
     # Rows that were written since are in the log. The last chunk has no end: pages may have been added.
     # The file is looked at before the source is locked: if it is another one by then, the next chunk sees it.
     return do(f"""
@@ -190,7 +280,7 @@ def _regclass(table: QualifiedName) -> str:
 def _(action: Replay, relation: Relation) -> str:
     source, target, log = relation(action.source), relation(action.target), relation(action.log.table)
     listed, columns = ", ".join(_keys(action.log)), _names(action.columns)
-    keys, rows = relation(action.log.keys), relation(action.log.rows)
+    keys, rows, copy = relation(action.log.keys), relation(action.log.rows), _into(target, action.columns)
     # Where everybody waits, nothing is built anew.
     emptied = f"TRUNCATE {keys}, {rows};" if action.limit is None else f"DELETE FROM {keys}; DELETE FROM {rows};"
     found = _names(action.columns, "s.")
@@ -222,7 +312,7 @@ BEGIN{limited}
     FOR emptied IN SELECT DISTINCT source FROM {keys} WHERE k1 IS NULL LOOP
         EXECUTE format('DELETE FROM %s WHERE %s', {text_literal(action.target.quoted)},
             coalesce(pg_catalog.pg_get_partition_constraintdef(emptied), 'true'));
-        EXECUTE format({text_literal(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ONLY %s")},
+        EXECUTE format({text_literal(f"{copy.replace('%', '%%')} FROM ONLY %s")},
             emptied::pg_catalog.regclass);
     END LOOP;
     IF NOT EXISTS (SELECT FROM {keys} WHERE k1 IS NOT NULL) THEN
@@ -233,7 +323,7 @@ BEGIN{limited}
     {_joining(keys, indexed=action.indexed)}
     DELETE FROM {target} t USING (SELECT DISTINCT {listed} FROM {keys} WHERE k1 IS NOT NULL) k
     WHERE {_same(action.log, "t", "k")};
-    INSERT INTO {target} ({columns}) SELECT {columns} FROM {rows};
+    {copy} FROM {rows};
     GET DIAGNOSTICS written = ROW_COUNT;
     IF written <> changed THEN
         RAISE EXCEPTION USING ERRCODE = '{DIFFERENT}', MESSAGE = changed || ' rows changed, and ' || written ||
@@ -269,7 +359,9 @@ def _(action: CompareRows, relation: Relation) -> str:
         sums = "coalesce(bit_xor(h), 0) AS mixed, coalesce(sum(CAST(h >> 32 AS int)), 0) AS total"
         return f"SELECT count(*) AS rows, {sums} FROM ({hashes}) AS hashes"
 
-    sources = " UNION ALL ".join(f"SELECT {names} FROM ONLY {relation(each)}" for each in action.sources)
+    sources = " UNION ALL ".join(
+        f"SELECT {names} FROM {'' if action.whole else 'ONLY '}{relation(each)}" for each in action.sources
+    )
     target = f"SELECT {names} FROM {relation(action.target)}"
     shown = ", ".join(map(str, action.sources))
     same = "(a.rows, a.mixed, a.total) = (b.rows, b.mixed, b.total)"

@@ -7,17 +7,21 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
 from shlex import quote as in_shell
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
 from sa_partman.compare.context import Context
 from sa_partman.engine.conversion import Interrupted, Report, run_steps, take_back
+from sa_partman.engine.pace import Throttle
 from sa_partman.engine.progress import OnProgress, Progress
 from sa_partman.errors import ConversionRefused, ExecutionError, Refused
+from sa_partman.maintenance.copier import Copier
 from sa_partman.maintenance.working import Job, TableWorker, in_our_words, silent
+from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import primary_key_of
 from sa_partman.plan.conversion.request import Choices, ConversionPlan
+from sa_partman.plan.rewrite.request import RewritePlan
 from sa_partman.postgres import journal
 from sa_partman.postgres.contents import tenants_of
 from sa_partman.postgres.conversion.plan import PlannedConversion, full_mark, marks, plan_conversion, plan_undo
@@ -27,6 +31,7 @@ from sa_partman.postgres.conversion.whereabouts import (
     history_of,
     require_in_place,
     taken_back,
+    unfinished_of,
     whereabouts,
 )
 from sa_partman.postgres.journal import Conversion, NewConversion
@@ -37,6 +42,9 @@ __all__ = ["Conversion", "Converter", "Estimate", "Interrupted", "OnProgress", "
 
 LEAD = timedelta(hours=1)
 
+Strategy = Literal["in-place", "copy"]
+"""How a table becomes partitioned."""
+
 
 def _command(table: object) -> str:
     return f"sa-partman convert {in_shell(str(table))}"
@@ -44,7 +52,7 @@ def _command(table: object) -> str:
 
 class Converter(TableWorker):
     """
-    Converts tables that exist into partitioned ones, without copying a row.
+    Converts tables that exist into partitioned ones: in place, without copying a row, or by a copy of all rows.
 
     Args:
         engine: Synchronous.
@@ -81,6 +89,16 @@ class Converter(TableWorker):
         self._require_none_running(self._declared(table)[1].name)
         return self._planned(table, lead, boundary, Choices(inbound, unique or {})).plan  # type: ignore[arg-type]
 
+    def plan_copy(self, table: str, *, inbound: str = "refuse", unique: Mapping[str, str] | None = None) -> RewritePlan:
+        """
+        The steps that `convert` would take with ``strategy="copy"``, or every reason why it would not.
+
+        Args:
+            inbound: See `plan`.
+            unique: The same; but nothing can be "local".
+        """
+        return self._as(Copier).plan_copy(table, inbound=inbound, unique=unique)
+
     @in_our_words
     def estimate(self, table: str) -> Estimate:
         """How much there is to read, and how long each step may take."""
@@ -98,6 +116,8 @@ class Converter(TableWorker):
         boundary: Any = None,
         inbound: str = "refuse",
         unique: Mapping[str, str] | None = None,
+        strategy: Strategy = "in-place",
+        throttle: Throttle | None = None,
         report: Report = silent,
         progress: OnProgress | None = None,
     ) -> Conversion:
@@ -105,6 +125,11 @@ class Converter(TableWorker):
         Converts *table*; see `plan` for the other arguments.
 
         Args:
+            strategy: "in-place": the table becomes the first partition, and no row is copied. "copy": the rows are
+                copied into partitions while the application works, whatever the declaration is; *lead* and *boundary*
+                do nothing then, the table as it was is kept until `finalize`, and `undo` gives it back with all that
+                was written since.
+            throttle: Limits for the copy.
             report: Called after each step.
             progress: Called from another thread while a step reads the table.
 
@@ -118,6 +143,9 @@ class Converter(TableWorker):
             ExecutionError: A step failed; the ones before it stay: `resume` or `abort`.
             Interrupted: Ctrl-C; as above.
         """
+        if strategy == "copy":
+            more: Any = {"throttle": throttle, "report": report, "progress": progress}
+            return self._as(Copier).copy(table, inbound=inbound, unique=unique, **more)
         name = self._name(table)
         with self._only(name) as job:
             self._require_none_running(name)
@@ -132,14 +160,26 @@ class Converter(TableWorker):
             return self._run(job, self._begin(job, planned, "convert"), report, progress)
 
     @in_our_words
-    def resume(self, table: str, *, report: Report = silent, progress: OnProgress | None = None) -> Conversion:
+    def resume(
+        self,
+        table: str,
+        *,
+        throttle: Throttle | None = None,
+        report: Report = silent,
+        progress: OnProgress | None = None,
+    ) -> Conversion:
         """
         Goes on where an interrupted conversion, or an interrupted undo, stopped.
+
+        Args:
+            throttle: Limits for a copy.
 
         Raises:
             Refused: There is none.
         """
         name = self._name(table)
+        if self._copies(name):
+            return self._as(Copier).resume(table, throttle=throttle, report=report, progress=progress)
         with self._only(name) as job:
             conversion = self._unfinished(name)
             with connected(self.engine) as connection:
@@ -157,6 +197,8 @@ class Converter(TableWorker):
             Refused: There is none, or it is cut over already: then `undo`.
         """
         name = self._name(table)
+        if self._copies(name):
+            return self._as(Copier).abort(table, report=report)
         with self._only(name) as job:
             conversion = self._unfinished(name)
             with connected(self.engine) as connection:
@@ -179,21 +221,25 @@ class Converter(TableWorker):
         table: str,
         *,
         max_rows: int = 100_000,
+        throttle: Throttle | None = None,
         report: Report = silent,
         progress: OnProgress | None = None,
     ) -> Conversion:
         """
         Makes a converted table plain again: its history partition takes its name back, and rows that came into other
-        partitions since are moved into it.
+        partitions since are moved into it. After a copy the table as it was takes its name back, until `finalize`.
 
         Args:
             max_rows: More rows than this are not moved inside the swap.
+            throttle: Limits for what is replayed after a copy.
 
         Raises:
-            Refused: It was not converted in place, or its history is gone; nothing was changed.
+            Refused: It was not converted, or its history is gone; nothing was changed.
             ConversionRefused: With every reason; nothing was changed.
         """
         name = self._name(table)
+        if self._copies(name):
+            return self._as(Copier).undo(table, throttle=throttle, report=report, progress=progress)
         with self._only(name) as job:
             self._require_none_running(name)
             with connected(self.engine) as connection:
@@ -203,7 +249,32 @@ class Converter(TableWorker):
                 raise ConversionRefused(str(name), map(str, planned.plan.refusals), what="can't be made plain again")
             return self._run(job, self._begin(job, planned, "undo", max_rows), report, progress)
 
+    def pause(self, table: str) -> Conversion:
+        """
+        Asks the process that copies *table* to stop behind the piece that it is at; `resume` goes on.
+
+        Raises:
+            Refused: No copy is in progress.
+        """
+        return self._as(Copier).pause(table)
+
+    def finalize(self, table: str, *, report: Report = silent) -> Conversion:
+        """
+        Drops what a copy has replaced: from here on there is no way back.
+
+        Raises:
+            Refused: There is nothing to drop.
+        """
+        return self._as(Copier).finalize(table, report=report)
+
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _copies(self, name: QualifiedName) -> bool:
+        """Whether what is in progress, or kept, is a copy of the whole table."""
+        with connected(self.engine) as connection:
+            pin(connection, CATALOG_LOCK_TIMEOUT)
+            found = unfinished_of(connection, name)
+        return found is not None and found.kind.removeprefix("undo ") in ("copy", "unpartition")
 
     def _begin(self, job: Job, planned: PlannedConversion, kind: str, max_rows: int | None = None) -> Conversion:
         with connected(self.engine) as connection:

@@ -6,10 +6,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sa_partman.maintenance.converter import LEAD, Conversion, Converter, Estimate, OnProgress, Progress, Report
+from sa_partman.engine.pace import Throttle
+from sa_partman.maintenance.converter import (
+    LEAD,
+    Conversion,
+    Converter,
+    Estimate,
+    OnProgress,
+    Progress,
+    Report,
+    Strategy,
+)
 from sa_partman.maintenance.maintainer_async import awaiting, spawned
 from sa_partman.maintenance.working_async import AsyncWorker
 from sa_partman.plan.conversion.request import ConversionPlan
+from sa_partman.plan.rewrite.request import RewritePlan
 from sa_partman.plan.steps import Step
 
 _OnProgress = OnProgress | Callable[[Progress], Awaitable[None]]
@@ -44,6 +55,12 @@ class AsyncConverter(AsyncWorker[Converter]):
         options: dict[str, Any] = {"lead": lead, "boundary": boundary, "inbound": inbound, "unique": unique}
         return await spawned(self._inner.plan, table, **options)
 
+    async def plan_copy(
+        self, table: str, *, inbound: str = "refuse", unique: Mapping[str, str] | None = None
+    ) -> RewritePlan:
+        """See `Converter.plan_copy`."""
+        return await spawned(self._inner.plan_copy, table, inbound=inbound, unique=unique)
+
     async def estimate(self, table: str) -> Estimate:
         """See `Converter.estimate`."""
         return await spawned(self._inner.estimate, table)
@@ -56,18 +73,26 @@ class AsyncConverter(AsyncWorker[Converter]):
         boundary: Any = None,
         inbound: str = "refuse",
         unique: Mapping[str, str] | None = None,
+        strategy: Strategy = "in-place",
+        throttle: Throttle | None = None,
         report: _Report | None = None,
         progress: _OnProgress | None = None,
     ) -> Conversion:
         """See `Converter.convert`."""
         options: dict[str, Any] = {"lead": lead, "boundary": boundary, "inbound": inbound, "unique": unique}
+        options |= {"strategy": strategy, "throttle": throttle}
         return await spawned(self._inner.convert, table, **options, **_told(report, progress))
 
     async def resume(
-        self, table: str, *, report: _Report | None = None, progress: _OnProgress | None = None
+        self,
+        table: str,
+        *,
+        throttle: Throttle | None = None,
+        report: _Report | None = None,
+        progress: _OnProgress | None = None,
     ) -> Conversion:
         """See `Converter.resume`."""
-        return await spawned(self._inner.resume, table, **_told(report, progress))
+        return await spawned(self._inner.resume, table, throttle=throttle, **_told(report, progress))
 
     async def abort(self, table: str, *, report: _Report | None = None) -> Conversion:
         """See `Converter.abort`."""
@@ -78,11 +103,21 @@ class AsyncConverter(AsyncWorker[Converter]):
         table: str,
         *,
         max_rows: int = 100_000,
+        throttle: Throttle | None = None,
         report: _Report | None = None,
         progress: _OnProgress | None = None,
     ) -> Conversion:
         """See `Converter.undo`."""
-        return await spawned(self._inner.undo, table, max_rows=max_rows, **_told(report, progress))
+        given: dict[str, Any] = {"max_rows": max_rows, "throttle": throttle}
+        return await spawned(self._inner.undo, table, **given, **_told(report, progress))
+
+    async def pause(self, table: str) -> Conversion:
+        """See `Converter.pause`."""
+        return await spawned(self._inner.pause, table)
+
+    async def finalize(self, table: str, *, report: _Report | None = None) -> Conversion:
+        """See `Converter.finalize`."""
+        return await spawned(self._inner.finalize, table, **_told(report))
 
     async def state(self, table: str) -> Conversion | None:
         """See `Converter.state`."""

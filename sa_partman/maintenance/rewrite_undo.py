@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from sa_partman.ddl.rewriting import MOVED
+from sa_partman.ddl.rewriting import ALTERED, MOVED
 from sa_partman.engine.statements import apply_actions
 from sa_partman.errors import Refused
 from sa_partman.plan.rewrite.back import PRESENT
@@ -47,7 +47,8 @@ def require_pieces(connection: Connection, conversion: Conversion) -> None:
     Looks whether every new partition of *conversion* is still there.
 
     Raises:
-        Refused: One is not: retention has removed it, and the old partitions have its rows.
+        Refused: One is not: retention has removed it, and what is kept has its rows. Or the new table has other
+            columns by now.
     """
     first = conversion.back[0]
     if first.id != PRESENT:
@@ -55,9 +56,15 @@ def require_pieces(connection: Connection, conversion: Conversion) -> None:
     try:
         apply_actions(connection, first.actions, singly=True)
     except DBAPIError as error:
+        if sqlstate(error) == ALTERED:
+            raise Refused(
+                f"{first_line(error)}, so what is written there has no place in the old table; nothing was changed. "
+                f"Give both the same columns, or keep the new table: sa-partman {conversion.verb} {conversion.table} "
+                f"--finalize"
+            ) from error
         if sqlstate(error) != MOVED:
             raise
         raise Refused(
-            f"{first_line(error)}, and its rows would come back with the old partitions; nothing was changed. Keep the "
+            f"{first_line(error)}, and its rows would come back with the old ones; nothing was changed. Keep the "
             f"new ones: sa-partman {conversion.verb} {conversion.table} --finalize"
         ) from error

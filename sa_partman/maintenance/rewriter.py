@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypedDict, Unpack
+from typing import Unpack
 
 from sqlalchemy import Connection
 
-from sa_partman.engine.conversion import Report, run_steps, take_back
-from sa_partman.engine.pace import Throttle
-from sa_partman.engine.progress import OnProgress
-from sa_partman.engine.snapshots import wait_for_snapshots
-from sa_partman.errors import ConversionRefused, DeclarationError, ExecutionError, Refused
-from sa_partman.maintenance.rewrite_undo import UNDO, backwards, forwards, require_pieces
-from sa_partman.maintenance.working import Job, TableWorker, in_our_words, silent
+from sa_partman.errors import DeclarationError, Refused
+from sa_partman.maintenance.moving import About, Move, MoveOptions, Mover
+from sa_partman.maintenance.working import in_our_words
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import declared_tables
-from sa_partman.plan.rewrite.parts import FINISH
 from sa_partman.plan.rewrite.request import RewritePlan, retired, staging_table
-from sa_partman.postgres import journal
-from sa_partman.postgres.conversion.plan import full_mark, marks
-from sa_partman.postgres.conversion.whereabouts import (
-    require_in_place,
-    taken_back,
-    unfinished_of,
-    whereabouts,
-)
-from sa_partman.postgres.journal import Conversion, NewConversion
+from sa_partman.postgres.conversion.whereabouts import unfinished_of
+from sa_partman.postgres.journal import Conversion
 from sa_partman.postgres.rewrite_plan import (
     SplitAt,
     find_partition,
@@ -38,7 +25,7 @@ from sa_partman.postgres.rewrite_plan import (
     plan_regrid,
     plan_split,
 )
-from sa_partman.postgres.rewriting import missing_of, roots_of
+from sa_partman.postgres.rewriting import roots_of
 from sa_partman.postgres.session import connected, pin
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT, TableView, look
 from sa_partman.spec.declared import DeclaredTable
@@ -46,31 +33,7 @@ from sa_partman.spec.declared import DeclaredTable
 Planner = Callable[[Connection, TableView], RewritePlan]
 
 
-class MoveOptions(TypedDict, total=False):
-    """
-    How rows are moved, whatever becomes of the partitions.
-
-    Args:
-        throttle: Limits for the copy.
-        report: Called after each step.
-        progress: Called while rows are copied.
-    """
-
-    throttle: Throttle | None
-    report: Report
-    progress: OnProgress | None
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """`MoveOptions` with their defaults."""
-
-    throttle: Throttle | None = None
-    report: Report = silent
-    progress: OnProgress | None = None
-
-
-class Rewriter(TableWorker):
+class Rewriter(Mover):
     """
     Splits, merges, drains and regrids partitions online: the rows are copied beside, what changes meanwhile is
     replayed, and the new partitions take the place of the old ones in one short transaction.
@@ -80,7 +43,6 @@ class Rewriter(TableWorker):
     """
 
     command = "sa-partman split"
-    rewrites = True
 
     def plan_split(
         self, partition: str, *, into: str | None = None, at: tuple[str, ...] = (), older_than: str | None = None
@@ -223,119 +185,6 @@ class Rewriter(TableWorker):
         """
         return self._rewrite(self._view(table), plan_regrid, Move(**options))
 
-    @in_our_words
-    def resume(
-        self,
-        table: str,
-        **options: Unpack[MoveOptions],
-    ) -> Conversion:
-        """
-        Goes on where it was interrupted or paused.
-
-        Raises:
-            Refused: There is nothing to go on with.
-        """
-        name = self._name(table)
-        with self._only(name) as job:
-            conversion = self._unfinished(name)
-            with connected(self.engine) as connection:
-                pin(connection, CATALOG_LOCK_TIMEOUT)
-                require_in_place(connection, conversion)
-                journal.pause(connection, conversion, on=False)
-            return self._run(job, conversion, Move(**options), whole=conversion.kind.startswith(UNDO))
-
-    @in_our_words
-    def pause(self, table: str) -> Conversion:
-        """
-        Asks the process that works on *table* to stop behind the piece that it is at; `resume` goes on.
-
-        Raises:
-            Refused: Nothing is in progress.
-        """
-        name = self._name(table)
-        conversion = self._unfinished(name)
-        with connected(self.engine) as connection:
-            pin(connection, self.lock.lock_timeout).require_writable()
-            journal.pause(connection, conversion, on=True)
-        return self._stored(conversion)
-
-    @in_our_words
-    def abort(self, table: str, *, report: Report = silent) -> Conversion:
-        """
-        Takes back every step that was done before the swap; of `undo` too, which can be begun again then.
-
-        Raises:
-            Refused: There is none, or the swap is done: then `undo`.
-        """
-        name = self._name(table)
-        with self._only(name) as job:
-            conversion = self._unfinished(name)
-            if conversion.cut_over:
-                found = conversion.unfinished
-                raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
-            with connected(self.engine) as connection:
-                pin(connection, CATALOG_LOCK_TIMEOUT)
-                place = whereabouts(connection, conversion)
-            back, recorded = taken_back(place), job.recorded(name, "abort")
-            with recorded.run(back.done):
-                take_back(job.run_of(recorded, report), back)
-            if conversion.back and conversion.kind.startswith(UNDO):
-                with connected(self.engine) as connection:
-                    pin(connection, self.lock.lock_timeout).require_writable()
-                    job.exclusion.verify(connection)
-                    conversion = forwards(connection, conversion)
-            return replace(self._stored(conversion), findings=recorded.findings)
-
-    @in_our_words
-    def undo(
-        self,
-        table: str,
-        **options: Unpack[MoveOptions],
-    ) -> Conversion:
-        """
-        Gives *table* the old partitions back, with all that was written since; until `finalize`.
-
-        Raises:
-            Refused: There is nothing to take back.
-        """
-        name = self._name(table)
-        with self._only(name) as job:
-            conversion = self._unfinished(name)
-            if conversion.kind.startswith(UNDO) or not conversion.unfinished.kept:
-                found = conversion.unfinished
-                raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
-            with connected(self.engine) as connection:
-                pin(connection, self.lock.lock_timeout).require_writable()
-                job.exclusion.verify(connection)
-                require_pieces(connection, conversion)
-                seen = marks(connection, name, conversion.steps)
-                if seen is None or not journal.end(connection, conversion):
-                    raise Refused(f"{name} was changed meanwhile; nothing was changed. Try again.")
-                back = journal.begin(connection, backwards(conversion, seen.full))
-            return self._run(job, back, Move(**options), whole=True)
-
-    @in_our_words
-    def finalize(self, table: str, *, report: Report = silent) -> Conversion:
-        """
-        Drops what was replaced: from here on there is no way back.
-
-        Raises:
-            Refused: There is nothing to drop.
-        """
-        name = self._name(table)
-        with self._only(name) as job:
-            conversion = self._unfinished(name)
-            if not conversion.unfinished.kept:
-                found = conversion.unfinished
-                raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
-            with connected(self.engine) as connection:
-                pin(connection, CATALOG_LOCK_TIMEOUT)
-                *others, last = conversion.steps
-                missing = missing_of(connection, last.locked)
-            # Retention may have removed new partitions meanwhile, and what they referred to may be gone.
-            there = replace(last, locked=tuple(each for each in last.locked if each not in missing))
-            return self._run(job, replace(conversion, steps=(*others, there)), Move(report=report), whole=True)
-
     def partitions(self, table: str) -> tuple[QualifiedName, ...]:
         """The names of the partitions of *table*, of all levels."""
         found = self._view(table).found
@@ -408,61 +257,10 @@ class Rewriter(TableWorker):
             pin(connection, CATALOG_LOCK_TIMEOUT)
             return planner(connection, view)
 
-    def _rewrite(
-        self,
-        view: TableView,
-        planner: Planner,
-        move: Move,
-    ) -> Conversion:
-        name = view.declared.name
-        with self._only(name) as job:
-            plan = self._planned(view, planner)
-            if plan.refusals:
-                raise ConversionRefused(str(name), map(str, plan.refusals), what="can't be rewritten")
-            if not plan.steps:
-                recorded = job.recorded(name, plan.kind)
-                with recorded.run(0):
-                    pass
-                given = _given(view, plan, "")
-                return Conversion(**given, id=0, status="done", findings=recorded.findings, notes=plan.notes)
-            return self._run(job, self._begin(job, view, plan), move)
-
-    def _begin(self, job: Job, view: TableView, plan: RewritePlan) -> Conversion:
-        with connected(self.engine) as connection:
-            pin(connection, self.lock.lock_timeout).require_writable()
-            job.exclusion.verify(connection)
-            seen = marks(connection, view.declared.name, plan.steps)
-            if seen is None:
-                raise Refused(f"{view.declared.name} does not exist any more; nothing was changed")
-            return journal.begin(connection, NewConversion(**_given(view, plan, seen.full)))
-
-    def _run(
-        self,
-        job: Job,
-        conversion: Conversion,
-        move: Move,
-        *,
-        whole: bool = False,
-    ) -> Conversion:
-        def recheck(connection: Connection) -> None:
-            if full_mark(connection, conversion.table, conversion.steps) != conversion.fingerprint:
-                raise ExecutionError(
-                    f"{conversion.table} was changed since this began (a migration?); the swap was rolled back. Take "
-                    f"back what was done: sa-partman {conversion.verb} {conversion.table} --abort; then begin again."
-                )
-
-        recorded = job.recorded(conversion.table, conversion.kind)
-        running = job.running()
-        run = replace(
-            job.run_of(recorded, move.report, move.progress),
-            recheck=recheck,
-            ready=partial(wait_for_snapshots, running, conversion.table),
-            throttle=move.throttle or Throttle(),
-            stop="" if whole else FINISH,
-        )
-        with recorded.run(len(conversion.steps) - conversion.done):
-            run_steps(run, conversion)
-        return replace(self._stored(conversion), findings=recorded.findings)
+    def _rewrite(self, view: TableView, planner: Planner, move: Move) -> Conversion:
+        assert view.found is not None
+        about = About(view.declared.name, repr(view.declared.spec), view.found.oid)
+        return self._move(about, partial(self._planned, view, planner), move)
 
 
 def _split(connection: Connection, view: TableView, *, name: str, cut: SplitAt) -> RewritePlan:
@@ -478,22 +276,3 @@ def _merge(connection: Connection, view: TableView, *, names: tuple[str, ...]) -
     if missing:
         raise Refused(f"{view.declared.name} has no partition {', '.join(missing)}; nothing was changed")
     return plan_merge(connection, view, [each for each in found if each is not None])
-
-
-def _given(view: TableView, plan: RewritePlan, fingerprint: str) -> dict[str, Any]:
-    from sa_partman.version import __version__
-
-    assert view.found is not None
-    return {
-        "table": view.declared.name,
-        "kind": plan.kind,
-        "declaration": repr(view.declared.spec),
-        "fingerprint": fingerprint,
-        "oid": view.found.oid,
-        "primary_key": (),
-        "steps": plan.steps,
-        "max_rows": None,
-        "version": __version__,
-        "back": plan.back,
-        "beside": plan.beside,
-    }

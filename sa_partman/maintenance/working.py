@@ -48,6 +48,7 @@ def silent(*_: object) -> None:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+W = TypeVar("W", bound="TableWorker")
 
 
 def in_our_words(verb: Callable[P, T]) -> Callable[P, T]:
@@ -106,6 +107,12 @@ class TableWorker:
             return None if found is None else journal.measured(connection, found)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _as(self, kind: type[W]) -> W:
+        """A worker of another *kind* with all that this one was given."""
+        other = kind.__new__(kind)
+        other.__dict__.update(self.__dict__)
+        return other
 
     @contextmanager
     def _only(self, name: QualifiedName) -> Iterator[Job]:

@@ -360,12 +360,17 @@ def attached_from_the_top(
     return (*inner, *moved, *apart, attach, *again)
 
 
-def first_partitions(level: Level, parent: QualifiedName, context: Context) -> tuple[CreatePartition, ...]:
+def first_partitions(
+    level: Level, parent: QualifiedName, context: Context, at_once: int | None = AT_ONCE
+) -> tuple[CreatePartition, ...]:
     """
     Every partition of every level that a new, empty table *parent* needs; parents before their partitions, and of the
     past as many as one transaction should make.
+
+    Args:
+        at_once: So many of the past; None: all.
     """
-    return _inner(level, parent, context, {parent: DEFAULT}, AT_ONCE)
+    return _inner(level, parent, context, {parent: DEFAULT}, at_once)
 
 
 def _inner(

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from sa_partman.catalog import LostConversion, UnfinishedConversion
+from sa_partman.catalog import LostConversion, UnfinishedConversion, verb_of
 from sa_partman.ddl.render import from_stored, to_stored
 from sa_partman.errors import MissingPrivilege
 from sa_partman.finding import Finding
@@ -76,7 +76,7 @@ class NewConversion:
     What is stored of a conversion when it begins.
 
     Args:
-        kind: "convert", or "undo" of one; or what a rewrite does, such as "split", or "undo split".
+        kind: "convert", or "undo" of one; or what a rewrite does, such as "split" or "copy", or "undo split".
         declaration: As Python.
         fingerprint: Of the table: see `full_mark`.
         oid: The table's when the conversion began: later that of the history partition.
@@ -160,7 +160,14 @@ class Conversion(NewConversion):
     @property
     def verb(self) -> str:
         """The command that goes on with it."""
-        return self.kind.removeprefix("undo ") if self.rewrites else "convert"
+        return verb_of(self.kind)
+
+    @property
+    def divided(self) -> bool:
+        """Whether the table is a partitioned one, as far as it is done."""
+        if self.kind in ("convert", "copy", "undo unpartition"):
+            return self.cut_over
+        return not self.cut_over if self.kind in ("undo", "undo copy", "unpartition") else True
 
     @property
     def helper(self) -> QualifiedName:

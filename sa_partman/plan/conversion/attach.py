@@ -136,7 +136,7 @@ class Cutover(Parts):
         for member in (self.table, *(each.name for each in self.future_partitions())):
             yield from carry.late_policies(self.definition, member)
         for key in self.again:
-            yield from key.actions(self.request)
+            yield from key.added(self.table)
         yield from carry.published(self.definition, self.old, self.table)
 
     def _history_names(self) -> Iterator[Action]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sa_partman.key import KeyPart, PartitionKey
-from sa_partman.names import quote
+from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.carry import Actions, carried, commented
-from sa_partman.plan.conversion.request import ConversionRequest, Profile, Refusal
+from sa_partman.plan.conversion.request import ConversionRequest, Profile, Refusal, TargetRequest
 from sa_partman.plan.table_actions import AddForeignKey
 from sa_partman.spec.declared import ColumnType, DeclaredTable, Level
 from sa_partman.table.definition import InboundKey, Index, TableDefinition
@@ -35,16 +35,16 @@ class Again:
     def composite(self) -> bool:
         return self.referenced != self.key.referenced
 
-    def actions(self, request: ConversionRequest) -> Actions:
+    def added(self, table: QualifiedName) -> Actions:
         """Adds it, unproven: only new rows are looked at."""
         key = self.key
         # The columns that it had are set, and the partition key beside them stays.
         setting = key.columns if self.composite else ()
-        yield AddForeignKey(key.table, key.name, self.columns, request.table, self.referenced, key.tail, setting)
+        yield AddForeignKey(key.table, key.name, self.columns, table, self.referenced, key.tail, setting)
         yield from commented("CONSTRAINT", key.table, key.comment, key.name)
 
 
-def again(key: InboundKey, request: ConversionRequest, definition: TableDefinition) -> Again | Refusal | None:
+def again(key: InboundKey, request: TargetRequest, definition: TableDefinition) -> Again | Refusal | None:
     """How *key* goes on: as it is, in its composite form, or not; None when it is dropped, because somebody said so."""
     policy = request.choices.inbound
     if key.table != definition.name:
@@ -60,7 +60,7 @@ def again(key: InboundKey, request: ConversionRequest, definition: TableDefiniti
     return _refused(key, request, definition)
 
 
-def inbound_refusals(request: ConversionRequest, definition: TableDefinition, profile: Profile) -> Iterator[Refusal]:
+def inbound_refusals(request: TargetRequest, definition: TableDefinition, profile: Profile) -> Iterator[Refusal]:
     for key in definition.inbound:
         found = again(key, request, definition)
         unmatched = profile.unmatched.get((key.table, key.name), 0)
@@ -74,7 +74,7 @@ def inbound_refusals(request: ConversionRequest, definition: TableDefinition, pr
             )
 
 
-def _as_it_is(key: InboundKey, request: ConversionRequest, definition: TableDefinition) -> Again | None:
+def _as_it_is(key: InboundKey, request: TargetRequest, definition: TableDefinition) -> Again | None:
     """Where a unique key that holds the partition key goes on, so does what refers to it."""
     unique: list[set[str | None]] = [{*request.primary_key}]
     unique += [
@@ -85,7 +85,7 @@ def _as_it_is(key: InboundKey, request: ConversionRequest, definition: TableDefi
     return Again(key, key.columns, key.referenced) if {*key.referenced} in unique else None
 
 
-def _composite(key: InboundKey, request: ConversionRequest, definition: TableDefinition) -> Again | None:
+def _composite(key: InboundKey, request: TargetRequest, definition: TableDefinition) -> Again | None:
     by_referenced = dict(zip(key.referenced, key.columns, strict=True))
     types = dict(key.types)
     own = {name: name for name in request.declared.level.key.columns if types.get(name) == definition.column(name).type}
@@ -95,7 +95,7 @@ def _composite(key: InboundKey, request: ConversionRequest, definition: TableDef
     return Again(key, tuple(str(wanted[name]) for name in request.primary_key), request.primary_key)
 
 
-def _refused(key: InboundKey, request: ConversionRequest, definition: TableDefinition) -> Refusal:
+def _refused(key: InboundKey, request: TargetRequest, definition: TableDefinition) -> Refusal:
     drop = f"drop that foreign key ({request.inbound_choice('drop')})"
     if key.table == definition.name:
         return Refusal(f"the foreign key {key.name} refers to the table itself", drop)
@@ -109,7 +109,7 @@ def _refused(key: InboundKey, request: ConversionRequest, definition: TableDefin
     )
 
 
-def _acts(key: InboundKey, request: ConversionRequest) -> Refusal:
+def _acts(key: InboundKey, request: TargetRequest) -> Refusal:
     return Refusal(
         f"{key.table} refers to it by {key.name} with an ON DELETE action, and PostgreSQL 14 performs that action also "
         f"when an UPDATE moves a row to another partition",
@@ -120,9 +120,18 @@ def _acts(key: InboundKey, request: ConversionRequest) -> Refusal:
 def refusals_of(request: ConversionRequest, definition: TableDefinition, profile: Profile) -> Iterator[Refusal]:
     """Every reason, in the order of importance."""
     yield from table_refusals(definition)
-    if definition.persistence == "u" and not request.declared.level.spec.unlogged:
-        yield Refusal("the table is UNLOGGED", f"{_alter(definition)} SET LOGGED first, or declare unlogged=True")
-    yield from _rows(request, profile)
+    yield from row_refusals(request, definition, profile)
+    if profile.outside:
+        sample = f" ({', '.join(profile.sample)})" if profile.sample else ""
+        yield Refusal(
+            f"{profile.outside} rows lie outside the bound of the history partition{sample}",
+            "choose a later boundary (--boundary), or correct those rows",
+        )
+    yield from carry_refusals(request, definition, profile)
+
+
+def carry_refusals(request: TargetRequest, definition: TableDefinition, profile: Profile) -> Iterator[Refusal]:
+    """What the partitioned table can't have of what the table has."""
     yield from _primary_key(request, definition)
     yield from _keys(request, definition)
     yield from inbound_refusals(request, definition, profile)
@@ -152,22 +161,19 @@ def table_refusals(definition: TableDefinition) -> Iterator[Refusal]:
             )
 
 
-def _rows(request: ConversionRequest, profile: Profile) -> Iterator[Refusal]:
-    sample = f" ({', '.join(profile.sample)})" if profile.sample else ""
+def row_refusals(request: TargetRequest, definition: TableDefinition, profile: Profile) -> Iterator[Refusal]:
+    """Rows that no partition takes, whatever its bound is; and how they are stored."""
+    if definition.persistence == "u" and not request.declared.level.spec.unlogged:
+        yield Refusal("the table is UNLOGGED", f"{_alter(definition)} SET LOGGED first, or declare unlogged=True")
     if profile.nulls:
         key = ", ".join(request.declared.level.key.columns)
         yield Refusal(
             f"{profile.nulls} rows have NULL in the partition key ({key})",
             f"fill them: UPDATE {request.table.quoted} SET ... WHERE {key} IS NULL",
         )
-    if profile.outside:
-        yield Refusal(
-            f"{profile.outside} rows lie outside the bound of the history partition{sample}",
-            "choose a later boundary (--boundary), or correct those rows",
-        )
 
 
-def _primary_key(request: ConversionRequest, definition: TableDefinition) -> Iterator[Refusal]:
+def _primary_key(request: TargetRequest, definition: TableDefinition) -> Iterator[Refusal]:
     """The table may lack what the model's primary key needs, or have one that the model does not know."""
     present = definition.primary_key
     for name in request.primary_key:
@@ -202,7 +208,7 @@ def _primary_key(request: ConversionRequest, definition: TableDefinition) -> Ite
             )
 
 
-def _keys(request: ConversionRequest, definition: TableDefinition) -> Iterator[Refusal]:
+def _keys(request: TargetRequest, definition: TableDefinition) -> Iterator[Refusal]:
     key = {column for level in request.declared.levels() for column in level.key.columns}
     present = {index.name for index in definition.indexes if index.unique or index.kind == "x"}
     for name in request.choices.unique:
@@ -226,7 +232,7 @@ def _keys(request: ConversionRequest, definition: TableDefinition) -> Iterator[R
                 yield _unique(request, index, missing)
 
 
-def _unique(request: ConversionRequest, index: Index, missing: list[str]) -> Refusal:
+def _unique(request: TargetRequest, index: Index, missing: list[str]) -> Refusal:
     shown = ", ".join("(an expression)" if column is None else column for column in index.columns)
     return Refusal(
         f"{index.name} is unique over ({shown}) and lacks {', '.join(missing)}: a partitioned table can't enforce it",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from shlex import quote as in_shell
 from typing import Any, Literal
 
 from sa_partman.bounds.bound import MINVALUE, Bound, KeyValue, ListBound, RangeBound
@@ -84,12 +85,13 @@ def key_index(table: QualifiedName) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ConversionRequest:
+class TargetRequest:
     """
+    What a table is to become.
+
     Args:
         declared: The target; its name carries the schema.
         primary_key: Column names of the target's primary key; empty for none.
-        history: The bound of the partition that the table's present rows become.
         context: The clock and the tenants.
         choices: What the user decided.
         concurrently: Build indexes without blocking writers; impossible inside a transaction, so False means that an
@@ -98,7 +100,6 @@ class ConversionRequest:
 
     declared: DeclaredTable
     primary_key: tuple[str, ...]
-    history: RangeBound | ListBound
     context: Context
     choices: Choices = field(default_factory=Choices)
     concurrently: bool = True
@@ -106,6 +107,24 @@ class ConversionRequest:
     @property
     def table(self) -> QualifiedName:
         return self.declared.name
+
+    def unique_choice(self, name: str) -> str:
+        """What can become of a unique index without the partition key, as whoever asked would write it."""
+        return f"drop it (--unique {name}=drop)"
+
+    def inbound_choice(self, policy: InboundPolicy) -> str:
+        """The same for foreign keys that refer to the table."""
+        return f"--inbound {policy}" if self.concurrently else f"inbound={policy!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionRequest(TargetRequest):
+    """
+    Args:
+        history: The bound of the partition that the table's present rows become.
+    """
+
+    history: RangeBound | ListBound = field(kw_only=True)
 
     @property
     def new(self) -> QualifiedName:
@@ -132,10 +151,6 @@ class ConversionRequest:
         written = f"--unique {name}={{}}" if self.concurrently else f"unique={{{{{name!r}: '{{}}'}}}}"
         return f"keep it on the history only ({written.format('local')}), or drop it ({written.format('drop')})"
 
-    def inbound_choice(self, policy: InboundPolicy) -> str:
-        """The same for foreign keys that refer to the table."""
-        return f"--inbound {policy}" if self.concurrently else f"inbound={policy!r}"
-
     @property
     def check(self) -> str:
         """The constraint that proves the bound."""
@@ -144,21 +159,21 @@ class ConversionRequest:
 
 # -- the bound that the present rows take
 
-_COPY = (
-    "its rows would have to move, and a conversion in place moves none: create the partitioned table under another "
-    "name, copy the rows (INSERT ... SELECT) while nobody writes, and rename the two"
-)
+
+def copying(table: QualifiedName) -> str:
+    """What moves the rows of *table*."""
+    return f"copy the rows: sa-partman convert {in_shell(str(table))} --strategy copy"
 
 
 def unserved(declared: DeclaredTable) -> Refusal | None:
     """Why no table can be attached in place for this declaration, if so."""
     level = declared.level
     if declared.spec.strategy == "HASH":
-        return Refusal("HASH spreads the rows over all partitions", _COPY)
+        return Refusal("HASH spreads the rows over all partitions", copying(declared.name))
     if declared.spec.has_expression:
-        return Refusal("the partition key is an expression", _COPY)
+        return Refusal("the partition key is an expression", copying(declared.name))
     if isinstance(level, RangeLevel) and level.spec.tenants is not None:
-        return Refusal("each tenant has partitions of its own", _COPY)
+        return Refusal("each tenant has partitions of its own", copying(declared.name))
     return None
 
 
@@ -186,9 +201,11 @@ def range_history(
     return RangeBound((MINVALUE, *rest), (axis.encode(end), *rest))
 
 
-def list_history(level: ListLevel, context: Context, present: frozenset[KeyValue]) -> ListBound | Refusal:
+def list_history(
+    level: ListLevel, context: Context, present: frozenset[KeyValue], table: QualifiedName
+) -> ListBound | Refusal:
     """
-    The values of the one label that holds every value present.
+    The values of the one label that holds every value of *table*.
 
     Args:
         present: The distinct values of the table.
@@ -199,7 +216,7 @@ def list_history(level: ListLevel, context: Context, present: frozenset[KeyValue
     if not present:
         return Refusal("the declaration has no value yet, so there is no partition to become", "add the first value")
     shown = ", ".join(sorted(map(repr, present))[:5])
-    return Refusal(f"the values present ({shown}) belong to no label, or to more than one", _COPY)
+    return Refusal(f"the values present ({shown}) belong to no label, or to more than one", copying(table))
 
 
 def outlived_history(

@@ -96,6 +96,44 @@ class ReleaseChanges(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureTree(Action):
+    """
+    The same of a partitioned *table*: of each row, in whatever partition, those to come among them; and that one of the
+    present partitions was emptied. Locks all of them: SHARE ROW EXCLUSIVE.
+
+    Args:
+        rows: False: the rows are captured already, and only partitions that came since are looked after.
+    """
+
+    table: QualifiedName
+    log: KeyLog
+    rows: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RequireCaptured(Action):
+    """Go on only if nothing is there that `CaptureTree` of *table* knows nothing of. Locks *table*: ACCESS SHARE."""
+
+    table: QualifiedName
+    log: KeyLog
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLog(Action):
+    """End what writes to *log*, wherever that is. Locks each of these tables: ACCESS EXCLUSIVE."""
+
+    log: KeyLog
+
+
+@dataclass(frozen=True, slots=True)
+class RequireAlike(Action):
+    """Go on only if *table* and *other* have the same columns. Locks both: ACCESS SHARE."""
+
+    table: QualifiedName
+    other: QualifiedName
+
+
+@dataclass(frozen=True, slots=True)
 class CopyChunk(Action):
     """
     Copy the next pages of *source* into *target*, and note in a comment of *target* how far that is: as many as the
@@ -141,12 +179,14 @@ class CompareRows(Action):
 
     Args:
         columns: Name, and whether its type has a hash function of its own.
+        whole: *sources* with all that lies below them.
     """
 
     sources: tuple[QualifiedName, ...]
     target: QualifiedName
     log: KeyLog
     columns: tuple[tuple[str, bool], ...]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

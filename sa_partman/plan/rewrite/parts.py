@@ -13,7 +13,11 @@ from sa_partman.plan.conversion import carry
 from sa_partman.plan.conversion.request import resume_point
 from sa_partman.plan.rewrite.actions import (
     ChangesLeft,
+    CompareRows,
+    CopyChunk,
     DropForeignKeys,
+    KeyLog,
+    PagesLeft,
     Replay,
 )
 from sa_partman.plan.rewrite.request import NewPartition, RewriteRequest, Source, retired
@@ -21,10 +25,12 @@ from sa_partman.plan.steps import Purpose, Step
 from sa_partman.plan.table_actions import (
     AddCheck,
     AddConstraint,
+    AddPrimaryKey,
+    CreateIndex,
     DropConstraint,
     ValidateConstraint,
 )
-from sa_partman.table.definition import Constraint, InboundKey
+from sa_partman.table.definition import Constraint, InboundKey, TableDefinition
 
 FINISH = "finalize"
 """The id of the step behind which there is no way back."""
@@ -39,17 +45,136 @@ ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
 SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
 
 
-class RewriteParts:
+class LogParts:
+    """
+    What is copied and replayed from one table to another.
+
+    Args:
+        table: What the steps are about.
+        log: Of what changes in *source*.
+        columns: Those that are copied.
+    """
+
+    def __init__(
+        self,
+        table: QualifiedName,
+        definition: TableDefinition,
+        log: KeyLog,
+        columns: tuple[str, ...],
+        *,
+        source: QualifiedName,
+        target: QualifiedName,
+    ) -> None:
+        self.table, self.definition, self.log, self.columns = table, definition, log, columns
+        self.source, self.target = source, target
+
+    def replay(self, *, indexed: bool = True, limit: int | None = None) -> Replay:
+        return Replay(self.source, self.target, self.log, self.columns, indexed, limit)
+
+    def copied(self, source: Source) -> Step:
+        return self.step(
+            f"copy:{source.name}",
+            f"copy the rows of {source.name}",
+            (CopyChunk(source.name, self.target, self.columns),),
+            lock=f"ACCESS SHARE on {source.name}: readers and writers go on",
+            scans=f"{source.name} once",
+            until=PagesLeft(source.name, self.target),
+        )
+
+    def settled(self) -> Step:
+        return self.step(
+            "settle",
+            "replay what changed during the copy",
+            (self.replay(indexed=False),),
+            lock=f"ACCESS SHARE on {self.source}: readers and writers go on",
+            scans="the copies once",
+        )
+
+    def indexed(self, actions: Iterable[Action]) -> Iterator[Step]:
+        """One after the other, each on all copies."""
+        for place, group in enumerate(_grouped(actions)):
+            name = getattr(group[0], "name", "")
+            yield self.step(
+                f"index:{place}:{name}",
+                f"build the index {name} of the copies",
+                group,
+                lock="none on the table",
+                scans="the copies once",
+            )
+
+    def compared(self, sources: Iterable[QualifiedName], *, whole: bool = False) -> CompareRows:
+        columns = tuple((each.name, _hashable(each.type)) for each in self.definition.columns)
+        return CompareRows(tuple(sources), self.target, self.log, columns, whole)
+
+    def verified(self, sources: Iterable[QualifiedName], *, whole: bool = False) -> Step:
+        given = tuple(sources)
+        return self.step(
+            "verify",
+            "compare the copies with the rows",
+            (self.compared(given, whole=whole),),
+            lock=f"ACCESS SHARE on {named(given)}: readers and writers go on",
+            scans="the rows and the copies once",
+        )
+
+    def catch_up(self, id: str = "catch_up") -> Step:
+        return self.step(
+            id,
+            "replay what changed since, until little is left",
+            (self.replay(),),
+            lock=f"ACCESS SHARE on {self.source}: readers and writers go on",
+            until=ChangesLeft(self.log, ENOUGH),
+        )
+
+    def outbound(self) -> tuple[Constraint, ...]:
+        return tuple(each for each in self.definition.constraints if each.kind == "f")
+
+    def referenced(self) -> tuple[QualifiedName, ...]:
+        found = {each.references for each in self.outbound() if each.references is not None}
+        return tuple(sorted(found, key=str))
+
+    def foreign_keys(self, tables: Sequence[QualifiedName], what: str) -> Iterator[Step]:
+        """Those of the table, given to *tables* and proven."""
+        keys = self.outbound()
+        if not keys:
+            return
+        yield self.step(
+            "foreign_keys",
+            f"give {what} the foreign keys of the table",
+            (AddConstraint(table, key.name, key.definition, validated=False) for key in keys for table in tables),
+            map(DropForeignKeys, tables),
+            lock=f"SHARE ROW EXCLUSIVE on {named(self.referenced())} for an instant",
+        )
+        # What was deleted on both sides before is gone from the copies then, too.
+        yield self.catch_up("foreign_keys_caught_up")
+        yield self.step(
+            "foreign_keys_validated",
+            f"prove the foreign keys of {what}",
+            (ValidateConstraint(table, key.name) for key in keys for table in tables),
+            lock=f"ROW SHARE on {named(self.referenced())}: readers and writers go on",
+            scans=f"{what} once for each",
+        )
+
+    def proven(self, inbound: InboundKey) -> Step:
+        return self.step(
+            f"inbound:{inbound.table}.{inbound.name}",
+            f"prove the foreign key {inbound.name} of {inbound.table} again",
+            (ValidateConstraint(inbound.table, inbound.name),),
+            lock=f"{SHARE_UPDATE_EXCLUSIVE} on {inbound.table}: readers and writers go on",
+            scans=f"{inbound.table} once",
+        )
+
+    def step(self, id: str, title: str, actions: Iterable[Action], undo: Iterable[Action] = (), **more: Any) -> Step:
+        return resume_point(Purpose.REWRITE, self.table, id, title, actions, undo, **more)
+
+
+class RewriteParts(LogParts):
     """Of one request."""
 
     def __init__(self, request: RewriteRequest) -> None:
-        self.request, self.definition = request, request.definition
-        self.table, self.parent, self.staging = request.table, request.parent, request.staging
-        self.log = request.log
-        self.key, self.columns = request.key, request.columns
-
-    def replay(self, *, indexed: bool = True, limit: int | None = None) -> Replay:
-        return Replay(self.parent, self.staging, self.log, self.columns, indexed, limit)
+        parent, staging = request.parent, request.staging
+        super().__init__(request.table, request.definition, request.log, request.columns, source=parent, target=staging)
+        self.request, self.key = request, request.key
+        self.parent, self.staging = parent, staging
 
     def predicate(self, piece: NewPartition | Source) -> str | None:
         """What is true of its rows and of no others, in a form from which the server proves it."""
@@ -75,13 +200,6 @@ class RewriteParts:
             return f"pg_catalog.satisfies_hash_partition({parent}, {bound.modulus}, {bound.remainder}, {listed})"
         return check_predicate(bound, [part.sql for part in self.key.parts], self.key.types)
 
-    def outbound(self) -> tuple[Constraint, ...]:
-        return tuple(each for each in self.definition.constraints if each.kind == "f")
-
-    def referenced(self) -> tuple[QualifiedName, ...]:
-        found = {each.references for each in self.outbound() if each.references is not None}
-        return tuple(sorted(found, key=str))
-
     def exclusion(self) -> Iterator[Step]:
         """A default partition that stays would be searched for rows of the new partitions while all wait."""
         default = self.request.default
@@ -106,15 +224,6 @@ class RewriteParts:
             (ValidateConstraint(default, name),),
             lock=f"{SHARE_UPDATE_EXCLUSIVE} on {default}: readers and writers go on",
             scans=f"{default} once",
-        )
-
-    def catch_up(self, id: str = "catch_up") -> Step:
-        return self.step(
-            id,
-            "replay what changed since, until little is left",
-            (self.replay(),),
-            lock=f"ACCESS SHARE on {self.parent}: readers and writers go on",
-            until=ChangesLeft(self.log, ENOUGH),
         )
 
     def locked(self) -> tuple[str, ...]:
@@ -143,44 +252,35 @@ class RewriteParts:
         """What it is called after the swap."""
         return retired(source.name)
 
-    def foreign_keys(self, tables: Sequence[QualifiedName], what: str) -> Iterator[Step]:
-        """Those of the table, given to *tables* and proven."""
-        keys = self.outbound()
-        if not keys:
-            return
-        yield self.step(
-            "foreign_keys",
-            f"give {what} the foreign keys of the table",
-            (AddConstraint(table, key.name, key.definition, validated=False) for key in keys for table in tables),
-            map(DropForeignKeys, tables),
-            lock=f"SHARE ROW EXCLUSIVE on {named(self.referenced())} for an instant",
-        )
-        # What was deleted on both sides before is gone from the copies then, too.
-        yield self.catch_up("foreign_keys_caught_up")
-        yield self.step(
-            "foreign_keys_validated",
-            f"prove the foreign keys of {what}",
-            (ValidateConstraint(table, key.name) for key in keys for table in tables),
-            lock=f"ROW SHARE on {named(self.referenced())}: readers and writers go on",
-            scans=f"{what} once for each",
-        )
-
     def inbound_proofs(self) -> Iterator[Step]:
         for inbound in self.definition.inbound:
             if inbound.validated:
                 yield self.proven(inbound)
 
-    def proven(self, inbound: InboundKey) -> Step:
-        return self.step(
-            f"inbound:{inbound.table}.{inbound.name}",
-            f"prove the foreign key {inbound.name} of {inbound.table} again",
-            (ValidateConstraint(inbound.table, inbound.name),),
-            lock=f"{SHARE_UPDATE_EXCLUSIVE} on {inbound.table}: readers and writers go on",
-            scans=f"{inbound.table} once",
-        )
 
-    def step(self, id: str, title: str, actions: Iterable[Action], undo: Iterable[Action] = (), **more: Any) -> Step:
-        return resume_point(Purpose.REWRITE, self.table, id, title, actions, undo, **more)
+def _grouped(actions: Iterable[Action]) -> Iterator[tuple[Action, ...]]:
+    """*actions* of indexes, each index with what belongs to it."""
+    group: list[Action] = []
+    for action in actions:
+        if isinstance(action, AddPrimaryKey | AddConstraint | CreateIndex) and group:
+            yield tuple(group)
+            group = []
+        group.append(action)
+    if group:
+        yield tuple(group)
+
+
+_HASHABLE = frozenset(
+    {
+        *("smallint", "integer", "bigint", "oid", "boolean", "uuid", "date", "text", "bytea", "jsonb", "inet", "cidr"),
+        *("timestamp without time zone", "timestamp with time zone", "interval", "real", "double precision", "macaddr"),
+    }
+)
+
+
+def _hashable(type: str) -> bool:
+    """Whether rows are hashed by the value itself, and not by its text."""
+    return type.partition("(")[0].strip() in _HASHABLE
 
 
 def counted(number: int, noun: str) -> str:

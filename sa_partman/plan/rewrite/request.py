@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sa_partman.bounds.bound import Bound
+from sa_partman.bounds.text import describe
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.conversion.request import Refusal
@@ -15,7 +16,7 @@ from sa_partman.plan.steps import Step
 from sa_partman.table.definition import TableDefinition
 from sa_partman.table.membership import Membership
 
-Kind = Literal["split", "merge", "drain", "regrid"]
+Kind = Literal["split", "merge", "drain", "regrid", "copy", "unpartition"]
 
 SMALL = 10_000
 """Rows, as the planner estimates them, that are moved in one transaction, without a log."""
@@ -41,6 +42,7 @@ class Source:
         bytes: With its indexes and its TOAST table.
         own: What it has for itself and would lose, in words.
         hidden: Row security keeps rows of it from the connected role.
+        whole: It is a table, and no partition: *bound* says nothing.
     """
 
     name: QualifiedName
@@ -52,6 +54,11 @@ class Source:
     own: tuple[str, ...] = ()
     hidden: bool = False
     kind: str = "r"
+    whole: bool = False
+
+    @property
+    def shown(self) -> str:
+        return str(self.name) if self.whole else f"{self.name} {describe(self.bound)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +69,17 @@ class NewPartition:
     Args:
         name: In the end.
         working: Until the swap; another where a partition bears *name* that goes.
+        whole: It is a table, and no partition: *bound* says nothing.
     """
 
     name: QualifiedName
     bound: Bound
     working: QualifiedName
+    whole: bool = False
+
+    @property
+    def shown(self) -> str:
+        return str(self.name) if self.whole else f"{self.name} {describe(self.bound)}"
 
     @property
     def proof(self) -> str:
@@ -125,40 +138,61 @@ class RewriteRequest:
 
     @property
     def log(self) -> KeyLog:
-        identity = self.identity or ()
-        # A domain may refuse NULL, which the log has where a partition was emptied.
-        types = {column.name: column.type for column in self.definition.columns} | dict(self.bases)
-        return KeyLog(log_table(self.table), tuple((column, types[column]) for column in identity))
+        return key_log(self.table, self.definition, self.bases)
 
     @property
     def identity(self) -> tuple[str, ...] | None:
-        """The columns by which a row is known again: of the primary key, or of a unique index like it."""
-        unique = sorted((each for each in self.definition.indexes if each.unique), key=lambda each: each.kind != "p")
-        for index in unique:
-            columns = [column for column in index.columns if column is not None]
-            whole = len(columns) == len(index.columns) and not index.partial and index.immediate and index.valid
-            if whole and all(self.definition.column(each).not_null for each in columns):
-                return tuple(columns)
-        return None
+        return identity_of(self.definition)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Those that are not generated."""
-        return tuple(column.name for column in self.definition.columns if not column.generated)
+        return copied_columns(self.definition)
 
     @property
     def is_small(self) -> bool:
         """Whether all is done in one transaction; not beside a default partition, which would be searched in it."""
-        if self.default is not None:
-            return False
-        rows = sum(max(each.rows, 0) for each in self.sources)
-        known = all(each.rows >= 0 or each.pages == 0 for each in self.sources)
-        return known and rows <= SMALL and sum(each.bytes for each in self.sources) <= SMALL_BYTES
+        return self.default is None and are_small(self.sources)
 
     @property
     def exclusion(self) -> str:
         """The constraint by which a default partition is known to have no row of the sources."""
         return join_name(self.table.name, "rewrite_excluded")
+
+
+def key_log(table: QualifiedName, definition: TableDefinition, bases: Iterable[tuple[str, str]]) -> KeyLog:
+    """
+    Where the keys of changed rows of *table* are written.
+
+    Args:
+        bases: Columns of a domain, each with the type behind it.
+    """
+    # A domain may refuse NULL, which the log has where a table was emptied.
+    types = {column.name: column.type for column in definition.columns} | dict(bases)
+    return KeyLog(log_table(table), tuple((column, types[column]) for column in identity_of(definition) or ()))
+
+
+def identity_of(definition: TableDefinition) -> tuple[str, ...] | None:
+    """The columns by which a row is known again: of the primary key, or of a unique index like it."""
+    unique = sorted((each for each in definition.indexes if each.unique), key=lambda each: each.kind != "p")
+    for index in unique:
+        columns = [column for column in index.columns if column is not None]
+        whole = len(columns) == len(index.columns) and not index.partial and index.immediate and index.valid
+        if whole and all(definition.column(each).not_null for each in columns):
+            return tuple(columns)
+    return None
+
+
+def copied_columns(definition: TableDefinition) -> tuple[str, ...]:
+    """Those that are not generated."""
+    return tuple(column.name for column in definition.columns if not column.generated)
+
+
+def are_small(sources: Iterable[Source]) -> bool:
+    """Whether their rows are so few, and known to be, that they are moved in one transaction."""
+    given = tuple(sources)
+    rows = sum(max(each.rows, 0) for each in given)
+    known = all(each.rows >= 0 or each.pages == 0 for each in given)
+    return known and rows <= SMALL and sum(each.bytes for each in given) <= SMALL_BYTES
 
 
 def staging_table(table: QualifiedName) -> QualifiedName:
@@ -190,6 +224,7 @@ class RewritePlan:
         sources: The partitions that are rewritten.
         pieces: What they become.
         back: The steps of the way back, once they are swapped.
+        mark: The fingerprint of the table that it was made for; empty where nobody compares it.
     """
 
     kind: Kind
@@ -200,6 +235,7 @@ class RewritePlan:
     sources: tuple[Source, ...] = ()
     pieces: tuple[NewPartition, ...] = ()
     back: tuple[Step, ...] = ()
+    mark: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.steps)
@@ -219,7 +255,7 @@ class RewritePlan:
         """Old and new partitions, by all names that they have meanwhile."""
         old = (name for each in self.sources for name in (each.name, retired(each.name)))
         new = (name for each in self.pieces for name in (each.name, each.working, retired(each.name)))
-        return tuple(dict.fromkeys((*old, *new)))
+        return tuple(each for each in dict.fromkeys((*old, *new)) if each != self.table)
 
     def seconds(self, step: Step, rows: float | None = None) -> float:
         """

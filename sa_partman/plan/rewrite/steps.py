@@ -10,12 +10,10 @@ from sa_partman.plan.conversion import carry
 from sa_partman.plan.membership import as_members, is_late
 from sa_partman.plan.rewrite.actions import (
     CaptureChanges,
-    CompareRows,
     CopyChunk,
     CreateLog,
     DropForeignKeys,
     DropLog,
-    PagesLeft,
     ReleaseChanges,
     RequirePartition,
 )
@@ -30,15 +28,13 @@ from sa_partman.plan.rewrite.parts import (
     named,
 )
 from sa_partman.plan.rewrite.refusals import refusals_of
-from sa_partman.plan.rewrite.request import RewritePlan, RewriteRequest, Source
+from sa_partman.plan.rewrite.request import RewritePlan, RewriteRequest
 from sa_partman.plan.steps import Purpose, Step
 from sa_partman.plan.table_actions import (
     AddCheck,
     AddConstraint,
-    AddPrimaryKey,
     Analyze,
     Comment,
-    CreateIndex,
     DropConstraint,
     Publish,
     Rename,
@@ -91,15 +87,15 @@ class _Rewrite(RewriteParts):
                 lock=f"ACCESS SHARE on {self.parent}",
             )
             yield self._capture()
-            yield from map(self._copy, self.request.sources)
-            yield self._settle()
-            yield from self._indexes()
+            yield from map(self.copied, self.request.sources)
+            yield self.settled()
+            yield from self.indexed(self._keys())
             yield self._proofs()
             yield self._analyze()
             yield from self.exclusion()
             yield self._capture_back()
             yield self.catch_up()
-            yield self._verify()
+            yield self.verified(each.name for each in self.request.sources)
             yield from self._foreign_keys()
             yield self._swap(late)
         yield self._retire()
@@ -156,48 +152,10 @@ class _Rewrite(RewriteParts):
             *(CaptureChanges(each.working, log) for each in self.request.pieces),
         )
 
-    def _copy(self, source: Source) -> Step:
-        return self.step(
-            f"copy:{source.name}",
-            f"copy the rows of {source.name}",
-            (CopyChunk(source.name, self.staging, self.columns),),
-            lock=f"ACCESS SHARE on {source.name}: readers and writers go on",
-            scans=f"{source.name} once",
-            until=PagesLeft(source.name, self.staging),
-        )
-
-    def _settle(self) -> Step:
-        return self.step(
-            "settle",
-            "replay what changed during the copy",
-            (self.replay(indexed=False),),
-            lock=f"ACCESS SHARE on {self.parent}: readers and writers go on",
-            scans="the copies once",
-        )
-
-    def _indexes(self) -> Iterator[Step]:
-        """One after the other, each on all copies."""
-        for place, group in enumerate(self._index_actions()):
-            name = getattr(group[0], "name", "")
-            yield self.step(
-                f"index:{place}:{name}",
-                f"build the index {name} of the copies",
-                group,
-                lock="none on the table",
-                scans="the copies once",
-            )
-
-    def _index_actions(self) -> Iterator[tuple[Action, ...]]:
+    def _keys(self) -> Iterator[Action]:
         present = self.definition.primary_key
         primary_key = () if present is None else tuple(str(each) for each in present.columns)
-        group: list[Action] = []
-        for action in carry.keys(self.definition, self.staging, primary_key, frozenset()):
-            if isinstance(action, AddPrimaryKey | AddConstraint | CreateIndex) and group:
-                yield tuple(group)
-                group = []
-            group.append(action)
-        if group:
-            yield tuple(group)
+        return carry.keys(self.definition, self.staging, primary_key, frozenset())
 
     def _proofs(self) -> Step:
         return self.step(
@@ -224,19 +182,6 @@ class _Rewrite(RewriteParts):
 
     def _analyze(self) -> Step:
         return self.step("analyze", "analyze the copies", self._analyzed(), lock="none on the table", scans="a sample")
-
-    def _verify(self) -> Step:
-        return self.step(
-            "verify",
-            "compare the copies with the rows",
-            (self._compare(),),
-            lock=f"ACCESS SHARE on {named(each.name for each in self.request.sources)}: readers and writers go on",
-            scans="the rows and the copies once",
-        )
-
-    def _compare(self) -> CompareRows:
-        columns = tuple((each.name, _hashable(each.type)) for each in self.definition.columns)
-        return CompareRows(tuple(each.name for each in self.request.sources), self.staging, self.log, columns)
 
     def _swap(self, late: Iterable[Action]) -> Step:
         sources = self.request.sources
@@ -298,9 +243,9 @@ class _Rewrite(RewriteParts):
                 *made,
                 CreateLog(self.log, self.parent, self.columns),
                 *(CopyChunk(each.name, self.staging, self.columns, whole=True) for each in self.request.sources),
-                *(action for group in self._index_actions() for action in group),
+                *self._keys(),
                 *self._proof_actions(),
-                self._compare(),
+                self.compared(each.name for each in self.request.sources),
                 *self._analyzed(),
                 *self._back_capture(),
                 *self._exchange(late),
@@ -337,16 +282,3 @@ class _Rewrite(RewriteParts):
             lock=f"{ACCESS_EXCLUSIVE} on each new partition, and on the tables that they refer to, for an instant",
             locked=tuple(each.quoted for each in (*self.referenced(), *pieces)),
         )
-
-
-_HASHABLE = frozenset(
-    {
-        *("smallint", "integer", "bigint", "oid", "boolean", "uuid", "date", "text", "bytea", "jsonb", "inet", "cidr"),
-        *("timestamp without time zone", "timestamp with time zone", "interval", "real", "double precision", "macaddr"),
-    }
-)
-
-
-def _hashable(type: str) -> bool:
-    """Whether rows are hashed by the value itself, and not by its text."""
-    return type.partition("(")[0].strip() in _HASHABLE

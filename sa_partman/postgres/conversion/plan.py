@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sa_partman.compare.context import Context
 from sa_partman.compare.shape import MISSING_TABLE, shape_finding
 from sa_partman.ddl.render import quoted_sql
+from sa_partman.ddl.rewriting import EMPTIED, TRIGGER
 from sa_partman.ddl.rows import LOGICAL
 from sa_partman.errors import Refused
 from sa_partman.names import QualifiedName, quote
@@ -25,6 +26,7 @@ from sa_partman.plan.conversion.request import (
     ConversionPlan,
     ConversionRequest,
     Refusal,
+    TargetRequest,
     key_index,
     proof,
     unserved,
@@ -97,8 +99,9 @@ def plan_conversion(
     definition = read_table(connection, declared.name)
     declaration = repr(declared.spec)
     if definition is not None and definition.kind == "p":
-        return PlannedConversion(declared.name, declaration, _partitioned(connection, declared))
-    refusal = _missing(declared, definition) or unserved(declared) or _endless(declared, boundary)
+        return PlannedConversion(declared.name, declaration, already_partitioned(connection, declared))
+    missing = missing_table(declared) if definition is None else None
+    refusal = missing or unserved(declared) or _endless(declared, boundary)
     if refusal is not None or definition is None:
         return PlannedConversion(declared.name, declaration, ConversionPlan((), (refusal,) if refusal else ()))
     columns = columns_of(connection, definition.oid)
@@ -110,8 +113,8 @@ def plan_conversion(
     if isinstance(history, Refusal):
         return PlannedConversion(declared.name, declaration, ConversionPlan((), (history,)))
     wanted = primary_key(key_columns(definition))
-    request = ConversionRequest(declared, wanted, history, context, choices, concurrently)
-    unmatched = dict(_unmatched(connection, request, definition))
+    request = ConversionRequest(declared, wanted, context, choices, concurrently, history=history)
+    unmatched = dict(unmatched_rows(connection, request, definition))
     found = replace(
         found,
         unmatched=unmatched,
@@ -132,17 +135,19 @@ def _older(connection: Connection, request: ConversionRequest) -> int | None:
     return None if outlived is None else estimated(connection, request.table, outlived.condition)
 
 
-def _unmatched(
-    connection: Connection, request: ConversionRequest, definition: TableDefinition
+def unmatched_rows(
+    connection: Connection, request: TargetRequest, definition: TableDefinition
 ) -> Iterator[tuple[tuple[QualifiedName, str], int]]:
+    """By referencing table and foreign key: how many of its rows refer to no row by its composite form."""
     for key in definition.inbound:
         form = again(key, request, definition)
         if isinstance(form, Again) and form.composite:
             yield (key.table, key.name), without_match(connection, request.table, form)
 
 
-def _missing(declared: DeclaredTable, definition: TableDefinition | None) -> Refusal | None:
-    return Refusal(f"{declared.name} does not exist", MISSING_TABLE) if definition is None else None
+def missing_table(declared: DeclaredTable) -> Refusal:
+    """Why nothing that is not there is converted."""
+    return Refusal(f"{declared.name} does not exist", MISSING_TABLE)
 
 
 def _endless(declared: DeclaredTable, boundary: Any) -> Refusal | None:
@@ -155,7 +160,7 @@ def _endless(declared: DeclaredTable, boundary: Any) -> Refusal | None:
     )
 
 
-def _partitioned(connection: Connection, declared: DeclaredTable) -> ConversionPlan:
+def already_partitioned(connection: Connection, declared: DeclaredTable) -> ConversionPlan:
     """No steps: the table is what it is to be, or partitioned otherwise."""
     misfit = shape_finding(declared, reflect(connection, [declared])[declared.name])
     if misfit is not None:
@@ -166,6 +171,8 @@ def _partitioned(connection: Connection, declared: DeclaredTable) -> ConversionP
 def mark_of(definition: TableDefinition, more: Any = None) -> str:
     """The fingerprint of a table and *more* of it, but for what its own conversion adds before the cut-over."""
     own = frozenset({proof(definition.name), key_index(definition.name)})
+    triggers = tuple(each for each in definition.triggers if each.name not in (TRIGGER, EMPTIED))
+    definition = replace(definition, triggers=triggers)
     return fingerprint(definition, own, tuple(column.name for column in definition.columns), more)
 
 

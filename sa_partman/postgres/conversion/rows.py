@@ -205,7 +205,7 @@ def reach(
     if not isinstance(level, ListLevel):
         raise TypeError(level)
     values = distinct_values(connection, declared.name, level.key)
-    found = list_history(level, context, values)
+    found = list_history(level, context, values, declared.name)
     if isinstance(found, Refusal):
         return found, Profile()
     # Fewer than were asked for: these are all, and the label holds every one.

@@ -6,6 +6,7 @@ It goes by the table's oid; after a dump and restore, which gives other oids, by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from shlex import quote as in_shell
@@ -128,7 +129,7 @@ def whereabouts(connection: Connection, conversion: Conversion) -> Whereabouts:
     values = {"schema": table.schema, "name": table.name, "oid": conversion.oid}
     found = connection.execute(_CANDIDATES, {**values, "proof": proof(table), "key_index": key_index(table)}).all()
     by_name = [row for row in found if (row.schema, row.name) == (table.schema, table.name)]
-    divided = conversion.rewrites or conversion.cut_over != (conversion.kind == "undo")
+    divided = conversion.divided
     made = [step.id for step in conversion.steps[: conversion.done]]
     marks = {"proven": "check" in made, "keyed": "unique_index" in made} if conversion.kind == "convert" else {}
     expected = [name for name, there in marks.items() if there and not conversion.cut_over]
@@ -220,9 +221,10 @@ def called(stored: Conversion, now: QualifiedName, moved: bool = False) -> Conve
 
 def _without_table(stored: Conversion) -> Conversion:
     """Only what was built beside the table is left to take back; what bears its name is somebody else's."""
+    made = ("targets", "capture", "capture_back") if stored.rewrites else ("parent",)
     steps = (
-        step
-        if step.id == "parent" and not stored.cut_over
+        replace(step, locked=())
+        if step.id in made and not stored.cut_over
         else replace(step, actions=(), undo=(), locked=(), builds=None)
         for step in stored.steps
     )
@@ -237,7 +239,7 @@ def _moved(step: Step, stored: Conversion, now: QualifiedName, moved: bool) -> S
 
     def written(sql: str) -> str:
         for before, after in pairs:
-            sql = sql.replace(before, after)
+            sql = after.join(re.split(rf"{re.escape(before)}(?![\w$])", sql))
         return sql
 
     builds = None if step.builds is None else written(step.builds)

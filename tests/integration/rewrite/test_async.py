@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Engine, MetaData, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from sa_partman import AsyncRewriter, Progress, Refused, Rewriter, Step, Throttle
+from sa_partman import AsyncConverter, AsyncRewriter, Progress, Refused, Rewriter, Step, Throttle
+from tests.support.copying import hashed
 from tests.support.database import partitions
-from tests.support.rewriting import BRISK, NOW, contents, history, left_behind
+from tests.support.rewriting import BRISK, NOW, contents, history, left_behind, plain
 
 Loop = tuple[asyncio.Runner, AsyncEngine]
 
@@ -31,6 +32,31 @@ def loop(request: pytest.FixtureRequest, database_url: str) -> Iterator[Loop]:
 
 def rewriter(loop: Loop, metadata: MetaData) -> AsyncRewriter:
     return AsyncRewriter(loop[1], metadata, now=NOW, lock=BRISK)
+
+
+def test_copied_and_back(engine: Engine, loop: Loop) -> None:
+    plain(engine)
+    here, runner = AsyncConverter(loop[1], hashed(), now=NOW, lock=BRISK), loop[0]
+    before = contents(engine)
+    steps: list[str] = []
+
+    async def report(step: Step, seconds: float) -> None:
+        await asyncio.sleep(0)
+        steps.append(step.id)
+
+    planned = runner.run(here.plan_copy("events"))
+    done = runner.run(here.convert("events", strategy="copy", throttle=Throttle(pause=0.01), report=report))
+
+    assert [each.id for each in planned.steps][:-1] == steps
+    assert done == runner.run(here.state("events"))
+    assert before == contents(engine)
+    assert "done" == runner.run(here.undo("events", throttle=Throttle())).status
+    assert {} == partitions(engine)
+    runner.run(here.convert("events", strategy="copy"))
+    assert "done" == runner.run(here.finalize("events", report=report)).status
+    assert before == contents(engine)
+    with pytest.raises(Refused):
+        runner.run(here.pause("events"))
 
 
 def test_there_and_back(engine: Engine, loop: Loop) -> None:

@@ -27,7 +27,7 @@ from tests.support.rewriting import VERBS, contents, left_behind
 from tests.support.servers import Address, Copies, prepared
 
 ROWS = 1_500
-DEEDS = ("split", "merge", "drain", "regrid", "undo split", "undo drain", "finalize split")
+DEEDS = ("split", "merge", "drain", "regrid", "copy", "undo split", "undo drain", "undo copy", "finalize split")
 
 POINTS = points(0.075)
 """Three of each in a short campaign, fifteen in a full one."""
@@ -48,10 +48,12 @@ def set_up(engine: Engine, what: str) -> None:
     action, _, verb = what.rpartition(" ")
     sql(engine, "CREATE TABLE orgs (id int PRIMARY KEY); INSERT INTO orgs SELECT generate_series(0, 9)")
     VERBS[verb].prepare(engine, ROWS)
+    key = VERBS[verb].key
+    refers = f"FOREIGN KEY ({', '.join(('event', 'at')[: len(key)])}) REFERENCES events ({', '.join(key)})"
     sql(
         engine,
         "ALTER TABLE events ADD CONSTRAINT events_org FOREIGN KEY (tenant) REFERENCES orgs;"
-        "CREATE TABLE likes (event bigint, at timestamptz, FOREIGN KEY (event, at) REFERENCES events (id, created_at));"
+        f"CREATE TABLE likes (event bigint, at timestamptz, {refers});"
         "INSERT INTO likes SELECT id, created_at FROM events WHERE id % 5 = 0;",
     )
     if action:

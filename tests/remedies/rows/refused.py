@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.remedies.row import Box, Meant, Models, Row, Step, Way
 from tests.remedies.rows.members import as_superuser, connected, granted, roles
 from tests.remedies.rows.models import EVENTS, PLAIN
+from tests.remedies.rows.rewrites import yes
 from tests.support.membership import OWNER
 
 PLAN = "sa-partman convert events --plan"
@@ -271,18 +272,9 @@ REFUSED = (
         given=("CREATE TABLE events_pnew ()",),
     ),
     Row(
-        "the values present ('a', 'b') belong to no label, or to more than one; its rows would have to move, and a "
-        "conversion in place moves none: create the partitioned table under another name, copy the rows (INSERT ... "
-        "SELECT) while nobody writes, and rename the two",
-        (
-            (
-                Meant("CREATE TABLE fresh (id bigint, kind text, PRIMARY KEY (id, kind)) PARTITION BY LIST (kind)"),
-                Meant("CREATE TABLE events_a PARTITION OF fresh FOR VALUES IN ('a')"),
-                Meant("CREATE TABLE events_b PARTITION OF fresh FOR VALUES IN ('b')"),
-                Meant("INSERT INTO fresh SELECT * FROM events"),
-                Meant("ALTER TABLE events RENAME TO old; ALTER TABLE fresh RENAME TO events"),
-            ),
-        ),
+        "the values present ('a', 'b') belong to no label, or to more than one; copy the rows: sa-partman convert "
+        "public.events --strategy copy",
+        (yes("sa-partman convert public.events --strategy copy"),),
         COUNTRIES,
         (
             "CREATE TABLE events (id bigint PRIMARY KEY, kind text NOT NULL)",
@@ -291,39 +283,18 @@ REFUSED = (
         PLAN,
     ),
     Row(
-        "the partition key is an expression; its rows would have to move, and a conversion in place moves none: create "
-        "the partitioned table under another name, copy the rows (INSERT ... SELECT) while nobody writes, and rename "
-        "the two",
-        (
-            (
-                Meant("CREATE TABLE fresh (id bigint, kind text NOT NULL) PARTITION BY LIST (lower(kind))"),
-                Meant("CREATE TABLE events_a PARTITION OF fresh FOR VALUES IN ('a')"),
-                Meant("INSERT INTO fresh SELECT * FROM events"),
-                Meant("ALTER TABLE events RENAME TO old; ALTER TABLE fresh RENAME TO events"),
-            ),
-        ),
+        "the partition key is an expression; copy the rows: sa-partman convert public.events --strategy copy",
+        (yes("sa-partman convert public.events --strategy copy --unique events_pkey=drop"),),
         """
 Table("events", metadata, Column("id", BigInteger), Column("kind", Text, nullable=False),
     PartitionByList(KeyExpression("lower(kind)", "text"), values={"a": ["a"]}))
 """,
-        ("CREATE TABLE events (id bigint, kind text NOT NULL)", "INSERT INTO events VALUES (1, 'A')"),
+        ("CREATE TABLE events (id bigint PRIMARY KEY, kind text NOT NULL)", "INSERT INTO events VALUES (1, 'A')"),
         PLAN,
     ),
     Row(
-        "each tenant has partitions of its own; its rows would have to move, and a conversion in place moves none: "
-        "create the partitioned table under another name, copy the rows (INSERT ... SELECT) while nobody writes, and "
-        "rename the two",
-        (
-            (
-                Meant(
-                    "CREATE TABLE fresh (id bigint, tenant int, created_at timestamptz, PRIMARY KEY (id, tenant, "
-                    "created_at)) PARTITION BY RANGE (tenant, created_at)"
-                ),
-                Meant("INSERT INTO fresh SELECT id, 1, created_at FROM events"),
-                Meant("ALTER TABLE events RENAME TO old; ALTER TABLE fresh RENAME TO events"),
-                Meant("sa-partman run"),
-            ),
-        ),
+        "each tenant has partitions of its own; copy the rows: sa-partman convert public.events --strategy copy",
+        (yes("sa-partman convert public.events --strategy copy"),),
         """
 class Event(Partitioned, Base):
     __tablename__ = "events"
@@ -332,7 +303,7 @@ class Event(Partitioned, Base):
     tenant: Mapped[int] = mapped_column(primary_key=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
 """,
-        (PLAIN,),
+        ("CREATE TABLE events (id bigint PRIMARY KEY, tenant int NOT NULL, created_at timestamptz NOT NULL)",),
         PLAN,
     ),
     Row(

@@ -372,7 +372,7 @@ UNFINISHED = (
         (reader_ended, yes("sa-partman split events --resume")),
     ),
     wrong(
-        "…, and its rows would come back with the old partitions; nothing was changed. Keep the new ones: sa-partman "
+        "…, and its rows would come back with the old ones; nothing was changed. Keep the new ones: sa-partman "
         "split public.events --finalize",
         "sa-partman split events --undo --yes",
         yes("sa-partman split public.events --finalize"),

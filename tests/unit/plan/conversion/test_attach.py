@@ -71,7 +71,7 @@ def request(**choices: Any) -> ConversionRequest:
     types = {"id": KeyType.of("bigint"), "at": KeyType.of("timestamp with time zone")}
     declared = bind(TABLE, spec, {name: ColumnType(name, type) for name, type in types.items()})
     history = RangeBound((MINVALUE,), (datetime(2024, 7, 1, tzinfo=UTC),))
-    return ConversionRequest(declared, ("id", "at"), history, Context(NOW, {}), Choices(**choices))
+    return ConversionRequest(declared, ("id", "at"), Context(NOW, {}), Choices(**choices), history=history)
 
 
 def plan(found: TableDefinition | None = None, profile: Profile | None = None, **choices: Any) -> ConversionPlan:
