@@ -144,7 +144,11 @@ def at_work(engine: Engine, seed: int, *, emptying: str = "") -> Iterator[Applic
         application.reads += 1
 
 
-_PARTITIONS = "SELECT inhrelid FROM pg_inherits WHERE inhparent = CAST('public.events' AS regclass)"
+_PARTITIONS = """
+SELECT inhrelid FROM pg_inherits WHERE inhparent = CAST('public.events' AS regclass)
+UNION ALL SELECT oid FROM pg_class WHERE oid = CAST('public.events' AS regclass) AND relkind = 'r'
+"""
+"""What has the rows: a plain table itself."""
 
 
 @contextmanager

@@ -283,6 +283,22 @@ def _hashable(type: str) -> bool:
     return type.partition("(")[0].strip() in _HASHABLE
 
 
+def lagging(table: QualifiedName, definition: TableDefinition) -> Iterator[str]:
+    """What the application may notice while the copies are behind *table*."""
+    referenced = sorted({str(each.references) for each in definition.constraints if each.references})
+    if referenced:
+        yield (
+            f"from the step 'foreign_keys' to the swap, the copies lag a moment behind: a row of "
+            f"{', '.join(referenced)} whose last row of {table} is deleted then may be refused its own deletion "
+            f"(23503) until that is replayed, and always in the same transaction; ON DELETE CASCADE and SET NULL go "
+            f"through"
+        )
+    yield (
+        "a transaction that is REPEATABLE READ or SERIALIZABLE, was begun before the swap, and reads the table for the "
+        "first time after it, does not see the rows that changed last"
+    )
+
+
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 

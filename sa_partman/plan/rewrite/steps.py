@@ -25,6 +25,7 @@ from sa_partman.plan.rewrite.parts import (
     SWAP,
     RewriteParts,
     counted,
+    lagging,
     named,
 )
 from sa_partman.plan.rewrite.refusals import refusals_of
@@ -59,18 +60,7 @@ def _notes(request: RewriteRequest) -> Iterator[str]:
         f"back with --undo, and the disk holds the rows twice"
     )
     if not request.is_small:
-        referenced = sorted({str(each.references) for each in request.definition.constraints if each.references})
-        if referenced:
-            yield (
-                f"from the step 'foreign_keys' to the swap, the copies lag a moment behind: a row of "
-                f"{', '.join(referenced)} whose last row of {request.table} is deleted then may be refused its own "
-                f"deletion (23503) until that is replayed, and always in the same transaction; ON DELETE CASCADE and "
-                f"SET NULL go through"
-            )
-        yield (
-            "a transaction that is REPEATABLE READ or SERIALIZABLE, was begun before the swap, and reads the table for "
-            "the first time after it, does not see the rows that changed last"
-        )
+        yield from lagging(request.table, request.definition)
 
 
 class _Rewrite(RewriteParts):

@@ -19,7 +19,7 @@ from sa_partman.plan.rewrite.actions import (
     ReleaseLog,
     RequireCaptured,
 )
-from sa_partman.plan.rewrite.parts import ACCESS_EXCLUSIVE, ENOUGH, FINISH, SWAP, counted
+from sa_partman.plan.rewrite.parts import ACCESS_EXCLUSIVE, ENOUGH, FINISH, SWAP, counted, lagging
 from sa_partman.plan.rewrite.request import RewritePlan
 from sa_partman.plan.rewrite.whole import WholeParts, WholeRequest
 from sa_partman.plan.rewrite.whole_back import WholeBack
@@ -48,10 +48,7 @@ def _notes(request: WholeRequest) -> Iterator[str]:
         f"taken back with --undo, and the disk holds the rows twice"
     )
     if not request.is_small:
-        yield (
-            "a transaction that is REPEATABLE READ or SERIALIZABLE, was begun before the swap, and reads the table for "
-            "the first time after it, does not see the rows that changed last"
-        )
+        yield from lagging(request.table, request.definition)
 
 
 class _Whole(WholeParts):
