@@ -31,8 +31,8 @@ class DemoProject:
         _replace(env, "target_metadata = None\n", ENV_LINES)
 
     def migration(self) -> str:
-        """The body of the one migration there is: from its imports on."""
-        (file,) = (self.folder / "migrations" / "versions").glob("*.py")
+        """The body of the last migration."""
+        file = max((self.folder / "migrations" / "versions").glob("*.py"), key=lambda each: each.stat().st_mtime_ns)
         text = file.read_text(encoding="utf-8")
         return text[text.index("def upgrade()") :]
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import ndiff
 from pathlib import Path
@@ -20,6 +20,10 @@ STRANGE = ("SA_PARTMAN_", "PG", "DATABASE_URL", "ALEMBIC_CONFIG")
 
 NOISE = tuple(f"INFO  [alembic.runtime.{each}" for each in ("plugins]", "migration] Context", "migration] Will"))
 """What Alembic logs at every start."""
+
+
+BAR = 29
+"""Letters of the longest bar of a chart."""
 
 
 class CommandFailed(ExecutionError):
@@ -64,6 +68,11 @@ class Stage:
         for place in sorted(near & set(range(len(lines)))):
             color = {"+": "green", "-": "red"}.get(lines[place][0])
             click.echo(click.style(f"   {lines[place]}".rstrip(), fg=color))
+
+    def chart(self, rows: Sequence[tuple[str, int]]) -> None:
+        """Names with their numbers of rows, as bars."""
+        most = max(each for _, each in rows)
+        self.say(*(f"   {name}  {each:>7,}  {'#' * round(BAR * each / most)}" for name, each in rows))
 
     def run(self, command: str, *arguments: str, at: str = "", quiet: bool = False) -> None:
         """

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from sa_partman.demo import models
+from sa_partman.demo import history, models
 from sa_partman.demo.flights import load_flights, rows_of_partitions
 from sa_partman.demo.project import ENV_LINES, DemoProject
 from sa_partman.demo.stage import Stage
@@ -16,7 +16,6 @@ from sa_partman.throwaway import Binaries, Server, find
 
 NOVEMBER = "2013-11-20"
 DECEMBER = "2013-12-15"
-BAR = 29
 
 NEXT = """\
 What to type next, in a project of yours:
@@ -29,12 +28,13 @@ What to type next, in a project of yours:
    sa-partman run --yes       # the line for cron"""
 
 
-def tell(*, keep: bool = False) -> int:
+def tell(*, keep: bool = False, large: bool = False) -> int:
     """
     Tell it on stdout.
 
     Args:
         keep: Wait for Enter before everything is taken away again.
+        large: That of a table that is large already.
 
     Returns:
         The exit code.
@@ -48,8 +48,8 @@ def tell(*, keep: bool = False) -> int:
     with tempfile.TemporaryDirectory(prefix="sa-partman-demo-") as name, Server.start(binaries) as server:
         stage = Stage(Path(name))
         stage.say(f"A throw-away {binaries}, an empty folder, and every flight that left New York City in 2013.")
-        _tell(stage, DemoProject(Path(name)), server)
-        stage.say("", NEXT)
+        (history.acts if large else acts)(stage, DemoProject(Path(name)), server)
+        stage.say("", history.NEXT if large else NEXT)
         if keep:
             stage.say("", f"The project: {name}", f"The database: psql '{server.uri()}'")
             input("Press Enter to take both away: ")
@@ -57,7 +57,8 @@ def tell(*, keep: bool = False) -> int:
     return 0
 
 
-def _tell(stage: Stage, project: DemoProject, server: Server) -> None:
+def acts(stage: Stage, project: DemoProject, server: Server) -> None:
+    """From a model to a table that is pruned."""
     _declare(stage, project)
     _migrate(stage, project, server)
     _load(stage, server)
@@ -90,9 +91,7 @@ def _load(stage: Stage, server: Server) -> None:
         began = time.monotonic()
         loaded = load_flights(server.uri())
         stage.say(f"   {loaded:,} rows in {time.monotonic() - began:.1f} s; PostgreSQL put each where it belongs:", "")
-        found = rows_of_partitions(server.uri())
-        most = max(rows for _, rows in found)
-        stage.say(*(f"   {name}  {rows:>7,}  {'#' * round(BAR * rows / most)}" for name, rows in found))
+        stage.chart(rows_of_partitions(server.uri()))
 
 
 def _maintain(stage: Stage) -> None:

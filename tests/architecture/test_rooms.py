@@ -22,8 +22,16 @@ SEAMS = {
 }
 """Rooms that somebody outside knows by their name, however small they are."""
 
-SENDS_SQL = ("sa_partman/ddl/", "sa_partman/postgres/audit.py", "sa_partman/postgres/journal.py")
-"""Where statements are written that change something: those of plans, and those of the tables that we keep."""
+SENDS_SQL = (
+    "sa_partman/ddl/",
+    "sa_partman/demo/application.py",
+    "sa_partman/postgres/audit.py",
+    "sa_partman/postgres/journal.py",
+)
+"""
+Where statements are written that change something: those of plans, of the tables that we keep, and of an application
+that is shown.
+"""
 
 SAYS_SQL = (
     "sa_partman/archive/tables.py",  # what an archive's manifest says of its table

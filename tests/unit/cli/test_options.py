@@ -237,7 +237,7 @@ VERDICTS: dict[str, dict[str, str]] = {
     "archive list": {"--json": ""},
     "archive verify": {"--json": ""},
     "archive restore": {**SHARED, "--audit": "all-modes", "--schema": "all-modes"},
-    "demo": {"--keep": ""},
+    "demo": {"--keep": "", "--history": ""},
 }
 """
 By command and option: the modes in which it would do nothing, or contradict the mode; '' is the plain call. In all
