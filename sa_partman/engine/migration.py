@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
+from shlex import quote as in_shell
 
 from sqlalchemy import Connection, text
 
@@ -138,8 +139,9 @@ def _refuse(connection: Connection, found: FoundTable, change: Repartitioning, l
     if moving > limit:
         raise RepartitionFailed(
             f"{found.name}: {moving} rows would have to move, and op.repartition_table moves at most "
-            f"{limit} in one transaction; nothing was changed. Move them in a maintenance window "
-            f"with a higher limit=: readers and writers of the table wait meanwhile."
+            f"{limit} in one transaction, while everybody waits; nothing was changed. Move them before, while the "
+            f"application goes on: sa-partman regrid {in_shell(str(found.name))}; this finds nothing to do then. Or "
+            f"raise limit= in a maintenance window."
         )
 
 

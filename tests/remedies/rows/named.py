@@ -21,6 +21,12 @@ AGAIN = (
 )
 PARTITION = f"{AGAIN})"
 REPARTITION = "op.repartition_table('users', PartitionByHash('id', modulus=3), limit={})"
+HASHED = """
+class User(Partitioned, Base):
+    __tablename__ = "users"
+    __partition__ = PartitionByHash("id", modulus=3)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+"""
 
 
 def without_line(box: Box) -> None:
@@ -215,10 +221,14 @@ NAMED = (
         None,
     ),
     Row(
-        "public.users: … rows would have to move, and op.repartition_table moves at most 2 in one transaction; nothing "
-        "was changed. Move them in a maintenance window with a higher limit=: readers and writers of the table wait meanwhile.",
-        (Meant(REPARTITION.format(100)),),
-        "",
+        "public.users: … rows would have to move, and op.repartition_table moves at most 2 in one transaction, while "
+        "everybody waits; nothing was changed. Move them before, while the application goes on: sa-partman regrid "
+        "public.users; this finds nothing to do then. Or raise limit= in a maintenance window.",
+        (
+            (yes("sa-partman regrid public.users"), Meant(REPARTITION.format(2))),
+            Meant(REPARTITION.format(100)),
+        ),
+        HASHED,
         (
             "CREATE TABLE users (id bigint PRIMARY KEY) PARTITION BY HASH (id)",
             "CREATE TABLE users_h0 PARTITION OF users FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
