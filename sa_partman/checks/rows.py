@@ -63,7 +63,8 @@ def _of_fate(table: QualifiedName, default: DefaultRows, sits: str, fate: Fate, 
     elif fate is Fate.NEXT and most > MOVED_AT_MOST:
         message = f"{sits}, more than {MOVED_AT_MOST} belong into one partition that is missing: {listed}"
         remedy = (
-            f"in a maintenance window, because nobody reads or writes them meanwhile: sa-partman run --max-rows {most}"
+            f"move them while the application goes on, with sa-partman drain; or in a maintenance window, because "
+            f"nobody reads or writes them meanwhile: sa-partman run --max-rows {most}"
         )
     elif fate is Fate.NEXT:
         message, remedy = f"{sits}, the next run moves {listed} into partitions that it makes", RUN

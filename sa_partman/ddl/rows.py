@@ -115,8 +115,9 @@ def _limited(action: MoveRows, where: str, shown: QualifiedName) -> str:
     source = action.source.quoted
     said = (
         f" rows of {shown} belong into the new partition {action.target.name}, and at most {action.limit} are "
-        f"moved in one transaction, because nobody can read or write them meanwhile; nothing was changed. Raise the "
-        f"limit in a maintenance window, with limit= of an operation, or: sa-partman run --max-rows "
+        f"moved in one transaction, because nobody can read or write them meanwhile; nothing was changed. Move "
+        f"them while the application goes on, with sa-partman drain; or raise the limit in a maintenance window, with "
+        f"limit= of an operation, or: sa-partman run --max-rows "
     )
     return f"""
     SELECT count(*) INTO waiting FROM (SELECT FROM {source} WHERE {where} LIMIT {action.limit + 1}) AS few;

@@ -35,6 +35,8 @@ def typed_as_printed(box: Box) -> None:
     box.do(back.partition("; this step")[0].replace("the partitioned table", "events"))
 
 
+DRAINED = (Meant("sa-partman drain events --yes"), Meant("sa-partman drain events --finalize --yes"))
+
 DEFAULT_ROWS = (
     Row(
         f"{in_default()}; of these, the next run moves {AUGUST} (1 rows) into partitions that it makes -> run: "
@@ -66,17 +68,18 @@ DEFAULT_ROWS = (
     ),
     Row(
         f"{in_default(100001)}; of these, more than 100000 belong into one partition that is missing: {AUGUST} "
-        "(100001 rows) -> in a maintenance window, because nobody reads or writes them meanwhile: sa-partman run "
-        "--max-rows 100001",
-        ("sa-partman run --max-rows 100001",),
+        "(100001 rows) -> move them while the application goes on, with sa-partman drain; or in a maintenance window, "
+        "because nobody reads or writes them meanwhile: sa-partman run --max-rows 100001",
+        (DRAINED, "sa-partman run --max-rows 100001"),
         DEFAULT,
         (Box.create, rows("2030-08-20", 100_001), Models(AHEAD)),
     ),
     Row(
         "100001 rows of public.events_default belong into the new partition events_p20300801, and at most 100000 are "
-        "moved in one transaction, because nobody can read or write them meanwhile; nothing was changed. Raise the "
-        "limit in a maintenance window, with limit= of an operation, or: sa-partman run --max-rows 100001",
-        ("sa-partman run --max-rows 100001",),
+        "moved in one transaction, because nobody can read or write them meanwhile; nothing was changed. Move "
+        "them while the application goes on, with sa-partman drain; or raise the limit in a maintenance window, with "
+        "limit= of an operation, or: sa-partman run --max-rows 100001",
+        (DRAINED, "sa-partman run --max-rows 100001"),
         DEFAULT,
         (Box.create, rows("2030-08-20", 100_001), Models(AHEAD)),
         run_once,
