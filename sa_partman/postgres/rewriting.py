@@ -12,6 +12,7 @@ from sa_partman.catalog import Partition
 from sa_partman.ddl.rows import LOGICAL
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName
+from sa_partman.plan.conversion.request import Refusal
 from sa_partman.plan.rewrite.request import Source
 from sa_partman.postgres.conversion.beside import own_of
 from sa_partman.postgres.session import verbatim
@@ -62,23 +63,39 @@ def roots_of(connection: Connection, partition: str) -> tuple[QualifiedName, ...
     return tuple(QualifiedName(*row) for row in connection.execute(_ROOTS, {"name": partition}))
 
 
-def sending(connection: Connection, definition: TableDefinition, partitions: Sequence[Partition]) -> tuple[str, ...]:
+def sending(
+    connection: Connection, definition: TableDefinition, partitions: Sequence[Partition]
+) -> tuple[Refusal, ...]:
     """Why subscribers would not be sent the truth: publications of the copies, and of partitions as such."""
     covers = (each for each in definition.covers if not each.excepted)
     found = [f"the publication {each.name} ({each.scope}) would send each copied row again" for each in covers]
+    by_root = [each.name for each in definition.publications if each.via_root]
     if not connection.execute(_IS_LOGICAL).scalar():
         # Whatever the log level is, rows of a published table can't be deleted before it has a replica identity.
-        return tuple(found)
-    found += [
-        f"the publication {each.name} sends the partitions of {definition.name} under their own names"
-        for each in definition.publications
-        if not each.via_root
-    ]
-    members = read_members(connection, [each.oid for each in partitions])
-    for each in partitions:
-        names = sorted(publication.name for publication in members[each.oid].publications)
-        found += [f"the publication {name} sends {each.name}" for name in names]
-    return tuple(found)
+        by_root = []
+    else:
+        found += [
+            f"the publication {each.name} sends the partitions of {definition.name} under their own names"
+            for each in definition.publications
+            if not each.via_root
+        ]
+        members = read_members(connection, [each.oid for each in partitions])
+        for each in partitions:
+            names = sorted(publication.name for publication in members[each.oid].publications)
+            found += [f"the publication {name} sends {each.name}" for name in names]
+    out = "take the table out of the publication while this is done"
+    by_root_instead = ", or publish it via its root" if definition.features.sends_attached else ""
+    refused = [Refusal(why, out + by_root_instead) for why in found]
+    if not definition.features.sends_attached:
+        refused += [
+            Refusal(
+                f"PostgreSQL {definition.server} would not send what is written into the new partitions after the swap "
+                f"to subscribers of the publication {name}, because they were written to before they were partitions",
+                f"upgrade to PostgreSQL 15, or {out}",
+            )
+            for name in by_root
+        ]
+    return tuple(refused)
 
 
 _HIDDEN = text("SELECT pg_catalog.row_security_active(CAST(:oid AS oid))")

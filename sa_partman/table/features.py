@@ -40,6 +40,11 @@ class ServerFeatures:
         return self.major >= 15
 
     @property
+    def sends_attached(self) -> bool:
+        """Subscribers are sent what is written into a partition that was written to before it was attached."""
+        return self.major >= 15
+
+    @property
     def has_set_option(self) -> bool:
         """SET ROLE asks for a privilege of its own, which a membership can lack."""
         return self.major >= 16

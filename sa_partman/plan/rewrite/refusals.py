@@ -37,8 +37,7 @@ def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
         yield hidden_rows(str(request.parent))
     if request.taken:
         yield Refusal(f"the name {request.staging}, which this needs, is taken", "rename or drop that table")
-    for why in request.sending:
-        yield Refusal(why, "take the table out of the publication while this is done, or publish it via its root")
+    yield from request.sending
     for table in request.divided:
         if not definition.features.has_unproven_keys:
             yield Refusal(

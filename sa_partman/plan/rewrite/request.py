@@ -106,7 +106,7 @@ class RewriteRequest:
         divided: Tables that refer to *parent* and are partitioned themselves.
         taken: What bears the name of the staging table.
         hidden: Row security keeps rows of *parent* from the connected role.
-        sending: Publications that would send the copies, or would miss them, each with the reason.
+        sending: Publications that would send the copies, or would miss what is written to them.
         bases: Columns of a domain, each with the type behind it.
         above: What is true of every row of *parent*, where that is a partition.
     """
@@ -127,7 +127,7 @@ class RewriteRequest:
     divided: tuple[QualifiedName, ...] = ()
     taken: bool = False
     hidden: bool = False
-    sending: tuple[str, ...] = ()
+    sending: tuple[Refusal, ...] = ()
     bases: tuple[tuple[str, str], ...] = ()
     above: str = ""
 
