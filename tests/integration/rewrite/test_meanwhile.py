@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Engine, MetaData, Table, Text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from sa_partman import LockPolicy, Maintainer, PartitionByList, PartitionByRange, Retention
 from sa_partman.engine.conversion import Report
@@ -219,6 +219,51 @@ def test_what_nothing_refers_to_any_more_can_be_deleted(step: str, engine: Engin
     rewriter(engine, metadata).split("events_history", into="1 month", report=after(step, lambda: leave(engine, 7)))
 
     assert 0 == scalar(engine, "SELECT count(*) FROM events WHERE tenant = 7")
+
+
+def test_what_the_copies_still_refer_to_stays_until_the_swap(engine: Engine) -> None:
+    """As the plan says: they lag behind, also when both are deleted in one transaction."""
+    metadata, refused = referring(engine), []
+    work = rewriter(engine, metadata)
+
+    def leave_at_once() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM events WHERE tenant = 7")
+            connection.exec_driver_sql("DELETE FROM orgs WHERE id = 7")
+
+    def report(step: Step, seconds: float) -> None:
+        if step.id == "foreign_keys_validated":
+            with pytest.raises(IntegrityError, match="violates foreign key constraint") as error:
+                leave_at_once()
+            refused.append(error)
+
+    assert any("(23503)" in note for note in work.plan_split("events_history", into="1 month").notes)
+    work.split("events_history", into="1 month", report=report)
+
+    assert refused
+    leave_at_once()
+    assert 0 == scalar(engine, "SELECT count(*) FROM events WHERE tenant = 7")
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
+def test_what_the_copies_follow_goes(action: str, engine: Engine) -> None:
+    metadata = referring(engine)
+    sql(engine, "ALTER TABLE events ALTER tenant DROP NOT NULL; ALTER TABLE events DROP CONSTRAINT events_org")
+    key = f"FOREIGN KEY (tenant) REFERENCES orgs ON DELETE {action}"
+    sql(engine, f"ALTER TABLE events ADD CONSTRAINT events_org {key}")
+    work = rewriter(engine, metadata)
+
+    def delete() -> None:
+        sql(engine, "DELETE FROM orgs WHERE id = 7")
+
+    work.split("events_history", into="1 month", report=after("foreign_keys_validated", delete))
+
+    assert 0 == scalar(engine, "SELECT count(*) FROM events WHERE tenant = 7")
+    kept = 0 if action == "CASCADE" else ROWS // 10
+    assert kept == scalar(engine, "SELECT count(*) FROM events WHERE tenant IS NULL")
+    before = contents(engine)
+    work.undo("events")
+    assert before == contents(engine)
 
 
 def test_old_partitions_keep_nothing_alive(engine: Engine) -> None:
