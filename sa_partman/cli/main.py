@@ -25,6 +25,7 @@ COMMANDS = {
     "merge": "Join neighbouring partitions while the application works.",
     "drain": "Give the rows of a default partition partitions of their own.",
     "regrid": "Give partitions that hold rows the interval that the model declares now.",
+    "unpartition": "Copy the rows of all partitions into one plain table while the application works.",
     "archive": "List, verify and restore what retention has archived.",
     "demo": "Show the whole story on a throw-away PostgreSQL.",
 }

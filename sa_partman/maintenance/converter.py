@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
 from shlex import quote as in_shell
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from sqlalchemy import Connection
 
@@ -17,6 +17,7 @@ from sa_partman.engine.pace import Throttle
 from sa_partman.engine.progress import OnProgress, Progress
 from sa_partman.errors import ConversionRefused, ExecutionError, Refused
 from sa_partman.maintenance.copier import Copier
+from sa_partman.maintenance.moving import MoveOptions
 from sa_partman.maintenance.working import Job, TableWorker, in_our_words, silent
 from sa_partman.names import QualifiedName
 from sa_partman.orm.registry import primary_key_of
@@ -98,6 +99,26 @@ class Converter(TableWorker):
             unique: The same; but nothing can be "local".
         """
         return self._as(Copier).plan_copy(table, inbound=inbound, unique=unique)
+
+    def plan_unpartition(self, table: str) -> RewritePlan:
+        """The steps that `unpartition` would take, or every reason why it would not; nothing is changed."""
+        return self._as(Copier).plan_unpartition(table)
+
+    def unpartition(self, table: str, **options: Unpack[MoveOptions]) -> Conversion:
+        """
+        Makes a partitioned table plain by a copy of its rows, while the application works. The partitions are kept
+        until `finalize`, and `undo` gives them back with all that was written since.
+
+        Args:
+            table: Its model need not declare it as partitioned any more; the primary key is that of the model.
+            options: See `MoveOptions`.
+
+        Raises:
+            ConversionRefused: With every reason; nothing was changed.
+            MaintainerBusy: Another process works on the table.
+            ExecutionError: A step failed; the ones before it stay: `resume` or `abort`.
+        """
+        return self._as(Copier).unpartition(table, **options)
 
     @in_our_words
     def estimate(self, table: str) -> Estimate:

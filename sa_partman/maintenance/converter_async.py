@@ -61,6 +61,21 @@ class AsyncConverter(AsyncWorker[Converter]):
         """See `Converter.plan_copy`."""
         return await spawned(self._inner.plan_copy, table, inbound=inbound, unique=unique)
 
+    async def plan_unpartition(self, table: str) -> RewritePlan:
+        """See `Converter.plan_unpartition`."""
+        return await spawned(self._inner.plan_unpartition, table)
+
+    async def unpartition(
+        self,
+        table: str,
+        *,
+        throttle: Throttle | None = None,
+        report: _Report | None = None,
+        progress: _OnProgress | None = None,
+    ) -> Conversion:
+        """See `Converter.unpartition`."""
+        return await spawned(self._inner.unpartition, table, throttle=throttle, **_told(report, progress))
+
     async def estimate(self, table: str) -> Estimate:
         """See `Converter.estimate`."""
         return await spawned(self._inner.estimate, table)

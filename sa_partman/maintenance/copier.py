@@ -1,4 +1,4 @@
-"""The copier: a whole table is rewritten, from plain to partitioned, while the application reads and writes it."""
+"""The copier: a whole table is rewritten, plain or partitioned, into the other while the application works."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Unpack
 
+from sqlalchemy import MetaData, Table
+
 from sa_partman.compare.context import Context
+from sa_partman.errors import DeclarationError
 from sa_partman.maintenance.moving import About, Move, MoveOptions, Mover
 from sa_partman.maintenance.working import in_our_words
 from sa_partman.names import QualifiedName
@@ -14,7 +17,7 @@ from sa_partman.orm.registry import primary_key_of
 from sa_partman.plan.conversion.request import Choices
 from sa_partman.plan.rewrite.request import RewritePlan
 from sa_partman.postgres.contents import tenants_of
-from sa_partman.postgres.conversion.copying import plan_copy
+from sa_partman.postgres.conversion.copying import plan_copy, plan_unpartition
 from sa_partman.postgres.journal import Conversion
 from sa_partman.postgres.relations import oid_of
 from sa_partman.postgres.session import connected, pin
@@ -58,6 +61,29 @@ class Copier(Mover):
 
         return self._move(about, planned, Move(**options))
 
+    @in_our_words
+    def plan_unpartition(self, table: str) -> RewritePlan:
+        """See `Converter.plan_unpartition`."""
+        name, model = self._found(table)
+        self._require_none_running(name)
+        return self._made_plain(name, model)
+
+    @in_our_words
+    def unpartition(self, table: str, **options: Unpack[MoveOptions]) -> Conversion:
+        """
+        See `Converter.unpartition`.
+
+        Raises:
+            ConversionRefused: With every reason; nothing was changed.
+        """
+        name, model = self._found(table)
+
+        def planned() -> RewritePlan:
+            self._require_none_running(name)
+            return self._made_plain(name, model)
+
+        return self._move(About(name, "", self._oid(name)), planned, Move(**options))
+
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _oid(self, name: QualifiedName) -> int:
@@ -72,3 +98,25 @@ class Copier(Mover):
             session = pin(connection, CATALOG_LOCK_TIMEOUT)
             context = Context(session.now if self._now is None else self._now(), tenants)
             return plan_copy(connection, declared, partial(primary_key_of, model), context, choices)
+
+    def _made_plain(self, name: QualifiedName, model: Table | None) -> RewritePlan:
+        with connected(self.engine) as connection:
+            pin(connection, CATALOG_LOCK_TIMEOUT)
+            return plan_unpartition(connection, name, tuple if model is None else partial(primary_key_of, model))
+
+    def _found(self, table: str) -> tuple[QualifiedName, Table | None]:
+        """What is called *table*, and its model, which need not declare it as partitioned any more."""
+        try:
+            model, declared = self._declared(table)
+        except DeclarationError:
+            schema, _, last = table.rpartition(".")
+            with connected(self.engine) as connection:
+                default = pin(connection, CATALOG_LOCK_TIMEOUT).default_schema
+                name = QualifiedName(schema or default, last)
+                if oid_of(connection, name) is None:
+                    raise
+            every = (self.metadata,) if isinstance(self.metadata, MetaData) else tuple(self.metadata)
+            models = (each for metadata in every for each in metadata.tables.values())
+            same = (each for each in models if each.name == name.name and (each.schema or default) == name.schema)
+            return name, next(same, None)
+        return declared.name, model

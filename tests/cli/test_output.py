@@ -97,6 +97,7 @@ def test_json_has_no_address_of_an_object(project: Project, engine: Engine) -> N
         "merge": ("events", "--older-than", "1 year", "--yes"),
         "drain": ("orders", "--yes"),
         "regrid": ("labels", "--yes"),
+        "unpartition": ("labels", "--plan"),
     }
     others = {"demo", "archive"}
     """The one has no JSON; the other reads what was archived, which holds no declaration."""

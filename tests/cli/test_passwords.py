@@ -26,6 +26,7 @@ ARGUMENTS = {
     "merge": [["events", "--older-than", "1 year", "--plan"]],
     "drain": [["events", "--yes", "--json"]],
     "regrid": [["events", "--yes"]],
+    "unpartition": [["events", "--plan"]],
     "archive": [["list", "."], ["restore", f"postgresql://u:{MARK}@h/x.manifest.json"]],
 }
 

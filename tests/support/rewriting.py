@@ -149,9 +149,16 @@ def plain(engine: Engine, rows: int = 20_000) -> MetaData:
     return VERBS["copy"].metadata
 
 
+def _converter(work: Rewriter) -> Converter:
+    return Converter(work.engine, work.metadata, now=NOW, lock=work.lock)
+
+
 def _copy(work: Rewriter, **options: Any) -> Conversion:
-    converter = Converter(work.engine, work.metadata, now=NOW, lock=work.lock)
-    return converter.convert("events", strategy="copy", **options)
+    return _converter(work).convert("events", strategy="copy", **options)
+
+
+def _unpartition(work: Rewriter, **options: Any) -> Conversion:
+    return _converter(work).unpartition("events", **options)
 
 
 VERBS = {
@@ -160,6 +167,7 @@ VERBS = {
     "merge_older": Verb(monthly, _merge_older),
     "drain": Verb(defaulted, _drain),
     "regrid": Verb(monthly, _regrid, PartitionByRange("created_at", interval="3 months", premake=1)),
+    "unpartition": Verb(monthly, _unpartition),
     "copy": Verb(plain, _copy, PartitionByHash("id", modulus=4), ("id",)),
 }
 

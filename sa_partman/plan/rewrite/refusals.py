@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from sa_partman.names import quote
+from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.conversion.request import Refusal
 from sa_partman.plan.rewrite.request import RewriteRequest
+from sa_partman.table.definition import TableDefinition
 
 
 def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
@@ -38,25 +39,38 @@ def refusals_of(request: RewriteRequest) -> Iterator[Refusal]:
     if request.taken:
         yield Refusal(f"the name {request.staging}, which this needs, is taken", "rename or drop that table")
     yield from request.sending
-    for table in request.divided:
-        if not definition.features.has_unproven_keys:
-            yield Refusal(
-                f"{table} is partitioned and refers to {request.parent}: PostgreSQL {definition.server} can add that "
-                f"foreign key again only by reading all its rows while everybody waits",
-                "upgrade to PostgreSQL 18, or drop that foreign key, and add it again afterwards",
-            )
-    for constraint in definition.constraints:
-        if constraint.kind in "cf" and not constraint.validated and "NOT ENFORCED" not in constraint.definition:
-            yield Refusal(
-                f"the constraint {constraint.name} of {request.parent} is NOT VALID, and a copy of a row that breaks "
-                f"it would be refused",
-                f"prove it (VALIDATE CONSTRAINT {quote(constraint.name)}), or drop it",
-            )
+    yield from divided_refusals(definition, request.divided)
+    yield from unproven_refusals(definition)
     for inbound in definition.inbound:
         if inbound.table == request.parent:
             yield Refusal(
                 f"the foreign key {inbound.name} of {inbound.table} refers to the table itself",
                 "drop it, and add it again",
+            )
+
+
+def divided_refusals(definition: TableDefinition, divided: Iterable[QualifiedName]) -> Iterator[Refusal]:
+    """
+    Args:
+        divided: Tables that refer to the one of *definition* and are partitioned themselves.
+    """
+    for table in divided:
+        if not definition.features.has_unproven_keys:
+            yield Refusal(
+                f"{table} is partitioned and refers to {definition.name}: PostgreSQL {definition.server} can add that "
+                f"foreign key again only by reading all its rows while everybody waits",
+                "upgrade to PostgreSQL 18, or drop that foreign key, and add it again afterwards",
+            )
+
+
+def unproven_refusals(definition: TableDefinition) -> Iterator[Refusal]:
+    """What a copy of every row would break."""
+    for constraint in definition.constraints:
+        if constraint.kind in "cf" and not constraint.validated and "NOT ENFORCED" not in constraint.definition:
+            yield Refusal(
+                f"the constraint {constraint.name} of {definition.name} is NOT VALID, and a copy of a row that breaks "
+                f"it would be refused",
+                f"prove it (VALIDATE CONSTRAINT {quote(constraint.name)}), or drop it",
             )
 
 

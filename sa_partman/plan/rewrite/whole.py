@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+from sa_partman.bounds.bound import DEFAULT
 from sa_partman.names import QualifiedName, join_name
 from sa_partman.plan.actions import Action, CreatePartition
 from sa_partman.plan.conversion import carry
@@ -12,7 +14,7 @@ from sa_partman.plan.conversion.refusals import Again
 from sa_partman.plan.conversion.request import Refusal
 from sa_partman.plan.provision import statistics_name
 from sa_partman.plan.rewrite.actions import KeyLog, RequirePartition
-from sa_partman.plan.rewrite.parts import LogParts
+from sa_partman.plan.rewrite.parts import ACCESS_EXCLUSIVE, LogParts
 from sa_partman.plan.rewrite.request import (
     Kind,
     NewPartition,
@@ -24,7 +26,8 @@ from sa_partman.plan.rewrite.request import (
     retired,
     staging_table,
 )
-from sa_partman.plan.table_actions import ContinueSequence, CreateIndex, OwnSequence, Rename
+from sa_partman.plan.steps import Step
+from sa_partman.plan.table_actions import ContinueSequence, CreateIndex, DropConstraint, OwnSequence, Rename
 from sa_partman.table.definition import Constraint, TableDefinition
 
 
@@ -113,6 +116,8 @@ class WholeRequest:
 
     @property
     def pieces(self) -> tuple[NewPartition, ...]:
+        if not self.divides:
+            return (NewPartition(self.table, DEFAULT, self.staging, whole=True),)
         return tuple(NewPartition(each.name, each.bound, each.name) for each in self.leaves)
 
     def names(self) -> Iterator[QualifiedName]:
@@ -171,6 +176,29 @@ class WholeParts(LogParts):
             *(table for dependent in self.definition.dependents for table in dependent.locks),
         )
         return tuple(dict.fromkeys(names))
+
+    def declared(self, root: QualifiedName, leaves: Sequence[QualifiedName], what: str) -> Iterator[Step]:
+        """
+        Foreign keys, first of each partition of *root*, so that it takes them over without reading it. As late as can
+        be: until the swap, a row that a copy still refers to can't be deleted from the table that it is in.
+
+        Args:
+            leaves: Empty where *root* is plain.
+            what: *root*, in words.
+        """
+        yield from self.foreign_keys(leaves or [root], what)
+        by_table = sorted(self.outbound(), key=lambda each: str(each.references)) if leaves else ()
+        for references, group in groupby(by_table, key=lambda each: each.references):
+            keys = tuple(group)
+            yield self.step(
+                f"foreign_key:{references}",
+                f"declare the foreign keys to {references} on {what}",
+                carry.foreign_keys(keys, root),
+                (DropConstraint(root, each.name) for each in keys),
+                lock=f"{ACCESS_EXCLUSIVE} on {references} for an instant",
+                locked=() if references is None else (references.quoted,),
+                guarded=True,
+            )
 
     @property
     def taken(self) -> tuple[str, ...]:

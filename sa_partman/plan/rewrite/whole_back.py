@@ -45,7 +45,8 @@ class WholeBack(WholeParts):
             )
         yield self.catch_up()
         yield self.verified([self.table], whole=True)
-        yield from self.foreign_keys([self.old], "the old table")
+        leaves = [] if self.request.divides else [each.name for each in self.request.sources]
+        yield from self.declared(self.old, leaves, "the old table")
         yield self.step(
             SWAP,
             f"replay the rest, and give the name {self.table} back to the old table",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
 
 from sa_partman.plan.actions import Action, DropTable
 from sa_partman.plan.conversion import carry
@@ -83,7 +82,7 @@ class _Whole(WholeParts):
             yield from self._captured_since()
             yield self.catch_up()
             yield self.verified([self.table], whole=True)
-            yield from self._foreign_keys()
+            yield from self.declared(self.staging, [each.name for each in request.leaves], "the copy")
             yield self._swapped()
         yield from (self.proven(each.key) for each in request.again if each.key.validated)
         yield self._finished()
@@ -141,30 +140,6 @@ class _Whole(WholeParts):
         log: KeyLog = self.log.back
         yield CreateLog(log, self.table, self.columns)
         yield CaptureTree(self.staging, log) if self.request.divides else CaptureChanges(self.staging, log)
-
-    # -- foreign keys
-
-    def _foreign_keys(self) -> Iterator[Step]:
-        """
-        Of each copy, so that the partitioned table takes them over without reading it. As late as can be: until the
-        swap, a row that a copy still refers to can't be deleted from the table that it is in.
-        """
-        leaves = [each.name for each in self.request.leaves] if self.request.divides else [self.staging]
-        yield from self.foreign_keys(leaves, "the copy")
-        if not self.request.divides:
-            return
-        by_table = sorted(self.outbound(), key=lambda each: str(each.references))
-        for references, group in groupby(by_table, key=lambda each: each.references):
-            keys = tuple(group)
-            yield self.step(
-                f"foreign_key:{references}",
-                f"declare the foreign keys to {references} on the copy",
-                carry.foreign_keys(keys, self.staging),
-                (DropConstraint(self.staging, each.name) for each in keys),
-                lock=f"{ACCESS_EXCLUSIVE} on {references} for an instant",
-                locked=() if references is None else (references.quoted,),
-                guarded=True,
-            )
 
     # -- the swap
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, text
 
 from sa_partman.bounds.bound import DEFAULT, KeyValue
 from sa_partman.bounds.text import value_of
+from sa_partman.catalog import Partition
 from sa_partman.compare.context import Context
 from sa_partman.names import QualifiedName, quote
+from sa_partman.plan.conversion.plain import PlainRequest, plain_refusals
 from sa_partman.plan.conversion.refusals import (
     Again,
     again,
@@ -21,10 +23,13 @@ from sa_partman.plan.conversion.refusals import (
     type_refusals,
 )
 from sa_partman.plan.conversion.request import Choices, Profile, Refusal, TargetRequest
+from sa_partman.plan.rewrite.actions import RequirePartition
 from sa_partman.plan.rewrite.reaching import Places, Reach, places_for
+from sa_partman.plan.rewrite.refusals import divided_refusals, unproven_refusals
 from sa_partman.plan.rewrite.request import Kind, RewritePlan, Source, identity_of, staging_table
 from sa_partman.plan.rewrite.whole import WholeRequest
 from sa_partman.plan.rewrite.whole_steps import plan_whole
+from sa_partman.postgres.conversion.beside import own_things, storage
 from sa_partman.postgres.conversion.plan import (
     PrimaryKey,
     already_partitioned,
@@ -35,8 +40,8 @@ from sa_partman.postgres.conversion.plan import (
     unmatched_rows,
 )
 from sa_partman.postgres.conversion.rows import null_keys, slots
-from sa_partman.postgres.relations import columns_of
-from sa_partman.postgres.rewriting import base_types, reach_of
+from sa_partman.postgres.relations import columns_of, inbound_keys, oid_of
+from sa_partman.postgres.rewriting import base_types, reach_of, sending
 from sa_partman.postgres.session import verbatim
 from sa_partman.postgres.table_reader import read_table
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
@@ -98,11 +103,62 @@ def plan_copy(
         bases=base_types(connection, definition.oid),
     )
     refusals = (*_copy_refusals(connection, target, definition), *places.refusals)
-    return _planned(connection, request, refusals)
+    return _planned(connection, request, refusals, mark_of(definition))
+
+
+def plan_unpartition(connection: Connection, table: QualifiedName, primary_key: PrimaryKey) -> RewritePlan:
+    """
+    Plans how a partitioned table becomes a plain one by a copy of its rows, in the caller's pinned transaction.
+
+    Args:
+        table: With its schema.
+        primary_key: That of the plain table.
+    """
+    definition = read_table(connection, table)
+    if definition is None or definition.kind != "p":
+        return _refused("unpartition", table, (Refusal(f"{table} is no partitioned table", "see sa-partman status"),))
+    options, persistence = storage(connection, definition.oid)
+    mark, definition = mark_of(definition), replace(definition, options=options, persistence=persistence)
+    wanted = primary_key(key_columns(definition))
+    sources, local = _leaves(connection, definition)
+    request = WholeRequest(
+        "unpartition",
+        definition,
+        wanted,
+        sources,
+        again=tuple(Again(key, key.columns, key.referenced) for key in definition.inbound),
+        local=local,
+        bases=base_types(connection, definition.oid),
+    )
+    return _planned(connection, request, _plain_refusals(connection, definition, wanted, sources), mark)
+
+
+def _leaves(
+    connection: Connection, definition: TableDefinition
+) -> tuple[tuple[Source, ...], tuple[RequirePartition, ...]]:
+    rows = connection.execute(_SIZES, {"oid": definition.oid}).all()
+    held = (RequirePartition(QualifiedName(*row[1:3]), QualifiedName(*row[5:7]), row[4]) for row in rows)
+    return _sources(connection, definition), tuple(held)
+
+
+def _plain_refusals(
+    connection: Connection, definition: TableDefinition, key: tuple[str, ...], sources: Sequence[Source]
+) -> Iterator[Refusal]:
+    if definition.missing_rights:
+        yield from table_refusals(definition)
+        return
+    own = (*own_things(connection, definition.oid), *(f"the foreign table {x.name}" for x in sources if x.kind == "f"))
+    yield from plain_refusals(PlainRequest(definition, key, (), own))
+    yield from _general(connection, definition)
+    yield from unproven_refusals(definition)
+    leaves = [Partition(each.name, oid_of(connection, each.name) or 0, DEFAULT, "r") for each in sources]
+    yield from sending(connection, replace(definition, covers=()), leaves)
+    yield from _twice(connection, definition, key)
 
 
 def _copy_refusals(connection: Connection, target: TargetRequest, definition: TableDefinition) -> Iterator[Refusal]:
-    yield from _general(definition)
+    yield from _general(connection, definition)
+    yield from sending(connection, replace(definition, covers=()), ())
     profile = Profile(nulls=_nulls(connection, target, definition), slots=slots(connection))
     profile = replace(profile, unmatched=dict(unmatched_rows(connection, target, definition)))
     yield from row_refusals(target, definition, profile)
@@ -124,7 +180,7 @@ def _copy_refusals(connection: Connection, target: TargetRequest, definition: Ta
     yield from _twice(connection, definition, target.primary_key)
 
 
-def _general(definition: TableDefinition) -> Iterator[Refusal]:
+def _general(connection: Connection, definition: TableDefinition) -> Iterator[Refusal]:
     if identity_of(definition) is None:
         yield Refusal(
             f"no row of {definition.name} can be known again: it has no primary key, and no unique index over columns "
@@ -137,6 +193,8 @@ def _general(definition: TableDefinition) -> Iterator[Refusal]:
             f"the publication {cover.name} ({cover.scope}) would send each copied row again",
             "publish the tables by their names (CREATE PUBLICATION ... FOR TABLE ...) while this is done",
         )
+    divided = tuple(each.referencing for each in inbound_keys(connection, [definition.oid]) if each.divided)
+    yield from divided_refusals(definition, divided)
 
 
 def _nulls(connection: Connection, target: TargetRequest, definition: TableDefinition) -> int:
@@ -200,12 +258,12 @@ def _sources(connection: Connection, definition: TableDefinition) -> tuple[Sourc
 # -- the plan
 
 
-def _planned(connection: Connection, request: WholeRequest, refusals: Iterable[Refusal]) -> RewritePlan:
+def _planned(connection: Connection, request: WholeRequest, refusals: Iterable[Refusal], mark: str) -> RewritePlan:
     found = tuple(dict.fromkeys(refusals))
     if not found:
         names, statistics = request.names(), request.statistics()
         found = tuple(name_refusals(connection, names, statistics, request.definition.oid))
-    return replace(plan_whole(replace(request, refusals=found)), mark=mark_of(request.definition))
+    return replace(plan_whole(replace(request, refusals=found)), mark=mark)
 
 
 def _refused(kind: Kind, table: QualifiedName, refusals: tuple[Refusal, ...]) -> RewritePlan:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from sa_partman import Maintainer
+from sa_partman import Maintainer, PartitionByHash, PartitionByList, PartitionByRange
 from sa_partman.errors import PartmanError
 from sa_partman.plan.steps import Step
+from sa_partman.spec.base import PartitionSpec
 from tests.support.catalog_snapshot import snapshot
 from tests.support.copying import converter, hashed
 from tests.support.database import partitions, scalar, sql
-from tests.support.rewriting import NOW, contents, left_behind, plain
+from tests.support.rewriting import NOW, contents, events, left_behind, plain
 
 
 def test_by_hash(engine: Engine) -> None:
@@ -102,3 +103,45 @@ def test_aborted(engine: Engine) -> None:
     assert before == (contents(engine), snapshot(engine))
     assert [] == left_behind(engine)
     assert "done" != work.convert("events", strategy="copy").status
+
+
+TENANTS = tuple(range(10))
+QUARTERS = PartitionByRange("created_at", interval="3 months", premake=1)
+SHAPES: dict[str, tuple[PartitionSpec, tuple[str, ...], set[str]]] = {
+    "another primary key": (PartitionByHash("tenant", modulus=3), ("id", "tenant"), {"events_h2"}),
+    "list": (PartitionByList("tenant", values=TENANTS), ("id", "tenant"), {"events_9"}),
+    "range": (QUARTERS, ("id", "created_at"), {"events_p20240401", "events_p20250701"}),
+    "tenants": (
+        PartitionByRange("tenant", "created_at", interval="1 year", premake=1, tenants=TENANTS),
+        ("id", "tenant", "created_at"),
+        {"events_0_p20240101", "events_9_p20260101"},
+    ),
+    "two levels": (
+        PartitionByList("tenant", values=TENANTS, subpartition=QUARTERS),
+        ("id", "tenant", "created_at"),
+        {"events_0", "events_0_p20240401", "events_9_p20250701"},
+    ),
+}
+
+
+@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_of_every_shape(shape: str, small: bool, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There and back: what was declared is there, the maintainer has nothing to add, and the catalog is as before."""
+    if not small:
+        monkeypatch.setattr("sa_partman.plan.rewrite.request.SMALL", -1)
+    spec, key, some = SHAPES[shape]
+    plain(engine, rows=400)
+    metadata, _ = events(spec, key)
+    before = contents(engine), snapshot(engine)
+    work = converter(engine, metadata)
+
+    work.convert("events", strategy="copy")
+
+    assert before[0] == contents(engine)
+    tables = {row[0] for row in sql(engine, "SELECT relid::regclass::text FROM pg_partition_tree('events')")}
+    assert some <= tables
+    assert not Maintainer(engine, metadata, now=NOW).plan()
+    work.undo("events")
+    assert before == (contents(engine), snapshot(engine))
+    assert [] == left_behind(engine)

@@ -27,7 +27,18 @@ from tests.support.rewriting import VERBS, contents, left_behind
 from tests.support.servers import Address, Copies, prepared
 
 ROWS = 1_500
-DEEDS = ("split", "merge", "drain", "regrid", "copy", "undo split", "undo drain", "undo copy", "finalize split")
+DEEDS = (
+    "split",
+    "merge",
+    "drain",
+    "regrid",
+    "copy",
+    "unpartition",
+    "undo split",
+    "undo drain",
+    "undo copy",
+    "finalize split",
+)
 
 POINTS = points(0.075)
 """Three of each in a short campaign, fifteen in a full one."""

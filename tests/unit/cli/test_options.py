@@ -22,6 +22,7 @@ REWRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "merge": {"older-than": ("--older-than", "1 year")},
     "drain": {},
     "regrid": {},
+    "unpartition": {},
 }
 
 MODES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -65,7 +66,7 @@ MODES: dict[str, dict[str, tuple[str, ...]]] = {
 """The ways in which each command can be called: an option may make sense in one and not in another."""
 
 ARGUMENTS = {
-    **dict.fromkeys(("convert", "split", "merge", "drain", "regrid"), ("events",)),
+    **dict.fromkeys(("convert", "split", "merge", "drain", "regrid", "unpartition"), ("events",)),
     "archive list": (".",),
     "archive verify": ("x",),
     "archive restore": ("x",),
@@ -234,6 +235,7 @@ VERDICTS: dict[str, dict[str, str]] = {
     },
     "drain": REWRITE,
     "regrid": REWRITE,
+    "unpartition": REWRITE,
     "archive list": {"--json": ""},
     "archive verify": {"--json": ""},
     "archive restore": {**SHARED, "--audit": "all-modes", "--schema": "all-modes"},
