@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from sa_partman import (
@@ -32,9 +32,9 @@ KIND = "SELECT CAST(relkind AS text) FROM pg_class WHERE oid = to_regclass('even
 
 
 @pytest.fixture(params=["psycopg", "asyncpg"])
-def loop(request: pytest.FixtureRequest, database_url: str) -> Iterator[tuple[asyncio.Runner, AsyncEngine]]:
+def loop(request: pytest.FixtureRequest, events: Engine) -> Iterator[tuple[asyncio.Runner, AsyncEngine]]:
     """A loop and its engine; in the end every connection is back."""
-    engine = create_async_engine(make_url(database_url).set(drivername=f"postgresql+{request.param}"), pool_size=1)
+    engine = create_async_engine(events.url.set(drivername=f"postgresql+{request.param}"), pool_size=1)
     with asyncio.Runner() as runner:
         yield runner, engine
         checked_out = engine.pool.checkedout()  # type: ignore[attr-defined]
