@@ -3,12 +3,12 @@
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from time import sleep
 
 import psycopg
 from sqlalchemy import URL, Engine, create_engine, make_url
@@ -78,7 +78,7 @@ class Address:
         for _ in range(8):
             if not self.connection.execute(busy).rowcount:
                 return
-            time.sleep(0.004)
+            sleep(0.004)
 
 
 Copies = Callable[[], AbstractContextManager[Engine]]
