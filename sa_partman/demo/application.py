@@ -53,8 +53,7 @@ class Writer:
     def _turn(self, connection: psycopg.Connection, dice: random.Random) -> None:
         kind = self.statements % 8
         if kind < 2:
-            (made,) = connection.execute(INSERT, [dice.randrange(365)]).fetchone() or ()
-            self.there.append(made)
+            self.there += (row[0] for row in connection.execute(INSERT, [dice.randrange(365)]))
         elif kind == 2:
             gone = self.there.pop(dice.randrange(len(self.there)))
             connection.execute(DELETE, [gone])
