@@ -14,16 +14,28 @@ from sa_partman.archive.store import read_archive
 from sa_partman.archive.tables import read_rows, steady, table_now
 from sa_partman.bounds.predicate import check_predicate
 from sa_partman.ddl.render import quoted_sql, render
+from sa_partman.ddl.rows import LOGICAL
 from sa_partman.engine.locks import late
 from sa_partman.engine.running import Running
 from sa_partman.errors import VerificationFailed
 from sa_partman.key import PartitionKey
 from sa_partman.names import QualifiedName, quote
 from sa_partman.plan.actions import Action, AttachPartition
-from sa_partman.plan.table_actions import AddCheck, DropConstraint
+from sa_partman.plan.table_actions import AddCheck, DropConstraint, SetLogged
+from sa_partman.postgres.session import features_of
 
 OWN_TABLE = "load the archive into a table of its own: its manifest has the CREATE TABLE."
 _CHECK = "sa_partman_restored"
+
+_LEAVES = text(f"""
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid IN (
+        SELECT CAST(:name AS pg_catalog.regclass)
+        UNION ALL SELECT relid FROM pg_catalog.pg_partition_tree(CAST(:name AS pg_catalog.regclass)))
+    AND c.relkind = 'r' AND c.relpersistence = 'p' AND {LOGICAL}
+    AND EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubviaroot)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +68,30 @@ def load(running: Running, load: Load, connection: Connection) -> int:
     for action in load.make:
         for statement in render(action):
             connection.execute(statement)
+    unsent = _unsent(connection, load)
+    for leaf in unsent:
+        _alter(connection, SetLogged(leaf, on=False))
     steady(connection)
     manifest = load.manifest
     copy_in(connection, load.table, manifest.names, _pieces(load))
     _compare(connection, load)
     checked = _check(connection, load)
+    for leaf in unsent:
+        _alter(connection, SetLogged(leaf))
     late(running, connection, str(load.table), load.attach)
     if checked:
         _alter(connection, DropConstraint(load.table, _CHECK))
     return manifest.rows
+
+
+def _unsent(connection: Connection, load: Load) -> list[QualifiedName]:
+    """
+    The new tables, where senders that see rows written into them before they are partitions would not notice ATTACH:
+    what is UNLOGGED meanwhile is not seen.
+    """
+    if features_of(connection).sends_attached:
+        return []
+    return [QualifiedName(*row) for row in connection.execute(_LEAVES, {"name": load.table.quoted})]
 
 
 def _pieces(load: Load) -> Iterator[bytes]:
@@ -102,6 +129,6 @@ def _check(connection: Connection, load: Load) -> bool:
     return True
 
 
-def _alter(connection: Connection, action: AddCheck | DropConstraint) -> None:
+def _alter(connection: Connection, action: AddCheck | DropConstraint | SetLogged) -> None:
     for statement in quoted_sql((action,)):
         connection.execute(text(statement.replace(":", r"\:")))

@@ -221,6 +221,11 @@ def _(action: actions.DropConstraint, relation: Relation) -> str:
 
 
 @sql.register
+def _(action: actions.SetLogged, relation: Relation) -> str:
+    return f"ALTER TABLE {relation(action.table)} SET {'LOGGED' if action.on else 'UNLOGGED'}"
+
+
+@sql.register
 def _(action: actions.SetNotNull, relation: Relation) -> str:
     return f"{_column(action.table, action.column, relation)} {'SET' if action.on else 'DROP'} NOT NULL"
 

@@ -306,6 +306,14 @@ class DropConstraint(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class SetLogged(Action):
+    """SET LOGGED; not *on*: SET UNLOGGED. It writes *table* anew. Locks *table*: ACCESS EXCLUSIVE."""
+
+    table: QualifiedName
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class SetNotNull(Action):
     """
     SET NOT NULL; not *on*: DROP NOT NULL. It reads all rows, unless a CHECK proves it. Locks *table*: ACCESS EXCLUSIVE.

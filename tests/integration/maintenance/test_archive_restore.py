@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, DateTime, Engine, Identity, MetaData, PrimaryKeyConstraint, Table
 from sqlalchemy.schema import CreateTable
 
-from sa_partman import Archive
+from sa_partman import Archive, PartitionByHash
 from sa_partman.engine.exclusion import only_maintainer
 from sa_partman.errors import (
     ConfigurationError,
@@ -25,7 +26,7 @@ from sa_partman.maintenance.restoring import Restored, restore
 from tests.integration.maintenance.test_archive_faults import flip
 from tests.support.archives import MARCH, OLD, comment, is_there, january, kept, monthly
 from tests.support.builders import span
-from tests.support.database import HASTY, codes, holding, outcomes, partitions, scalar, sql, upkeep
+from tests.support.database import HASTY, codes, holding, new_table, outcomes, partitions, scalar, sql, upkeep
 
 BOUND = span("2026-01-01", "2026-02-01")
 
@@ -92,6 +93,33 @@ def test_it_is_a_full_member(engine: Engine, tmp_path: Path) -> None:
     assert scalar(engine, f"SELECT has_table_privilege('public', '{OLD}', 'SELECT')")
     sql(engine, "INSERT INTO events (created_at) VALUES ('2026-01-03')")
     assert 10 == scalar(engine, "SELECT max(id) FROM events")
+
+
+@pytest.mark.parametrize("divided", [False, True], ids=["plain", "divided"])
+def test_what_is_written_later_is_sent_to_subscribers(divided: bool, engine: Engine, tmp_path: Path) -> None:
+    """PostgreSQL 14 would not send it from a table that it has seen rows of before that was a partition."""
+    below = {"subpartition": PartitionByHash("id", modulus=2)} if divided else {}
+    table = new_table(kept(Archive(tmp_path)).with_(**below))
+    january(engine, table)
+    assert upkeep(engine, table, MARCH).prune().ok
+    slot = f"s{secrets.token_hex(6)}"
+    sql(engine, "ALTER TABLE events REPLICA IDENTITY FULL")
+    sql(engine, "CREATE PUBLICATION p FOR TABLE events WITH (publish_via_partition_root = true)")
+    sql(engine, f"SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')")
+    try:
+        restore(engine, table.metadata, str(tmp_path / f"public.{OLD}.manifest.json"))
+        sql(engine, "INSERT INTO events (id, created_at) SELECT g, '2026-01-05' FROM generate_series(101, 104) g")
+        sent = scalar(
+            engine,
+            f"SELECT count(*) FROM pg_logical_slot_get_binary_changes('{slot}', NULL, NULL, 'proto_version', '1', "
+            f"'publication_names', 'p') WHERE get_byte(data, 0) = ascii('I')",
+        )
+    finally:
+        sql(engine, f"SELECT pg_drop_replication_slot('{slot}')")
+
+    assert 4 == sent
+    assert 9 == scalar(engine, "SELECT count(*) FROM events")
+    assert 0 == scalar(engine, "SELECT count(*) FROM pg_class WHERE relpersistence <> 'p' AND relkind = 'r'")
 
 
 def test_a_partition_that_holds_a_part_of_its_range(engine: Engine, tmp_path: Path) -> None:

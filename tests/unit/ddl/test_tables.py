@@ -29,6 +29,7 @@ from sa_partman.plan.table_actions import (
     Rename,
     SetIndexColumnTarget,
     SetIndexTablespace,
+    SetLogged,
     SetNotNull,
     SetStorage,
     SetTrigger,
@@ -65,6 +66,7 @@ NAME = '"s"."the ""t"""'
         ),
         (ValidateConstraint(T, "k"), f'ALTER TABLE {NAME} VALIDATE CONSTRAINT "k"'),
         (DropConstraint(T, "k", if_exists=True), f'ALTER TABLE {NAME} DROP CONSTRAINT IF EXISTS "k"'),
+        (SetLogged(T, on=False), f"ALTER TABLE {NAME} SET UNLOGGED"),
         (SetNotNull(T, "c", on=False), f'ALTER TABLE {NAME} ALTER COLUMN "c" DROP NOT NULL'),
         (
             SetStorage(T, ("n_distinct=5",), unset=True, column="c"),
