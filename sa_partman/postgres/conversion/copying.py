@@ -191,7 +191,10 @@ def _general(connection: Connection, definition: TableDefinition) -> Iterator[Re
         # Where the table itself is left out, the copy would not be.
         yield Refusal(
             f"the publication {cover.name} ({cover.scope}) would send each copied row again",
-            "publish the tables by their names (CREATE PUBLICATION ... FOR TABLE ...) while this is done",
+            "publish the tables by their names, and via their roots (CREATE PUBLICATION ... FOR TABLE ... WITH "
+            "(publish_via_partition_root = true)), while this is done"
+            if definition.features.sends_attached
+            else "drop the publication while this is done",
         )
     divided = tuple(each.referencing for each in inbound_keys(connection, [definition.oid]) if each.divided)
     yield from divided_refusals(definition, divided)

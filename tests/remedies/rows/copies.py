@@ -32,11 +32,14 @@ class Event(Partitioned, Base):
     __partition__ = PartitionByHash("kind", modulus=2)
     kind: Mapped[str] = mapped_column(primary_key=True)
 """
+BY_ROOT = "WITH (publish_via_partition_root = true)"
 
 
-def refused(says: str, *ways: Way, given: tuple[Step, ...], models: str = HASHED) -> Row:
+def refused(
+    says: str, *ways: Way, given: tuple[Step, ...], models: str = HASHED, since: int = 14, until: int = 99
+) -> Row:
     """It is gone from the plan afterwards."""
-    return Row(says, ways, models, given, PLAN, PLAN)
+    return Row(says, ways, models, given, PLAN, PLAN, since=since, until=until)
 
 
 COPIES = (
@@ -47,10 +50,17 @@ COPIES = (
         given=("CREATE TABLE events (id bigint NOT NULL, created_at timestamptz)",),
     ),
     refused(
-        "the publication p (FOR ALL TABLES) would send each copied row again; publish the tables by their names (CREATE "
-        "PUBLICATION ... FOR TABLE ...) while this is done",
-        (Meant("DROP PUBLICATION p"), Meant("CREATE PUBLICATION p FOR TABLE events")),
-        given=(PLAIN, "CREATE PUBLICATION p FOR ALL TABLES WITH (publish_via_partition_root = true)"),
+        "the publication p (FOR ALL TABLES) would send each copied row again; publish the tables by their names, and via "
+        f"their roots (CREATE PUBLICATION ... FOR TABLE ... {BY_ROOT}), while this is done",
+        (Meant("DROP PUBLICATION p"), Meant(f"CREATE PUBLICATION p FOR TABLE events {BY_ROOT}")),
+        given=(PLAIN, f"CREATE PUBLICATION p FOR ALL TABLES {BY_ROOT}"),
+        since=15,
+    ),
+    refused(
+        "the publication p (FOR ALL TABLES) would send each copied row again; drop the publication while this is done",
+        Meant("DROP PUBLICATION p"),
+        given=(PLAIN, f"CREATE PUBLICATION p FOR ALL TABLES {BY_ROOT}"),
+        until=14,
     ),
     refused(
         "rows have values in kind that no partition of the declaration takes ('b'); declare them, or default=True, or "

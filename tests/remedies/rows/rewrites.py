@@ -261,11 +261,11 @@ ASKED = (
     ),
     wrong(
         "public.events does not exist any more; nothing was changed",
-        patched("maintenance.rewriter.marks", lambda *_: None, SPLIT),
+        patched("maintenance.moving.marks", lambda *_: None, SPLIT),
     ),
     wrong(
         "public.events was changed meanwhile; nothing was changed. Try again.",
-        patched("maintenance.rewriter.marks", lambda *_: None, "sa-partman split events --undo --yes"),
+        patched("maintenance.moving.marks", lambda *_: None, "sa-partman split events --undo --yes"),
         Meant("sa-partman split events --undo --yes"),
         given=(SPLIT,),
     ),
