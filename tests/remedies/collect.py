@@ -60,13 +60,20 @@ class Template:
 
     def says(self, printed: str) -> bool:
         """Whether *printed* is an example of it."""
-        return pattern(self.text).search(bare(printed)) is not None
+        said = bare(printed)
+        return all(part in said for part in parts(self.text)) and pattern(self.text).search(said) is not None
+
+
+@cache
+def parts(text: str) -> tuple[str, ...]:
+    """Between the holes of *text*; see `bare`."""
+    return tuple(bare(text).split(HOLE))
 
 
 @cache
 def pattern(text: str) -> re.Pattern[str]:
     """Finds examples of *text*; see `bare`."""
-    return re.compile(".*".join(map(re.escape, bare(text).split(HOLE))), re.DOTALL)
+    return re.compile(".*".join(map(re.escape, parts(text))), re.DOTALL)
 
 
 @cache

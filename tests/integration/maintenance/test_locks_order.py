@@ -268,7 +268,7 @@ def test_what_a_cut_off_detach_has_done_is_read_from_the_catalog(engine: Engine)
     """Somebody cancels it between its halves: it is pending, the message says so, and the next run ends it."""
     sql(engine, SCHEMA)
     assert upkeep(engine, new_table(DETACHING), "2030-01-15").run().ok
-    over = threading.Event()
+    over, short = threading.Event(), LockPolicy(budget=4, stall=2, table_budget=4, run_budget=60)
 
     def cancel() -> None:
         with another(engine) as own:
@@ -284,7 +284,7 @@ def test_what_a_cut_off_detach_has_done_is_read_from_the_catalog(engine: Engine)
     canceller.start()
     try:
         with another(engine) as reader, _reading_while_it_detaches(reader):
-            result = upkeep(engine, new_table(DETACHING), "2030-04-15", lock=PATIENT).run()
+            result = upkeep(engine, new_table(DETACHING), "2030-04-15", lock=short).run()
     finally:
         over.set()
         canceller.join()

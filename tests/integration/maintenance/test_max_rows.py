@@ -97,8 +97,10 @@ def crowded(engine: Engine) -> None:
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("statement", ["LOCK TABLE", "WITH moved", "ATTACH PARTITION", "COMMIT"])
-@pytest.mark.parametrize("verb", ["run", "provision"])
+@pytest.mark.parametrize(
+    ("verb", "statement"),
+    [*(("run", each) for each in ("LOCK TABLE", "WITH moved", "ATTACH PARTITION", "COMMIT")), ("provision", "COMMIT")],
+)
 def test_killed_at_every_step(database_url: str, verb: str, statement: str) -> None:
     """Before each lock, move, attach and commit: the next one goes on, and no row was hidden, lost or doubled."""
     engine = create_engine(database_url)
