@@ -24,7 +24,7 @@ from sa_partman.plan.steps import Step
 from sa_partman.postgres import journal
 from sa_partman.postgres.conversion.plan import loose_mark
 from sa_partman.postgres.journal import Conversion
-from sa_partman.postgres.session import pin
+from sa_partman.postgres.session import limit_idling, pin
 from sa_partman.postgres.sqlstate import first_line, sqlstate
 
 Recheck = Callable[[Connection], None]
@@ -272,6 +272,7 @@ def _note(run: ConversionRun, conversion: Conversion, before: int, done: int) ->
 def _noting(run: ConversionRun) -> Iterator[Connection]:
     with run.running.engine.begin() as connection:
         pin(connection, run.running.policy.lock_timeout)
+        limit_idling(connection, run.running.policy.step_lease)
         run.running.exclusion.verify(connection)
         yield connection
 
@@ -317,4 +318,5 @@ def _remember(engine: Engine, conversion: Conversion, message: str) -> None:
     """The server may be gone: what stopped us is more important than that it can't be written down."""
     with suppress(SQLAlchemyError), engine.begin() as connection:
         pin(connection, 1.0)
+        limit_idling(connection, 10.0)
         journal.fail(connection, conversion, message)

@@ -41,7 +41,7 @@ from sa_partman.names import QualifiedName
 from sa_partman.plan.actions import Action, FinalizeDetach
 from sa_partman.plan.locks import Lock, LockMode, Place, locks_of, subjects_of
 from sa_partman.plan.steps import Step
-from sa_partman.postgres.session import act_as, isolated, pin, settle
+from sa_partman.postgres.session import act_as, isolated, limit_idling, pin, settle
 from sa_partman.postgres.sqlstate import worth_retrying
 
 T = TypeVar("T")
@@ -427,8 +427,7 @@ class TableTransaction(LockedTransaction):
         pin(connection, policy.lock_timeout)
         patience = Patience.of(policy.lock_timeout, connection.execute(_DEADLOCK).scalar_one())
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(patience.gentle * 1000)}ms'")
-        frozen = f"SET LOCAL idle_in_transaction_session_timeout = '{round(policy.step_lease * 1000)}ms'"
-        connection.exec_driver_sql(frozen)
+        limit_idling(connection, policy.step_lease)
         notice_dead_clients(connection)
         if self.step.guarded:
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{FROZEN}'")

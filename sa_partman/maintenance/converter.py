@@ -298,8 +298,7 @@ class Converter(TableWorker):
         return found is not None and found.kind.removeprefix("undo ") in ("copy", "unpartition")
 
     def _begin(self, job: Job, planned: PlannedConversion, kind: str, max_rows: int | None = None) -> Conversion:
-        with connected(self.engine) as connection:
-            pin(connection, self.lock.lock_timeout).require_writable()
+        with self._storing() as connection:
             job.exclusion.verify(connection)
             seen = marks(connection, planned.table, planned.plan.steps)
             if seen is None or seen.plan != planned.mark:

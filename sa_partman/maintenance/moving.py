@@ -105,8 +105,7 @@ class Mover(TableWorker):
         name = self._name(table)
         with self._only(name) as job:
             conversion = self._unfinished(name)
-            with connected(self.engine) as connection:
-                pin(connection, CATALOG_LOCK_TIMEOUT)
+            with self._storing() as connection:
                 require_in_place(connection, conversion)
                 journal.pause(connection, conversion, on=False)
             return self._run(job, conversion, Move(**options), whole=conversion.kind.startswith(UNDO))
@@ -121,8 +120,7 @@ class Mover(TableWorker):
         """
         name = self._name(table)
         conversion = self._unfinished(name)
-        with connected(self.engine) as connection:
-            pin(connection, self.lock.lock_timeout).require_writable()
+        with self._storing() as connection:
             journal.pause(connection, conversion, on=True)
         return self._stored(conversion)
 
@@ -147,8 +145,7 @@ class Mover(TableWorker):
             with recorded.run(back.done):
                 take_back(job.run_of(recorded, report), back)
             if conversion.back and conversion.kind.startswith(UNDO):
-                with connected(self.engine) as connection:
-                    pin(connection, self.lock.lock_timeout).require_writable()
+                with self._storing() as connection:
                     job.exclusion.verify(connection)
                     conversion = forwards(connection, conversion)
             return replace(self._stored(conversion), findings=recorded.findings)
@@ -171,8 +168,7 @@ class Mover(TableWorker):
             if conversion.kind.startswith(UNDO) or not conversion.unfinished.kept:
                 found = conversion.unfinished
                 raise Refused(f"{found.message}; nothing was changed: {found.remedy}")
-            with connected(self.engine) as connection:
-                pin(connection, self.lock.lock_timeout).require_writable()
+            with self._storing() as connection:
                 job.exclusion.verify(connection)
                 require_pieces(connection, conversion)
                 seen = marks(connection, name, conversion.steps)
@@ -225,8 +221,7 @@ class Mover(TableWorker):
             return self._run(job, self._begin(job, about, plan), move)
 
     def _begin(self, job: Job, about: About, plan: RewritePlan) -> Conversion:
-        with connected(self.engine) as connection:
-            pin(connection, self.lock.lock_timeout).require_writable()
+        with self._storing() as connection:
             job.exclusion.verify(connection)
             seen = marks(connection, about.table, plan.steps)
             if seen is None:

@@ -10,7 +10,7 @@ from functools import wraps
 from shlex import quote as in_shell
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Engine, MetaData, Table
+from sqlalchemy import Connection, Engine, MetaData, Table
 from sqlalchemy.exc import DBAPIError
 
 from sa_partman.engine.budget import LockPolicy
@@ -36,7 +36,7 @@ from sa_partman.postgres.conversion.whereabouts import (
     whereabouts,
 )
 from sa_partman.postgres.journal import Conversion
-from sa_partman.postgres.session import connected, pin
+from sa_partman.postgres.session import connected, limit_idling, pin
 from sa_partman.postgres.sqlstate import first_line
 from sa_partman.postgres.view import CATALOG_LOCK_TIMEOUT
 from sa_partman.spec.declared import DeclaredTable
@@ -120,6 +120,17 @@ class TableWorker:
         waits = Waits(CONVERSION_RUN + new_name(), self._on_wait)
         with only_converter(self.engine, name, self.lock.lease) as exclusion, waits.watched(self.engine):
             yield Job(self, exclusion, waits)
+
+    @contextmanager
+    def _storing(self) -> Iterator[Connection]:
+        """
+        A transaction that changes what is stored, for which all others wait: frozen for the lease of a step, it is
+        ended by the server.
+        """
+        with connected(self.engine) as connection:
+            pin(connection, self.lock.lock_timeout).require_writable()
+            limit_idling(connection, self.lock.step_lease)
+            yield connection
 
     def _require_none_running(self, name: QualifiedName) -> None:
         with connected(self.engine) as connection:

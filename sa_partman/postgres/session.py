@@ -360,6 +360,11 @@ def pin(connection: Connection, lock_timeout: float) -> Session:
     return Session(row[0], row[1], row[2], row[3] == "on", row[4])
 
 
+def limit_idling(connection: Connection, seconds: float) -> None:
+    """The server ends this transaction when nothing is sent for so long: its process is frozen, and others wait."""
+    connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{round(seconds * 1000)}ms'")
+
+
 def settle(connection: Connection, lock_timeout: float, settings: Mapping[str, str]) -> None:
     """
     As `pin`, and *settings* too, in as little time as possible: the server's answer is not looked at.

@@ -9,6 +9,7 @@ SELECT pg_catalog.pg_try_advisory_xact_lock(1935765603, 280420405);
 SET LOCAL idle_in_transaction_session_timeout = '60000ms';
 -- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL idle_in_transaction_session_timeout = '10000ms';
 SELECT pg_catalog.pg_advisory_xact_lock(8314049959441820517);
 CREATE SCHEMA IF NOT EXISTS sa_partman;
 CREATE UNLOGGED TABLE IF NOT EXISTS sa_partman.conversion (steps jsonb);
@@ -27,6 +28,7 @@ SET client_connection_check_interval = '1s';
 CREATE UNIQUE INDEX CONCURRENTLY "Odd_pkey_new" ON "public"."Odd" ("id", "at%");
 -- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL idle_in_transaction_session_timeout = '10000ms';
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '1';
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
@@ -170,6 +172,7 @@ SELECT pg_catalog.pg_try_advisory_xact_lock(1935765603, 280420405);
 SET LOCAL idle_in_transaction_session_timeout = '60000ms';
 -- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL idle_in_transaction_session_timeout = '10000ms';
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;
 COMMENT ON COLUMN sa_partman.conversion.steps IS <state>;
 COMMIT;
@@ -184,6 +187,7 @@ SET client_connection_check_interval = '1s';
 CREATE UNIQUE INDEX CONCURRENTLY "Odd_pkey_old" ON "public"."Odd_history" ("id");
 -- session 2
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL idle_in_transaction_session_timeout = '10000ms';
 SELECT pg_catalog.pg_advisory_xact_lock(1935765604, CAST($1 AS int));
 -- parameters: $1 = '2';
 LOCK TABLE sa_partman.conversion IN SHARE UPDATE EXCLUSIVE MODE;

@@ -64,6 +64,18 @@ def test_another_ends_it(where: str, engine: Engine) -> None:
     assert [] == left_behind(engine)
 
 
+@pytest.mark.parametrize("where", ["LOCK TABLE sa_partman.conversion", "COMMENT ON COLUMN sa_partman"])
+def test_who_is_stopped_while_it_begins_keeps_nobody_from_it(where: str, engine: Engine) -> None:
+    """What is stored is locked then, for all tables."""
+    VERBS["split"].prepare(engine, 1_500)
+    rows = contents(engine)
+    with stopped(engine, "split", where, 1) as child:
+        patiently(lambda: go_on(engine, "split"))
+
+        assert 1 == wakes_up(child)
+        assert rows == contents(engine)
+
+
 @pytest.mark.parametrize("where", ["in a piece", "in the comparison"])
 def test_another_takes_it_back(where: str, engine: Engine) -> None:
     VERBS["drain"].prepare(engine, 1_500)
