@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.pool import NullPool
 
 from sa_partman import Converter
 
@@ -53,6 +56,18 @@ class Order(Partitioned, Base):
 ONE_LINE = "import alembic_ext.autogenerate  # noqa: F401"
 
 
+@lru_cache(maxsize=2)
+def connecting(url: str) -> Engine:
+    """One for all commands of a project: statements are compiled once, and the server is asked once what it is."""
+    return create_engine(url, poolclass=NullPool)
+
+
+def configured(section: Mapping[str, str], **options: object) -> Engine:
+    """In the place of ``engine_from_config()`` in env.py."""
+    del options
+    return connecting(section["sqlalchemy.url"])
+
+
 @dataclass
 class Project:
     """
@@ -78,6 +93,9 @@ class Project:
         env = self.folder / "migrations" / "env.py"
         source = env.read_text()
         source = source.replace("    fileConfig(config.config_file_name)", "    pass")
+        if self.template == "generic":
+            source = source.replace("from sqlalchemy import engine_from_config", f"from {__name__} import configured")
+            source = source.replace("engine_from_config(", "configured(")
         source = source.replace(
             "target_metadata = None",
             f"{self.line}\nimport runpy\n_models = runpy.run_path({str(self.models_file)!r})\n"
@@ -96,7 +114,7 @@ class Project:
 
     @property
     def engine(self) -> Engine:
-        return create_engine(self.url)
+        return connecting(self.url)
 
     def models(self, body: str) -> None:
         self.models_file.write_text(MODELS + dedent(body))
