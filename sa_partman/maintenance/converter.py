@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
 from shlex import quote as in_shell
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 from sqlalchemy import Connection
 
@@ -163,7 +163,10 @@ class Converter(TableWorker):
             MaintainerBusy: Another process converts it.
             ExecutionError: A step failed; the ones before it stay: `resume` or `abort`.
             Interrupted: Ctrl-C; as above.
+            ValueError: No such *strategy*.
         """
+        if strategy not in get_args(Strategy):
+            raise ValueError(f"strategy={strategy!r}: write one of {', '.join(map(repr, get_args(Strategy)))}")
         if strategy == "copy":
             more: Any = {"throttle": throttle, "report": report, "progress": progress}
             return self._as(Copier).copy(table, inbound=inbound, unique=unique, **more)

@@ -386,7 +386,8 @@ def _empty(connection: psycopg.Connection, application: Application, moment: str
                 stack.enter_context(writer.gate)
             stack.enter_context(connection.transaction())
             count += 1
-            if application.dice.random() < 0.25:
+            # A lock that is made stronger may wait for us while we wait for it; so a plain table is emptied as a whole.
+            if application.dice.random() < 0.25 or _is_plain(connection):
                 connection.execute("TRUNCATE events")
                 for writer in application.writers:
                     writer.rows.clear()
@@ -399,6 +400,12 @@ def _empty(connection: psycopg.Connection, application: Application, moment: str
             connection.execute(f"TRUNCATE {name}".encode())
             for (key,) in gone:
                 application.writers[key % WRITERS].rows.pop(key, None)
+
+
+def _is_plain(connection: psycopg.Connection) -> bool:
+    """As the catalog has it, with no lock on the table."""
+    row = connection.execute("SELECT relkind FROM pg_class WHERE oid = to_regclass('events')").fetchone()
+    return row == ("r",)
 
 
 def _partition_of(connection: psycopg.Connection, moment: str) -> str:

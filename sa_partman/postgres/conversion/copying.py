@@ -24,6 +24,7 @@ from sa_partman.plan.conversion.refusals import (
 )
 from sa_partman.plan.conversion.request import Choices, Profile, Refusal, TargetRequest
 from sa_partman.plan.rewrite.actions import RequirePartition
+from sa_partman.plan.rewrite.pieces import MOST
 from sa_partman.plan.rewrite.reaching import Places, Reach, places_for
 from sa_partman.plan.rewrite.refusals import divided_refusals, unproven_refusals
 from sa_partman.plan.rewrite.request import Kind, RewritePlan, Source, identity_of, staging_table
@@ -47,8 +48,8 @@ from sa_partman.postgres.table_reader import read_table
 from sa_partman.spec.declared import DeclaredTable, Level, ListLevel, RangeLevel
 from sa_partman.table.definition import TableDefinition
 
-VALUES = 1_000
-"""So many values of a list, or tenants, are looked at."""
+VALUES = 10 * MOST
+"""So many values of a list, or tenants, are looked at: more than get partitions at once, so that too many are seen."""
 
 _SAMPLE = 5
 

@@ -21,8 +21,8 @@ LOCK = LockPolicy(lock_timeout=0.2, budget=60.0, pause=0.02, longest_pause=0.1, 
 
 ROWS = 4_000
 
-SEEDS = range(points(0.2, 1))
-"""Four in a short campaign, forty in a full one."""
+SEEDS = range(points(0.25, 1))
+"""Five in a short campaign, fifty in a full one."""
 
 EMPTIED = "2024-11-11+00"
 """A moment whose partition is emptied again and again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.remedies.row import Meant, Models, Row, Step, Way
+from tests.remedies.row import Box, Meant, Models, Row, Step, Way
 from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.remedies.rows.rewrites import yes
 
@@ -42,7 +42,32 @@ def refused(
     return Row(says, ways, models, given, PLAN, PLAN, since=since, until=until)
 
 
+RUN_TIME = KINDS.replace('["a"]', "()")
+
+
+def misspelt(box: Box) -> None:
+    box.converter().convert("events", strategy="Copy")  # type: ignore[arg-type]
+
+
 COPIES = (
+    Row(
+        "strategy='Copy': write one of 'in-place', 'copy'",
+        (lambda box: box.converter().convert("events", strategy="copy"),),
+        HASHED,
+        (PLAIN,),
+        misspelt,
+        None,
+    ),
+    refused(
+        "the rows would be spread over 1,001 partitions, and at most 1,000 are made at once; declare a longer interval, or "
+        "delete what nobody needs first",
+        Meant("DELETE FROM events WHERE id = 1"),
+        given=(
+            "CREATE TABLE events (id bigint, kind text NOT NULL, PRIMARY KEY (id, kind))",
+            "INSERT INTO events SELECT i, i FROM generate_series(1, 1001) i",
+        ),
+        models=RUN_TIME,
+    ),
     refused(
         "no row of public.events can be known again: it has no primary key, and no unique index over columns that are "
         "NOT NULL; add one",
