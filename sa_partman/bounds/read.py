@@ -1,4 +1,4 @@
-"""A partition bound, read from what ``pg_get_expr(relpartbound, oid)`` prints."""
+"""A partition bound, read from what ``pg_get_expr(relpartbound, 0)`` prints."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from sa_partman.postgres.table_reader import read_members
 from sa_partman.table.definition import TableDefinition
 
 _SOURCE = text("""
-SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid), c.reltuples,
+SELECT pg_catalog.pg_get_expr(c.relpartbound, 0), c.reltuples,
     pg_catalog.pg_relation_size(c.oid) / CAST(pg_catalog.current_setting('block_size') AS bigint),
     pg_catalog.pg_total_relation_size(c.oid), pg_catalog.row_security_active(c.oid)
 FROM pg_catalog.pg_class c WHERE c.oid = CAST(:oid AS oid)

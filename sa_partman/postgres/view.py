@@ -180,7 +180,8 @@ def _locked(table: DeclaredTable) -> Finding:
     return _unread(
         table,
         "locked",
-        f"a transaction holds ACCESS EXCLUSIVE on {table.name} or one of its partitions, so its bounds can't be read",
+        f"a transaction holds ACCESS EXCLUSIVE on {table.name} or one of its partitions, so its partition key can't be "
+        "read",
         "end that transaction (pg_locks shows it), or try later; the other tables were not affected",
     )
 

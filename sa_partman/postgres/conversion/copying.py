@@ -54,7 +54,7 @@ VALUES = 10 * MOST
 _SAMPLE = 5
 
 _SIZES = text("""
-SELECT c.oid, n.nspname, c.relname, CAST(c.relkind AS text), pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+SELECT c.oid, n.nspname, c.relname, CAST(c.relkind AS text), pg_catalog.pg_get_expr(c.relpartbound, 0),
     s.nspname, p.relname, c.reltuples,
     pg_catalog.pg_relation_size(c.oid) / CAST(pg_catalog.current_setting('block_size') AS bigint),
     pg_catalog.pg_total_relation_size(c.oid)

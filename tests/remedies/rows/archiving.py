@@ -80,7 +80,7 @@ DROPPED = (
     ),
     Row(
         "public.events_p20300401 is no longer the table that was detached from public.events; nothing was changed; a "
-        "transaction holds ACCESS EXCLUSIVE on events or one of its partitions, so its bounds can't be read",
+        "transaction holds ACCESS EXCLUSIVE on events or one of its partitions, so its partition key can't be read",
         ((let_go, RUN),),
         ARCHIVED,
         (expired,),

@@ -15,7 +15,7 @@ from sa_partman.engine.exclusion import only_converter, only_maintainer
 from sa_partman.names import QualifiedName
 from tests.remedies.row import Box, Meant, Row, Step
 from tests.remedies.rows.members import connected, granted, owned, roles
-from tests.remedies.rows.models import EVENTS, PLAIN
+from tests.remedies.rows.models import BY_EXPRESSION, EVENTS, PLAIN
 from tests.support.database import holding
 from tests.support.membership import MEMBER, OWNER
 
@@ -99,10 +99,10 @@ HELD = (
         None,
     ),
     Row(
-        "locked: a transaction holds ACCESS EXCLUSIVE on events or one of its partitions, so its bounds can't be "
+        "locked: a transaction holds ACCESS EXCLUSIVE on events or one of its partitions, so its partition key can't be "
         "read -> end that transaction (pg_locks shows it), or try later; the other tables were not affected",
         (let_go, ended),
-        EVENTS,
+        BY_EXPRESSION,
         (Box.create, other(lambda box: holding(box.superuser, "LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))),
     ),
     Row(
