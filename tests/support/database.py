@@ -133,6 +133,19 @@ def ddl_log(engine: Engine) -> Iterator[list[str]]:
 
 
 @contextmanager
+def unreadable(engine: Engine, table: str) -> Iterator[None]:
+    """*table*, by time, has a branch that another transaction locks, and whose partition key is an expression."""
+    sql(engine, f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table.split('.')[-1]}_pkey")
+    sql(
+        engine,
+        f"CREATE TABLE {table}_far PARTITION OF {table} FOR VALUES FROM ('2090-01-01') TO ('2090-02-01') "
+        "PARTITION BY LIST (mod(id, 2))",
+    )
+    with holding(engine, f"LOCK TABLE {table}_far IN ACCESS EXCLUSIVE MODE"):
+        yield
+
+
+@contextmanager
 def holding(engine: Engine, *statements: str) -> Iterator[int]:
     """A transaction that has run *statements* and stays open during the block; its pid."""
     with engine.connect() as connection, connection.begin() as transaction:
