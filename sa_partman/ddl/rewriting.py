@@ -348,16 +348,20 @@ def _(action: CompareRows, relation: Relation) -> str:
         f"r.{quote(name)}" if hashable else f"CAST(r.{quote(name)} AS text)" for name, hashable in action.columns
     )
     names = _names(name for name, _ in action.columns)
-    log = relation(action.log.table)
+    known = f"(SELECT DISTINCT {', '.join(_keys(action.log))} FROM {relation(action.log.table)}) k"
 
     def summed(rows: str) -> str:
-        """The number of *rows* that the log does not know, and two sums that do not depend on their order."""
-        hashes = (
-            f"SELECT pg_catalog.hash_record_extended(ROW({hashed}), 0) AS h FROM ({rows}) r "
-            f"WHERE NOT EXISTS (SELECT FROM {log} l WHERE {_same(action.log, 'r', 'l')})"
+        """How many *rows* the log does not know, and two sums over them that do not depend on their order."""
+        hashes = f"SELECT pg_catalog.hash_record_extended(ROW({hashed}), 0) AS h FROM ({rows}) r"
+        sums = "count(*) AS rows, coalesce(bit_xor(h), 0) AS mixed, coalesce(sum(CAST(h >> 32 AS int)), 0) AS total"
+        # All of them, less the few that it knows: the planner has statistics neither of the log nor of a new table,
+        # and joined the other way round it hashed the table.
+        every = f"SELECT {sums} FROM ({hashes}) AS every"
+        less = f"SELECT {sums} FROM ({hashes} JOIN {known} ON {_same(action.log, 'r', 'k')}) AS known"
+        return (
+            "SELECT e.rows - l.rows AS rows, e.mixed # l.mixed AS mixed, e.total - l.total AS total "
+            f"FROM ({every}) e, ({less}) l"
         )
-        sums = "coalesce(bit_xor(h), 0) AS mixed, coalesce(sum(CAST(h >> 32 AS int)), 0) AS total"
-        return f"SELECT count(*) AS rows, {sums} FROM ({hashes}) AS hashes"
 
     sources = " UNION ALL ".join(
         f"SELECT {names} FROM {'' if action.whole else 'ONLY '}{relation(each)}" for each in action.sources
@@ -368,7 +372,7 @@ def _(action: CompareRows, relation: Relation) -> str:
     query = f"SELECT a.rows AS there, b.rows AS here, {same} AS same FROM ({summed(sources)}) a, ({summed(target)}) b"
     # EXECUTE, because what PL/pgSQL reads a row at a time is not read in parallel. The log is asked again afterwards:
     # what is emptied meanwhile reads as empty, in whatever snapshot.
-    emptied = f"EXISTS (SELECT FROM {log} WHERE k1 IS NULL)"
+    emptied = f"EXISTS (SELECT FROM {relation(action.log.table)} WHERE k1 IS NULL)"
     return do(f"""
 DECLARE
     found record;

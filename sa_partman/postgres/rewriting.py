@@ -10,7 +10,7 @@ from sa_partman.bounds.bound import KeyValue
 from sa_partman.bounds.text import literal, value_of
 from sa_partman.catalog import Partition
 from sa_partman.ddl.rows import LOGICAL
-from sa_partman.key import PartitionKey
+from sa_partman.key import TIME_FAMILIES, Family, PartitionKey
 from sa_partman.names import QualifiedName
 from sa_partman.plan.conversion.request import Refusal
 from sa_partman.plan.rewrite.request import Source
@@ -144,18 +144,22 @@ def reach_of(
 ) -> tuple[KeyValue, KeyValue] | None:
     """The lowest and the highest value in one column of the key; None when there is no row with any."""
     column, kind = f"t.{key.parts[place].sql}" if key.parts[place].column else key.parts[place].sql, key.types[place]
-    shown = [
-        connection.execute(
-            verbatim(
-                f"SELECT CAST({column} AS text) FROM ONLY {table.quoted} t WHERE {column} IS NOT NULL "
-                f"ORDER BY {column} {way} LIMIT 1"
-            )
-        ).scalar()
-        for way in ("ASC", "DESC")
-    ]
-    if shown[0] is None or shown[1] is None:
-        return None
-    return value_of(shown[0], kind), value_of(shown[1], kind)
+    rows = f"FROM ONLY {table.quoted} t"
+    if kind.family in _MEASURED:
+        lowest, highest = (f"CAST(pg_catalog.{end}({column}) AS text)" for end in ("min", "max"))
+        sql = f"SELECT {lowest}, {highest} {rows}"
+    else:
+        ends = (
+            f"(SELECT CAST({column} AS text) {rows} WHERE {column} IS NOT NULL ORDER BY {column} {way} LIMIT 1)"
+            for way in ("ASC", "DESC")
+        )
+        sql = f"SELECT {', '.join(ends)}"
+    low, high = connection.execute(verbatim(sql)).one()
+    return None if low is None or high is None else (value_of(low, kind), value_of(high, kind))
+
+
+_MEASURED = TIME_FAMILIES | {Family.INTEGER, Family.NUMERIC}
+"""What min() and max() take on every server: without an index, the rows are read once for both."""
 
 
 def filled(

@@ -331,6 +331,42 @@ def test_the_log_is_not_begun_behind_a_long_writer(engine: Engine) -> None:
     assert "events_history" not in partitions(engine)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "DELETE FROM events_rewrite WHERE id = 7",
+        "UPDATE events_rewrite SET tenant = tenant + 1 WHERE id = 7",
+        "INSERT INTO events_rewrite (id, created_at, tenant) VALUES (-1, '2025-05-05+00', 1)",
+    ],
+    ids=["lost", "changed", "added"],
+)
+def test_a_copy_that_differs_is_not_taken(wrong: str, engine: Engine) -> None:
+    """Whatever the log knows of other rows, which are not compared."""
+    metadata = history(engine, rows=ROWS)
+    meant = "UPDATE events SET tenant = tenant + 1 WHERE id = 8; DELETE FROM events WHERE id = 9"
+    spoil = after("catch_up", lambda: sql(engine, f"{meant}; {wrong}"))
+    with pytest.raises(PartmanError, match=r"the copy differs from public\.events_history"):
+        rewriter(engine, metadata).split("events_history", into="1 month", report=spoil)
+
+    assert "events_history" in partitions(engine)
+    rewriter(engine, metadata).abort("events")
+    assert ROWS - 1 == len(contents(engine))
+
+
+def test_rows_that_the_log_knows_are_not_compared(engine: Engine) -> None:
+    """Those that were changed more than once, too; the swap writes them."""
+    metadata = history(engine, rows=ROWS)
+    change = "UPDATE events SET tenant = tenant + 1 WHERE id IN (7, 8)"
+    meanwhile = f"{change}; {change}; DELETE FROM events WHERE id = 9"
+    rewriter(engine, metadata).split(
+        "events_history", into="1 month", report=after("catch_up", lambda: sql(engine, meanwhile))
+    )
+
+    assert "events_history" not in partitions(engine)
+    assert ROWS - 1 == len(contents(engine))
+    assert [9, 10] == [scalar(engine, f"SELECT tenant FROM events WHERE id = {id}") for id in (7, 8)]
+
+
 def test_emptied_while_it_is_compared(engine: Engine) -> None:
     """The log tells of it behind the first look into it; what is emptied reads as empty in whatever snapshot."""
     metadata = history(engine, rows=ROWS)
