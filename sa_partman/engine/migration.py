@@ -117,6 +117,9 @@ def repartition(
 
 
 def _refuse(connection: Connection, found: FoundTable, change: Repartitioning, limit: int) -> None:
+    unseen = _rows_unseen(connection) if change.sources or change.leaving else None
+    if unseen is not None:
+        raise RepartitionFailed(f"{found.name}: {unseen.what}; nothing was changed. Instead, {unseen.choices}")
     foreign = next((source.name for source in change.sources if source.kind == "f"), None)
     if foreign is not None:
         raise RepartitionFailed(
@@ -143,6 +146,21 @@ def _refuse(connection: Connection, found: FoundTable, change: Repartitioning, l
             f"application goes on: sa-partman regrid {in_shell(str(found.name))}; this finds nothing to do then. Or "
             f"raise limit= in a maintenance window."
         )
+
+
+def _rows_unseen(connection: Connection) -> Refusal | None:
+    """
+    Why rows can't be moved in the caller's transaction. Rows that others committed after its snapshot was taken, and
+    before it had the lock, are neither copied nor counted, and they would go with the table that they are in.
+    """
+    level = str(connection.execute(text("SHOW transaction_isolation")).scalar_one())
+    if level.startswith("read "):
+        return None
+    return Refusal(
+        f"the transaction is {level.upper()}, so it does not see rows that were committed after its first statement, "
+        f"and they would be lost",
+        "run the migration in READ COMMITTED: isolation_level='READ COMMITTED' for the engine in env.py",
+    )
 
 
 def _homeless(connection: Connection, found: FoundTable, move: RowsToMove) -> RepartitionFailed:
@@ -288,9 +306,11 @@ def _request(
 
 
 def _refusals(connection: Connection, request: PlainRequest) -> tuple[Refusal, ...]:
-    return tuple(plain_refusals(request)) or tuple(
+    unseen = _rows_unseen(connection)
+    refused = tuple(plain_refusals(request)) or tuple(
         name_refusals(connection, plain_names(request), plain_statistics(request), request.definition.oid)
     )
+    return refused if unseen is None else (unseen, *refused)
 
 
 def _lock(connection: Connection, name: QualifiedName) -> None:

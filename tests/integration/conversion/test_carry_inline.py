@@ -64,6 +64,21 @@ def test_there_and_back_is_where_it_began(engine: Engine) -> None:
     assert content == rows(engine, "SELECT * FROM events ORDER BY id")
 
 
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_rows_that_the_transaction_does_not_see_are_not_lost(level: str, engine: Engine) -> None:
+    """They are committed between its first statement and its lock, and would go with the partitions."""
+    run(engine, EVENTS)
+    convert(engine)
+    before = value(engine, "SELECT count(*) FROM events")
+    with engine.connect().execution_options(isolation_level=level) as connection:
+        connection.execute(text("SELECT FROM pg_class LIMIT 1"))
+        run(engine, "INSERT INTO events (created_at, kind) SELECT created_at, kind FROM events LIMIT 1")
+        with pytest.raises(ConversionRefused, match="does not see rows that were committed"):
+            unpartition_inline(connection, TABLE, ("id",))
+
+    assert before + 1 == value(engine, "SELECT count(*) FROM events")
+
+
 def test_the_transaction_is_the_caller_s(engine: Engine) -> None:
     """What it had set is set again, and a roll-back takes all of it back."""
     run(engine, EVENTS)

@@ -15,7 +15,7 @@ from sa_partman.engine.migration import unpartition_inline
 from sa_partman.errors import ExecutionError
 from sa_partman.names import QualifiedName
 from tests.remedies.row import Box, Meant, Models, Row, Step
-from tests.remedies.rows.held import let_go, other
+from tests.remedies.rows.held import READ_COMMITTED, SERIALIZABLE, let_go, other
 from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.remedies.rows.refused import CONVERT, PLAN, UNDO, converted
 from tests.remedies.rows.written import ONLINE, REVISION, UNDECLARED
@@ -127,6 +127,13 @@ BACK = (
             Box.create,
             "CREATE TABLE orders (id bigint, at timestamptz, CONSTRAINT k FOREIGN KEY (id, at) REFERENCES events)",
         ),
+    ),
+    refused(
+        "the transaction is SERIALIZABLE, so it does not see rows that were committed after its first statement, and they "
+        "would be lost; run the migration in READ COMMITTED: isolation_level='READ COMMITTED' for the engine in env.py",
+        KEYED.format(["id"]),
+        (READ_COMMITTED, Meant(KEYED.format(["id"]))),
+        given=(Box.create, SERIALIZABLE),
     ),
     refused(
         "…, which belongs to single partitions; drop it before",

@@ -51,6 +51,10 @@ def with_options(options: str) -> Step:
     return connect
 
 
+SERIALIZABLE = with_options("-c default_transaction_isolation=serializable")
+READ_COMMITTED = with_options(r"-c default_transaction_isolation=read\ committed")
+
+
 def read_only(box: Box) -> None:
     box.do(f'ALTER DATABASE "{box.engine.url.database}" SET default_transaction_read_only = on')
     box.do(f"ALTER ROLE {OWNER} SET default_transaction_read_only = off")

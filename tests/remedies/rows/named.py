@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import make_url
 
 from tests.remedies.row import Box, Meant, Row, run_once
+from tests.remedies.rows.held import READ_COMMITTED, SERIALIZABLE
 from tests.remedies.rows.models import EVENTS, PLAIN
 from tests.remedies.rows.rewrites import yes
 from tests.support.command import ROOT
@@ -21,6 +22,12 @@ AGAIN = (
 )
 PARTITION = f"{AGAIN})"
 REPARTITION = "op.repartition_table('users', PartitionByHash('id', modulus=3), limit={})"
+USERS = (
+    "CREATE TABLE users (id bigint PRIMARY KEY) PARTITION BY HASH (id)",
+    "CREATE TABLE users_h0 PARTITION OF users FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+    "CREATE TABLE users_h1 PARTITION OF users FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+    "INSERT INTO users SELECT generate_series(1, 20)",
+)
 HASHED = """
 class User(Partitioned, Base):
     __tablename__ = "users"
@@ -229,13 +236,18 @@ NAMED = (
             Meant(REPARTITION.format(100)),
         ),
         HASHED,
-        (
-            "CREATE TABLE users (id bigint PRIMARY KEY) PARTITION BY HASH (id)",
-            "CREATE TABLE users_h0 PARTITION OF users FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
-            "CREATE TABLE users_h1 PARTITION OF users FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
-            "INSERT INTO users SELECT generate_series(1, 20)",
-        ),
+        USERS,
         REPARTITION.format(2),
+        None,
+    ),
+    Row(
+        "public.users: the transaction is SERIALIZABLE, so it does not see rows that were committed after its first "
+        "statement, and they would be lost; nothing was changed. Instead, run the migration in READ COMMITTED: "
+        "isolation_level='READ COMMITTED' for the engine in env.py",
+        ((READ_COMMITTED, Meant(REPARTITION.format(100))),),
+        HASHED,
+        (*USERS, SERIALIZABLE),
+        REPARTITION.format(100),
         None,
     ),
     Row(
