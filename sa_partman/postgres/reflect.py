@@ -359,7 +359,7 @@ WHERE i.inhparent = ANY (CAST(:parents AS oid[]))
 """)
 
 # The bounds that were not read before, printed. A bound has no columns, so the relation whose columns they would be is
-# not named: the server would lock it, which takes three times as long and waits behind an ACCESS EXCLUSIVE lock.
+# not named: the server would lock it, which takes four times as long and waits behind an ACCESS EXCLUSIVE lock.
 PRINTED = text("""
 SELECT c.oid, pg_catalog.pg_get_expr(c.relpartbound, 0),
     pg_catalog.hashtextextended(CAST(c.relpartbound AS text) COLLATE "C", 0)
